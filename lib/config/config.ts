@@ -1,0 +1,95 @@
+/** The configuration after reading: every value checked, with defaults, in the units named. Plain data. */
+
+import type { Smarthost, TlsUse } from "../delivery/next_hop.ts";
+
+/** What a listener is for. */
+export type Service = "mx" | "submission" | "lmtp";
+
+/** Where a server socket is bound. */
+export type BindAddress =
+  | { readonly kind: "tcp"; /** Without brackets. */ readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; /** Absolute. */ readonly path: string };
+
+/** One listening socket. */
+export interface ListenerConfig {
+  readonly bind: BindAddress;
+  readonly service: Service;
+  /** `implicit`: TLS from the first octet (RFC 8314); `starttls`: after the command; `off`: never. */
+  readonly tls: "implicit" | "starttls" | "off";
+}
+
+/** A certificate chain and its key, both PEM files. */
+export interface CertificateFiles {
+  readonly chain: string;
+  readonly key: string;
+}
+
+/** One of our domains, its name in A-label form and lower case. */
+export interface DomainConfig {
+  readonly name: string;
+  /** Mailbox that takes what no account or alias takes. */
+  readonly catchAll?: string;
+  /** The domain of ours that this one is another name of. */
+  readonly aliasOf?: string;
+  /** DKIM selectors. */
+  readonly dkim: readonly string[];
+}
+
+/** An entry of `routes`. */
+export interface RouteConfig {
+  /** Lower case; a domain, `*.domain` (its subdomains) or `*`. */
+  readonly domain: string;
+  readonly via: Smarthost;
+}
+
+/** A mailbox that can log in. */
+export interface Account {
+  /** `local@domain`, canonical. */
+  readonly address: string;
+  /** PHC string, e.g. `$scrypt$ln=15,r=8,p=1$…`; absent: no login. */
+  readonly passwordHash?: string;
+}
+
+/** Everything that the configuration file says. */
+export interface Config {
+  /** The file it was read from, absolute. */
+  readonly file: string;
+  /** A-label, lower case. */
+  readonly hostname: string;
+  /** Absolute folder. */
+  readonly data: string;
+  /** User to run as when started as root. */
+  readonly user?: string;
+  readonly listeners: readonly ListenerConfig[];
+  /** Empty: a self-signed certificate in data/keys is made and used. */
+  readonly certificates: readonly CertificateFiles[];
+  /** By name. */
+  readonly domains: ReadonlyMap<string, DomainConfig>;
+  /** One character, or undefined: no subaddresses. */
+  readonly recipientDelimiter?: string;
+  /** The accounts file, absolute. */
+  readonly accountsFile: string;
+  /** From canonical address (or `@domain` is not allowed: that is catch_all) to forward-paths, at least one. */
+  readonly aliases: ReadonlyMap<string, readonly string[]>;
+  /** CIDR blocks as text, e.g. `192.0.2.0/24`, `2001:db8::/32`; checked. */
+  readonly relayFrom: readonly string[];
+  readonly routes: readonly RouteConfig[];
+  readonly queue: {
+    /** At least one; the last repeats. */
+    readonly retryMs: readonly number[];
+    readonly warnAfterMs: number;
+    readonly expireAfterMs: number;
+  };
+  readonly delivery: { readonly concurrency: number; readonly perDestination: number; readonly tls: TlsUse };
+  readonly limits: {
+    readonly messageOctets: number;
+    readonly recipients: number;
+    readonly connections: number;
+    readonly connectionsPerIp: number;
+  };
+  /** `address:port` pairs; empty: those of /etc/resolv.conf. */
+  readonly dnsServers: readonly { readonly host: string; readonly port: number }[];
+  readonly log: { readonly level: "debug" | "info" | "warning" | "error"; readonly format: "text" | "json" };
+  /** Make this mailbox with a random password when the accounts file does not exist, and print how to try it. */
+  readonly quickStart?: string;
+}

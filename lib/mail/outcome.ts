@@ -1,0 +1,26 @@
+/** What became of one recipient in one delivery attempt. The same record goes to spool, log line and DSN. */
+
+/** The `Action` field of RFC 3464 §2.3.3. */
+export type Action = "delivered" | "relayed" | "expanded" | "delayed" | "failed";
+
+/** The result of one attempt for one recipient. `delayed` means: keep it and try again. */
+export interface Outcome {
+  readonly action: Action;
+  /** Enhanced status code (RFC 3463), e.g. `2.1.5`. Its class fits the action: 2, 4 or 5. */
+  readonly status: string;
+  /** One line for people: the remote reply without its CRLF (`550 5.1.1 No such user`), or our own words. */
+  readonly text: string;
+  /** True where `text` is the reply of a remote server: Diagnostic-Code of type `smtp` (RFC 3464 §2.3.6). */
+  readonly isRemoteReply: boolean;
+  /** The host that answered or was tried, e.g. `mx1.example.org` (Remote-MTA of RFC 3464 §2.3.5). */
+  readonly remoteMta?: string;
+  /** Address and port it was reached at, e.g. `192.0.2.1:25`, for the log. */
+  readonly remoteAddress?: string;
+  /** TLS protocol and cipher of the hop, for the log; absent without TLS. */
+  readonly tls?: string;
+}
+
+/** True when nothing is left to do for the recipient but to report. */
+export function isFinal(outcome: Outcome): boolean {
+  return outcome.action !== "delayed";
+}

@@ -1,0 +1,83 @@
+/**
+ * What the queue asks of a message store. The files on local disk are one (`file_spool.ts`); a shared store can be
+ * another. What is durable, and when, is part of the interface.
+ */
+
+import type { Content } from "../mail/content.ts";
+import type { Envelope } from "../mail/envelope.ts";
+import type { Outcome } from "../mail/outcome.ts";
+
+/** A later change of a message, appended to its journal. `at` is RFC 3339 in UTC. */
+export type SpoolEvent =
+  /** One attempt for the recipients with these indexes, which all had the same outcome. */
+  | {
+    readonly event: "attempt";
+    readonly at: string;
+    readonly recipients: readonly number[];
+    readonly outcome: Outcome;
+    /** For `delayed`: when to try again. */
+    readonly nextAttempt?: string;
+  }
+  /** These recipients were reported on in a DSN of the kind. */
+  | { readonly event: "reported"; readonly at: string; readonly recipients: readonly number[]; readonly kind: "delayed" | "failed" }
+  /** An operator asked for an attempt now. */
+  | { readonly event: "retry"; readonly at: string };
+
+/** Where one recipient stands. */
+export interface RecipientState {
+  /** Index into the envelope's recipients. */
+  readonly index: number;
+  attempts: number;
+  /** Milliseconds since 1970; the arrival time before the first attempt. Meaningless once final. */
+  nextAttemptMs: number;
+  /** The latest attempt; absent before the first. */
+  lastOutcome?: Outcome;
+  lastAttemptMs?: number;
+  /** The sender was warned of the delay. */
+  isWarned: boolean;
+  /** A failure was reported (or needed no report): nothing is left to do. */
+  isReported: boolean;
+}
+
+/** A message of the queue as read back: envelope and the sum of its journal. */
+export interface QueuedMessage {
+  readonly queueId: string;
+  readonly envelope: Envelope;
+  readonly content: Content;
+  readonly recipients: readonly RecipientState[];
+}
+
+/** A message that is being received. Exactly one of `commit` and `abort` ends it; `abort` after either does nothing. */
+export interface Reception {
+  /** Assigned at the start, so that log lines and the Received field can name it. */
+  readonly queueId: string;
+  /** Octets taken so far. */
+  readonly octets: number;
+  /**
+   * Takes the next octets of the content. They are copied: the caller may reuse its buffer at once.
+   *
+   * @returns Undefined where the caller may go on at once, else a promise to wait for (back-pressure).
+   */
+  write(octets: Uint8Array): Promise<void> | undefined;
+  /**
+   * Makes the message durable: when this resolves, file and folder are synced and the reply may be 250.
+   *
+   * @throws {Deno.errors} Whatever the disk said; the message then does not exist.
+   */
+  commit(envelope: Envelope): Promise<QueuedMessage>;
+  /** Forgets it and removes its file, if any. Never throws. */
+  abort(): Promise<void>;
+}
+
+/** A durable store of accepted messages. */
+export interface Spool extends AsyncDisposable {
+  receive(): Reception;
+  /** Reads one message; undefined where there is none of the id. A file that cannot be understood is set aside. */
+  load(queueId: string): Promise<QueuedMessage | undefined>;
+  /** Appends events to a message's journal; durable (fdatasync) when it resolves. */
+  append(queueId: string, events: readonly SpoolEvent[]): Promise<void>;
+  /** Removes a message whose work is done. */
+  remove(queueId: string): Promise<void>;
+  /** All messages, for start-up and listing; content is not read. What cannot be read is set aside, with a log line. */
+  recover(): AsyncIterable<QueuedMessage>;
+}

@@ -1,0 +1,56 @@
+/** The file system as spool and Maildir see it, so that tests can make it full, slow or broken. */
+
+/** An open file or folder. `Deno.FsFile` is one. */
+export interface OpenFile {
+  read(into: Uint8Array): Promise<number | null>;
+  write(octets: Uint8Array): Promise<number>;
+  seek(offset: number, whence: Deno.SeekMode): Promise<number>;
+  /** fdatasync */
+  syncData(): Promise<void>;
+  /** fsync; also for a folder. */
+  sync(): Promise<void>;
+  stat(): Promise<{ readonly size: number }>;
+  truncate(octets: number): Promise<void>;
+  close(): void;
+}
+
+/** One entry of a folder. */
+export interface FolderEntry {
+  readonly name: string;
+  readonly isFile: boolean;
+  readonly isDirectory: boolean;
+}
+
+/** The operations on paths that posthorn needs. Errors are those of Deno (`Deno.errors.NotFound`, …). */
+export interface Files {
+  open(path: string, options: Deno.OpenOptions): Promise<OpenFile>;
+  rename(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  /** Makes the folder and its parents where missing. */
+  makeFolder(path: string, mode: number): Promise<void>;
+  list(path: string): AsyncIterable<FolderEntry>;
+  stat(path: string): Promise<{ readonly size: number; readonly mtime: Date | null; readonly isDirectory: boolean }>;
+}
+
+/** The file system of the machine. */
+export const systemFiles: Files = {
+  open: (path, options) => Deno.open(path, options),
+  rename: (from, to) => Deno.rename(from, to),
+  remove: (path) => Deno.remove(path),
+  makeFolder: (path, mode) => Deno.mkdir(path, { recursive: true, mode }),
+  list: (path) => Deno.readDir(path),
+  stat: (path) => Deno.stat(path),
+};
+
+/** Writes all octets; a single write may take fewer. */
+export async function writeAll(file: { write(octets: Uint8Array): Promise<number> }, octets: Uint8Array): Promise<void> {
+  let written = await file.write(octets);
+  while (written < octets.length) written += await file.write(octets.subarray(written));
+}
+
+/** True for the errors that mean: this disk, quota or table is full now, and may not be later. */
+export function isOutOfSpace(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error ? error.code : undefined;
+  return code === "ENOSPC" || code === "EDQUOT" || /os error (28|122)\b/.test(error.message);
+}
