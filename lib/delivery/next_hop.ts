@@ -20,7 +20,11 @@ export interface Smarthost {
 export type NextHop =
   | { readonly kind: "maildir"; /** The account's mailbox address. */ readonly account: string; readonly key: string }
   | { readonly kind: "smarthost"; readonly smarthost: Smarthost; readonly key: string }
-  | { readonly kind: "mx"; /** A-label, lower case; or an address literal in brackets. */ readonly domain: string; readonly key: string };
+  | {
+    readonly kind: "mx"; /** A-label, lower case; or an address literal in brackets. */
+    readonly domain: string;
+    readonly key: string;
+  };
 
 /** The decision for one recipient: a next hop, or at once the reason why there is none. */
 export type RouteDecision =

@@ -19,7 +19,12 @@ export type SpoolEvent =
     readonly nextAttempt?: string;
   }
   /** These recipients were reported on in a DSN of the kind. */
-  | { readonly event: "reported"; readonly at: string; readonly recipients: readonly number[]; readonly kind: "delayed" | "failed" }
+  | {
+    readonly event: "reported";
+    readonly at: string;
+    readonly recipients: readonly number[];
+    readonly kind: "delayed" | "failed";
+  }
   /** An operator asked for an attempt now. */
   | { readonly event: "retry"; readonly at: string };
 

@@ -43,7 +43,10 @@ export const systemFiles: Files = {
 };
 
 /** Writes all octets; a single write may take fewer. */
-export async function writeAll(file: { write(octets: Uint8Array): Promise<number> }, octets: Uint8Array): Promise<void> {
+export async function writeAll(
+  file: { write(octets: Uint8Array): Promise<number> },
+  octets: Uint8Array,
+): Promise<void> {
   let written = await file.write(octets);
   while (written < octets.length) written += await file.write(octets.subarray(written));
 }
