@@ -1,0 +1,89 @@
+/** Reading a Maildir as a mail reader would, and comparing what arrived with what was sent. */
+
+import { waitUntil } from "./wait.ts";
+
+/** A message in `new/`. */
+export interface MaildirMessage {
+  readonly name: string;
+  readonly octets: Uint8Array<ArrayBuffer>;
+  /** The octets, each as the character of the same number. */
+  readonly text: string;
+}
+
+/** The Maildir of one mailbox; it need not exist yet. */
+export class Maildir {
+  /** @param path The folder with `tmp`, `new` and `cur`. */
+  constructor(readonly path: string) {}
+
+  /** File names in one of the three folders, sorted; empty where the folder is missing. */
+  async names(folder: "new" | "cur" | "tmp" = "new"): Promise<string[]> {
+    const names: string[] = [];
+    try {
+      for await (const entry of Deno.readDir(`${this.path}/${folder}`)) names.push(entry.name);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    return names.sort();
+  }
+
+  /** Reads one message of `new/`. */
+  async read(name: string): Promise<MaildirMessage> {
+    const octets = await Deno.readFile(`${this.path}/new/${name}`);
+    return { name, octets, text: latin1(octets) };
+  }
+
+  /** All messages of `new/`, in the order of their names. */
+  async messages(): Promise<MaildirMessage[]> {
+    return await Promise.all((await this.names()).map((name) => this.read(name)));
+  }
+
+  /** Waits until `new/` holds at least `count` messages, and returns all. */
+  async waitFor(
+    count: number,
+    options: { readonly timeoutMs?: number; readonly detail?: () => string } = {},
+  ): Promise<MaildirMessage[]> {
+    await waitUntil(async () => (await this.names()).length >= count ? true : undefined, {
+      what: `${count} message(s) in ${this.path}/new`,
+      ...options,
+    });
+    return await this.messages();
+  }
+}
+
+/** Octets as text, each octet the character of the same number. */
+export function latin1(octets: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < octets.length; at += 8192) text += String.fromCharCode(...octets.subarray(at, at + 8192));
+  return text;
+}
+
+/** Text of characters up to 255 as octets. */
+export function latin1Octets(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+const TRACE_FIELDS = new Set(["return-path", "delivered-to", "received"]);
+
+/**
+ * Checks that a delivered message is the content that was sent, octet for octet, with nothing but trace header fields
+ * in front (RFC 5321 §4.4), and returns those fields unfolded.
+ *
+ * @throws {Error} Where they differ, with the place.
+ */
+export function traceFieldsBefore(content: Uint8Array, delivered: Uint8Array): string[] {
+  const start = delivered.length - content.length;
+  for (let at = content.length - 1; at >= 0; at--) {
+    if (start + at < 0 || delivered[start + at] !== content[at]) {
+      throw new Error(
+        `Delivered message of ${delivered.length} octets does not end in the ${content.length} octets sent: ` +
+          `they differ ${content.length - at} octets before the end\n${latin1(delivered)}`,
+      );
+    }
+  }
+  const fields = latin1(delivered.subarray(0, start)).replace(/\r\n[ \t]+/g, " ").split("\r\n");
+  if (fields.pop() !== "") throw new Error("Trace fields do not end with CRLF");
+  for (const field of fields) {
+    if (!TRACE_FIELDS.has(field.split(":")[0]?.toLowerCase() ?? "")) throw new Error(`Not a trace field: ${field}`);
+  }
+  return fields;
+}
