@@ -1,0 +1,256 @@
+/** One connection to a scripted peer. */
+
+import { DEFAULT_EXTENSIONS, type PeerPoint, type ScriptedPeer } from "./scripted_peer.ts";
+
+const ENCODER = new TextEncoder();
+const LATIN1 = new TextDecoder("latin1");
+const END = "\r\n.\r\n";
+
+class Dropped extends Error {}
+
+/** The server side of one connection: state that scripts may look at, and the command loop. */
+export class PeerConversation {
+  /** 1 for the first connection of the peer. */
+  readonly number: number;
+  /** Argument of MAIL while a transaction is open. */
+  mail: string | undefined;
+  /** Arguments of accepted RCPT commands. */
+  recipients: string[] = [];
+  isTls: boolean;
+  login: string | undefined;
+  /** Transactions that reached their final dot on this connection. */
+  transactions = 0;
+  readonly #peer: ScriptedPeer;
+  #connection: Deno.Conn;
+  // Octets as Latin-1, so that text functions work on them unchanged.
+  #unread = "";
+  #isReadingContent = false;
+
+  /** Takes over a fresh connection. */
+  constructor(peer: ScriptedPeer, connection: Deno.Conn, number: number) {
+    this.#peer = peer;
+    this.#connection = connection;
+    this.number = number;
+    this.isTls = peer.options.tls === "implicit";
+  }
+
+  /** Talks until either side ends; never rejects. */
+  async run(): Promise<void> {
+    try {
+      await this.#answer("greeting", "", "220 peer.test ESMTP scripted");
+      for (;;) {
+        const line = await this.#readTo("\r\n");
+        this.#peer.commands.push(line);
+        if (await this.#command(line)) break;
+      }
+    } catch {
+      // Dropped by script, by the client, or by the end of the test.
+    }
+    try {
+      this.#connection.close();
+    } catch {
+      // Closed already.
+    }
+  }
+
+  async #command(line: string): Promise<boolean> {
+    const [verb = "", argument = ""] = line.split(/ (.*)/s);
+    switch (verb.toUpperCase()) {
+      case "EHLO":
+      case "LHLO":
+        this.#reset();
+        await this.#answer("ehlo", line, ["peer.test", ...this.#extensions()].map(asEhloLine).join("\r\n"));
+        return false;
+      case "HELO":
+        await this.#answer("helo", line, "250 peer.test");
+        return false;
+      case "STARTTLS":
+        await this.#startTls(line);
+        return false;
+      case "AUTH":
+        await this.#authenticate(line, argument);
+        return false;
+      case "MAIL":
+        await this.#mail(line, argument);
+        return false;
+      case "RCPT":
+        await this.#rcpt(line, argument);
+        return false;
+      case "DATA":
+        await this.#data(line);
+        return false;
+      case "RSET":
+        this.#reset();
+        await this.#answer("rset", line, "250 2.0.0 Flushed");
+        return false;
+      case "QUIT":
+        await this.#answer("quit", line, "221 2.0.0 Bye");
+        return true;
+      default:
+        await this.#send("500 5.5.2 What?");
+        return false;
+    }
+  }
+
+  #extensions(): string[] {
+    const { options } = this.#peer;
+    const list = [...(options.extensions ?? DEFAULT_EXTENSIONS)];
+    if (options.tls === "starttls" && !this.isTls) list.push("STARTTLS");
+    if (options.login !== undefined) list.push(`AUTH ${options.login.mechanisms ?? "PLAIN LOGIN"}`);
+    return list;
+  }
+
+  #reset(): void {
+    this.mail = undefined;
+    this.recipients = [];
+  }
+
+  async #mail(line: string, argument: string): Promise<void> {
+    const usual = this.mail === undefined ? "250 2.1.0 Sender ok" : "503 5.5.1 Nested MAIL command";
+    const sent = await this.#answer("mail", line, usual);
+    if (sent.startsWith("2")) this.mail = argument;
+  }
+
+  async #rcpt(line: string, argument: string): Promise<void> {
+    const localPart = /^TO:<"?([^@">]*)/i.exec(argument)?.[1] ?? "";
+    let usual = this.mail === undefined ? "503 5.5.1 Need MAIL before RCPT" : "250 2.1.5 Recipient ok";
+    const code = /^reply-([2-5]\d\d)/.exec(localPart)?.[1];
+    if (code !== undefined) usual = `${code} ${code[0]}.2.0 As asked`;
+    else if (localPart === "drop-rcpt") usual = "drop";
+    else if (localPart === "silent") usual = "silent";
+    else if (localPart === "garbage") usual = "\u0000\u00ff garbage";
+    else if (localPart === "overlong") usual = `250 ${"x".repeat(100_000)}`;
+    const sent = await this.#answer("rcpt", line, usual);
+    if (sent.startsWith("2")) this.recipients.push(argument);
+  }
+
+  async #data(line: string): Promise<void> {
+    const sent = await this.#answer(
+      "data",
+      line,
+      this.recipients.length > 0 ? "354 Go ahead" : "554 5.5.1 No recipients",
+    );
+    if (!sent.startsWith("354")) return;
+    if (this.#hasRecipient("drop-data")) throw new Dropped();
+    this.#isReadingContent = true;
+    // The CRLF of the DATA line counts as the one before the dot of an empty message (RFC 5321 §4.1.1.4).
+    this.#unread = "\r\n" + this.#unread;
+    const stuffed = await this.#readTo(END);
+    this.#isReadingContent = false;
+    const text = (stuffed + "\r\n").slice(2).replace(/^\./gm, "");
+    const content = Uint8Array.from(stuffed === "" ? "" : text, (character) => character.charCodeAt(0));
+    await this.#endOfData(content);
+  }
+
+  async #endOfData(content: Uint8Array): Promise<void> {
+    const isLmtp = this.#peer.options.protocol === "lmtp";
+    const answers = (isLmtp ? this.recipients : [this.recipients.join(" ")]).map((recipient) => {
+      const code = /<dot-([2-5]\d\d)/.exec(recipient)?.[1];
+      const usual = code === undefined ? "250 2.6.0 Taken" : `${code} ${code[0]}.3.0 As asked`;
+      return this.#scripted("dot", recipient) ?? usual;
+    });
+    this.transactions++;
+    this.#peer.record({
+      mail: this.mail ?? "",
+      recipients: this.recipients,
+      content,
+      isTls: this.isTls,
+      connection: this.number,
+      ...(this.login === undefined ? {} : { login: this.login }),
+      isAccepted: answers.some((answer) => answer.startsWith("2")) && !this.#hasRecipient("drop-dot"),
+    });
+    if (this.#hasRecipient("drop-dot")) throw new Dropped();
+    this.#reset();
+    for (const answer of answers) await this.#say(answer);
+  }
+
+  #hasRecipient(localPart: string): boolean {
+    return this.recipients.some((recipient) => recipient.includes(`<${localPart}@`));
+  }
+
+  async #startTls(line: string): Promise<void> {
+    const { tlsFault } = this.#peer.options;
+    if (tlsFault === "injection") {
+      await this.#send("220 2.0.0 Go\r\n250-peer.test\r\n250 AUTH PLAIN");
+      return;
+    }
+    const sent = await this.#answer("starttls", line, "220 2.0.0 Go");
+    if (!sent.startsWith("220")) return;
+    if (tlsFault === "garbage") {
+      await this.#send("this is no handshake");
+      throw new Dropped();
+    }
+    this.#unread = "";
+    this.#reset();
+    this.#connection = await this.#peer.upgrade(this.#connection);
+    this.isTls = true;
+  }
+
+  async #authenticate(line: string, argument: string): Promise<void> {
+    const scripted = this.#scripted("auth", line);
+    if (scripted !== undefined) return await this.#say(scripted);
+    const [mechanism, initial] = argument.split(" ");
+    let username = "";
+    let password = "";
+    if (mechanism === "PLAIN") {
+      const response = initial ?? await this.#challenge("");
+      [, username = "", password = ""] = atob(response).split("\0");
+    } else {
+      username = atob(await this.#challenge(btoa("Username:")));
+      password = atob(await this.#challenge(btoa("Password:")));
+    }
+    const { login } = this.#peer.options;
+    if (username !== login?.username || password !== login.password) return await this.#send("535 5.7.8 Wrong");
+    this.login = username;
+    await this.#send("235 2.7.0 Welcome");
+  }
+
+  async #challenge(text: string): Promise<string> {
+    await this.#send(`334 ${text}`);
+    return await this.#readTo("\r\n");
+  }
+
+  #scripted(point: PeerPoint, line: string): string | undefined {
+    const answer = this.#peer.options.replies?.[point];
+    return typeof answer === "function" ? answer(line, this) : answer;
+  }
+
+  async #answer(point: PeerPoint, line: string, usual: string): Promise<string> {
+    const text = this.#scripted(point, line) ?? usual;
+    await this.#say(text);
+    return text;
+  }
+
+  async #say(text: string): Promise<void> {
+    if (text === "drop") throw new Dropped();
+    if (text !== "silent") await this.#send(text);
+  }
+
+  async #send(text: string): Promise<void> {
+    const octets = ENCODER.encode(text + "\r\n");
+    for (let sent = 0; sent < octets.length;) sent += await this.#connection.write(octets.subarray(sent));
+  }
+
+  /** Reads up to a delimiter and returns what is before it. */
+  async #readTo(delimiter: string): Promise<string> {
+    const buffer = new Uint8Array(65_536);
+    const parts = [this.#unread];
+    let tail = this.#unread;
+    while (!tail.includes(delimiter)) {
+      const count = await this.#connection.read(buffer);
+      if (count === null) throw new Dropped();
+      const text = LATIN1.decode(buffer.subarray(0, count));
+      if (!this.#isReadingContent) this.#peer.reads.push(text);
+      parts.push(text);
+      tail = tail.slice(-delimiter.length) + text;
+    }
+    const all = parts.join("");
+    const end = all.indexOf(delimiter);
+    this.#unread = all.slice(end + delimiter.length);
+    return all.slice(0, end);
+  }
+}
+
+function asEhloLine(text: string, index: number, all: readonly string[]): string {
+  return `250${index === all.length - 1 ? " " : "-"}${text}`;
+}
