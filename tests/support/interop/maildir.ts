@@ -87,3 +87,8 @@ export function traceFieldsBefore(content: Uint8Array, delivered: Uint8Array): s
   }
   return fields;
 }
+
+/** Content as it goes over the wire: a dot more where a line begins with one (RFC 5321 §4.5.2), no final dot. */
+export function dotStuffed(content: Uint8Array): Uint8Array<ArrayBuffer> {
+  return latin1Octets(latin1(content).replace(/^\./g, "..").replaceAll("\r\n.", "\r\n.."));
+}

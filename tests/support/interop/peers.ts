@@ -1,0 +1,102 @@
+/**
+ * Tests that need programs of others. Where one is missing, the test is skipped and its name says why; with
+ * POSTHORN_REQUIRE_PEERS=1, as in CI, it fails instead.
+ */
+
+/** A program that tests use: the names or paths under which it may be found. */
+const PROGRAMS = {
+  swaks: ["swaks"],
+  curl: ["curl"],
+  msmtp: ["msmtp"],
+  openssl: ["openssl"],
+  python: ["/usr/bin/python3", "python3"],
+  perl: ["/usr/bin/perl", "perl"],
+  postfix: ["/usr/sbin/postfix", "postfix"],
+  dovecot: ["/usr/sbin/dovecot", "dovecot"],
+  knotd: ["/usr/sbin/knotd", "knotd"],
+  knotc: ["/usr/sbin/knotc", "knotc"],
+  keymgr: ["/usr/sbin/keymgr", "keymgr"],
+  kdig: ["kdig"],
+  unbound: ["/usr/sbin/unbound", "unbound"],
+  unshare: ["unshare"],
+  nsenter: ["nsenter"],
+  ip: ["/usr/sbin/ip", "/sbin/ip", "ip"],
+} as const;
+
+/** Name of a program that a test may need. */
+export type Program = keyof typeof PROGRAMS;
+
+/** Something else that a test may need. */
+export type Need = Program | "root" | "sisimai" | "flufl.bounce" | "POSTHORN_BINARY";
+
+/** Where a program is, or undefined where it is not installed. */
+export function findProgram(program: Program): string | undefined {
+  for (const name of PROGRAMS[program]) {
+    const folders = name.startsWith("/") ? [""] : (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder}/`);
+    for (const folder of folders) {
+      if (isFile(`${folder}${name}`)) return `${folder}${name}`;
+    }
+  }
+  return undefined;
+}
+
+/** Where a program is. @throws {Error} When it is not installed. */
+export function programPath(program: Program): string {
+  const path = findProgram(program);
+  if (path === undefined) throw new Error(`Cannot find the program "${program}"`);
+  return path;
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+function has(need: Need): boolean {
+  switch (need) {
+    case "root":
+      return Deno.build.os === "linux" && Deno.uid() === 0;
+    case "sisimai":
+      return succeeds(findProgram("perl"), ["-MSisimai", "-e", "1"]);
+    case "flufl.bounce":
+      return succeeds(findProgram("python"), ["-c", "import flufl.bounce"]);
+    case "POSTHORN_BINARY":
+      return (Deno.env.get("POSTHORN_BINARY") ?? "") !== "";
+    default:
+      return findProgram(need) !== undefined;
+  }
+}
+
+function succeeds(program: string | undefined, args: string[]): boolean {
+  if (program === undefined) return false;
+  return new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).outputSync().success;
+}
+
+/**
+ * Registers a test that needs `needs`.
+ *
+ * @param name A sentence.
+ */
+export function peerTest(name: string, needs: readonly Need[], run: () => Promise<void>): void {
+  const missing = needs.filter((need) => !has(need));
+  if (missing.length === 0) {
+    Deno.test(name, run);
+    return;
+  }
+  const reason = `not here: ${missing.join(", ")}`;
+  if (Deno.env.get("POSTHORN_REQUIRE_PEERS") === "1" && !missing.includes("POSTHORN_BINARY")) {
+    Deno.test(name, () => {
+      throw new Error(`Cannot run this test: ${reason}`);
+    });
+  } else {
+    Deno.test({ name: `${name} (skipped, ${reason})`, ignore: true, fn: run });
+  }
+}
+
+/** Prints a line of figures among the test results. */
+export async function report(line: string): Promise<void> {
+  await Deno.stdout.write(new TextEncoder().encode(`  ${line}\n`));
+}
