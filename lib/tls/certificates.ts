@@ -1,0 +1,213 @@
+/** The certificates that the server shows, chosen by the name the client asks for. Replaced as a whole on reload. */
+
+import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createSecureContext, type SecureContext } from "node:tls";
+import type { Logger } from "@logtape/logtape";
+import type { CertificateFiles } from "../config/config.ts";
+import type { CertificatePair } from "./self_signed.ts";
+
+/** A certificate that cannot be used; the message names the file and says what to do. */
+export class CertificateError extends Error {
+  /** For `catch` across realms and log lines. */
+  override readonly name = "CertificateError";
+  /** The file at fault. */
+  readonly file: string;
+
+  /** Takes the file at fault and the whole message. */
+  constructor(file: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.file = file;
+  }
+}
+
+/** One certificate chain with its key, checked. */
+export interface Certificate extends CertificatePair {
+  /** Lower-case DNS names of the leaf; may begin with `*.`. */
+  readonly names: readonly string[];
+  /** Wall clock, milliseconds. */
+  readonly notBeforeMs: number;
+  /** Wall clock, milliseconds. */
+  readonly notAfterMs: number;
+  /** Chain and key as `node:tls` takes them; TLS 1.2 is the lowest version (RFC 8997). */
+  readonly secureContext: SecureContext;
+}
+
+/** Where certificates come from, and who hears about those that end soon. */
+export interface LoadOptions {
+  /** Reads a text file; rejects with the errors of Deno. */
+  readonly read: (path: string) => Promise<string>;
+  /** Wall clock, milliseconds. */
+  readonly nowMs: number;
+  /** Gets a warning for each certificate that ends within 14 days. */
+  readonly logger: Logger;
+}
+
+const DAY_MS = 86_400_000;
+/** ACME clients renew 30 days before the end: at 14, renewal has failed for two weeks. */
+const WARN_BEFORE_MS = 14 * DAY_MS;
+
+/** All certificates of the server; at least one. */
+export class Certificates {
+  /** In the order of the configuration. */
+  readonly all: readonly Certificate[];
+  readonly #default: Certificate;
+  readonly #exact = new Map<string, Certificate>();
+  readonly #wildcard = new Map<string, Certificate>();
+
+  /** Takes the certificates in order of preference; the first is the default. */
+  constructor(all: readonly [Certificate, ...Certificate[]]) {
+    this.all = all;
+    this.#default = all[0];
+    for (const certificate of all) {
+      for (const name of certificate.names) {
+        const [names, key] = name.startsWith("*.") ? [this.#wildcard, name.slice(2)] : [this.#exact, name];
+        if (!names.has(key)) names.set(key, certificate);
+      }
+    }
+  }
+
+  /**
+   * Chooses by the name that the client asked for (SNI): the exact name, then a wildcard for its leftmost label, then the
+   * first certificate. Mail clients that ask for a name we do not know get that one and judge themselves (RFC 6066 §3).
+   *
+   * @see RFC 9525 §6.3 (RFC 6125 §6.4.3)
+   */
+  select(serverName: string | undefined): Certificate {
+    if (serverName === undefined) return this.#default;
+    const name = serverName.toLowerCase().replace(/\.$/, "");
+    const parent = name.slice(name.indexOf(".") + 1);
+    return this.#exact.get(name) ?? (parent === name ? undefined : this.#wildcard.get(parent)) ?? this.#default;
+  }
+}
+
+/**
+ * Reads and checks the certificates of the configuration.
+ *
+ * @throws {CertificateError} For the first one that cannot be read, does not fit its key, or is not valid now.
+ */
+export async function loadCertificates(
+  files: readonly [CertificateFiles, ...CertificateFiles[]],
+  { read, nowMs, logger }: LoadOptions,
+): Promise<Certificates> {
+  const load = async ({ chain, key }: CertificateFiles): Promise<Certificate> => {
+    const pair = { chain: await readPem(chain, "certificate", read), key: await readPem(key, "key", read) };
+    const certificate = parseCertificate(pair, { chain, key });
+    checkDates(certificate, chain, nowMs, logger);
+    return certificate;
+  };
+  const [first, ...rest] = files;
+  return new Certificates([await load(first), ...await Promise.all(rest.map(load))]);
+}
+
+/**
+ * Parses a certificate chain and its key, and checks that they belong together. Dates are not looked at.
+ *
+ * @param files The names to use in errors.
+ * @throws {CertificateError}
+ */
+export function parseCertificate(pair: CertificatePair, files: CertificateFiles): Certificate {
+  const leaf = parseLeaf(pair.chain, files.chain);
+  const key = parseKey(pair.key, files.key);
+  if (!publicKeyOf(createPublicKey(key)).equals(publicKeyOf(leaf.publicKey))) {
+    const mend =
+      "give the key that the certificate was made for; in the chain file the server's own certificate comes first";
+    throw new CertificateError(
+      files.key,
+      `Cannot use key "${files.key}": it does not fit certificate "${files.chain}"; ${mend}`,
+    );
+  }
+  return {
+    ...pair,
+    names: namesOf(leaf),
+    notBeforeMs: Date.parse(leaf.validFrom),
+    notAfterMs: Date.parse(leaf.validTo),
+    secureContext: makeContext(pair, files),
+  };
+}
+
+async function readPem(path: string, what: string, read: LoadOptions["read"]): Promise<string> {
+  try {
+    return await read(path);
+  } catch (error) {
+    const [reason, mend] = error instanceof Deno.errors.NotFound
+      ? ["no such file", "correct tls.certificates in the configuration"]
+      : error instanceof Deno.errors.PermissionDenied
+      ? ["permission denied", "let the user that posthorn runs as read it"]
+      : [error instanceof Error ? error.message : String(error), "check the file"];
+    throw new CertificateError(path, `Cannot read ${what} "${path}": ${reason}; ${mend}`, { cause: error });
+  }
+}
+
+function parseLeaf(chain: string, file: string): X509Certificate {
+  // X509Certificate takes the first block; Let's Encrypt's fullchain.pem has the leaf there (RFC 8446 §4.4.2 wants it so).
+  const block = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(chain);
+  try {
+    if (block !== null) return new X509Certificate(block[0]);
+  } catch (error) {
+    throw new CertificateError(
+      file,
+      `Cannot parse certificate "${file}": its PEM block is broken; copy the file again`,
+      {
+        cause: error,
+      },
+    );
+  }
+  const mend = 'it must hold a block "-----BEGIN CERTIFICATE-----"';
+  throw new CertificateError(file, `Cannot parse certificate "${file}": no PEM certificate found; ${mend}`);
+}
+
+function parseKey(pem: string, file: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (error) {
+    const [reason, mend] = /ENCRYPTED/.test(pem)
+      ? ["it is protected by a passphrase", 'remove that with "openssl pkey -in KEY -out NEWKEY"']
+      : ["no PEM private key found", 'it must hold a block "-----BEGIN PRIVATE KEY-----"'];
+    throw new CertificateError(file, `Cannot parse key "${file}": ${reason}; ${mend}`, { cause: error });
+  }
+}
+
+function makeContext(pair: CertificatePair, files: CertificateFiles): SecureContext {
+  try {
+    return createSecureContext({ cert: pair.chain, key: pair.key, minVersion: "TLSv1.2" });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CertificateError(files.chain, `Cannot use certificate "${files.chain}": ${reason}`, { cause: error });
+  }
+}
+
+function checkDates(certificate: Certificate, file: string, nowMs: number, logger: Logger): void {
+  const notBefore = new Date(certificate.notBeforeMs).toISOString();
+  const notAfter = new Date(certificate.notAfterMs).toISOString();
+  if (nowMs < certificate.notBeforeMs) {
+    throw new CertificateError(
+      file,
+      `Cannot use certificate "${file}": not valid before ${notBefore}; check the clock`,
+    );
+  }
+  if (nowMs >= certificate.notAfterMs) {
+    throw new CertificateError(file, `Cannot use certificate "${file}": it ended on ${notAfter}; renew it`);
+  }
+  if (certificate.notAfterMs - nowMs < WARN_BEFORE_MS) {
+    const days = Math.floor((certificate.notAfterMs - nowMs) / DAY_MS);
+    logger.warn("Certificate {file} ends in {days} days, on {notAfter}: renew it", { file, days, notAfter });
+  }
+}
+
+/** DNS names in subjectAltName; Deno before 2.8 does not read that, and there the common name stands in. */
+function namesOf(leaf: X509Certificate): readonly string[] {
+  const alternatives = leaf.subjectAltName as string | undefined;
+  if (alternatives === undefined) {
+    return [...leaf.subject.matchAll(/(?:^|[\n,]\s*)CN=([^\n,]+)/g)].map((match) => lower(match[1]));
+  }
+  return [...alternatives.matchAll(/(?:^|, )DNS:([^,"]+)/g)].map((match) => lower(match[1]));
+}
+
+function lower(name = ""): string {
+  return name.trim().toLowerCase();
+}
+
+/** SubjectPublicKeyInfo. Stands in for `checkPrivateKey`, which Deno before 2.8 does not have. */
+function publicKeyOf(key: KeyObject): { equals(other: Uint8Array): boolean } & Uint8Array {
+  return key.export({ type: "spki", format: "der" });
+}

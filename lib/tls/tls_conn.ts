@@ -1,0 +1,54 @@
+/** What a connection under TLS is, whoever made it, and why a handshake fails. */
+
+import type { OctetConn } from "../smtp/octet_conn.ts";
+
+/** A server-side connection under TLS, handshake done. */
+export interface TlsConn extends OctetConn {
+  /** `TLSv1.3` or `TLSv1.2`; `TLS` where the runtime does not tell. */
+  readonly protocol: string;
+  /** Standard (IANA) name of the cipher suite; empty where the runtime does not tell. */
+  readonly cipher: string;
+  /** The name that the client asked for (SNI), when it did and the runtime tells. */
+  readonly serverName?: string;
+}
+
+/** A handshake that did not end in a TLS connection. The connection is closed. */
+export class TlsHandshakeError extends Error {
+  /** For `catch` across realms and log lines. */
+  override readonly name = "TlsHandshakeError";
+  /** Why, in a few words, fit for a log line. */
+  readonly reason: string;
+
+  /** Takes the reason; the message says the rest. */
+  constructor(reason: string, options?: ErrorOptions) {
+    super(`TLS handshake failed: ${reason}`, options);
+    this.reason = reason;
+  }
+}
+
+/** What the TLS library says → what an operator understands. */
+const REASONS: readonly (readonly [RegExp, string])[] = [
+  [/InvalidContentType|InvalidMessage|corrupt message/, "the client does not speak TLS here"],
+  [
+    /ProtocolVersion|Tls1[23]NotOffered|SignatureAlgorithmsExtensionRequired/,
+    "the client offers no TLS version from 1.2 on",
+  ],
+  [
+    /NoCipherSuitesInCommon|NoKxGroupsInCommon|NoSignatureSchemesInCommon|no server certificate chain/,
+    "no cipher in common",
+  ],
+  [
+    /close_notify|unexpected eof|UnexpectedEof|ECONNRESET|EPIPE|[Cc]onnection reset|[Bb]roken pipe/,
+    "the client closed the connection",
+  ],
+];
+
+/** Finds the short reason in an error of the TLS library or the socket. */
+export function handshakeReason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const known = REASONS.find(([pattern]) => pattern.test(message));
+  if (known !== undefined) return known[1];
+  const alert = /received fatal alert: (\w+)/.exec(message);
+  if (alert !== null) return `the client sent alert ${alert[1]}`;
+  return message.replace(/^TLS accept error: /, "").replace(/[^\x20-\x7e]/g, " ").slice(0, 120);
+}
