@@ -1,0 +1,59 @@
+/** The part of a report that people read: what happened, what it means, what to do. */
+
+import { formatDate } from "../mail/header.ts";
+import { cleanText, wrapText } from "./field.ts";
+import { explainStatus } from "./meaning.ts";
+import { type Report, reportedAddress, reportedStatus, type ReportRecipient } from "./report.ts";
+
+const WIDTH = 72;
+
+/**
+ * Formats the text, lines ended by CRLF.
+ *
+ * @param subject That of the reported message, decoded; helps to know which one it was.
+ */
+export function formatWords(report: Report, subject: string | undefined): string {
+  const lines = [`This is the mail server ${report.hostname}.`, "", ...opening(report), ""];
+  for (const recipient of report.recipients) lines.push(...recipientLines(report, recipient), "");
+  if (report.kind === "delayed") lines.push(...closingOfDelay(report), "");
+  lines.push("Your message:");
+  if (subject !== undefined) lines.push(...labelled("Subject", subject));
+  lines.push(...labelled("Accepted", formatDate(Date.parse(report.envelope.arrived))));
+  lines.push(...labelled("Queue id", `${report.queueId} (for the administrator of ${report.hostname})`), "");
+  lines.push(...wrapText("Details for programs, and the beginning of your message, follow.", WIDTH, ""));
+  return lines.map((line) => `${line}\r\n`).join("");
+}
+
+function opening({ kind, recipients }: Report): string[] {
+  const whom = recipients.length === 1 ? "the recipient below" : `the ${recipients.length} recipients below`;
+  const text = kind === "failed"
+    ? `Your message could not be delivered to ${whom}, and will not be tried again.`
+    : `Your message has not yet been delivered to ${whom}. You need not send it again.`;
+  return wrapText(text, WIDTH, "");
+}
+
+function recipientLines(report: Report, reported: ReportRecipient): string[] {
+  const { outcome, lastAttemptMs } = reported;
+  const status = reportedStatus(report.kind, reported);
+  const { meaning, advice } = explainStatus(status);
+  const text = cleanText(outcome.text);
+  const speaker = outcome.isRemoteReply ? cleanText(outcome.remoteMta ?? "The next server") : "Reason";
+  const lines = wrapText(`<${cleanText(reportedAddress(reported))}>`, WIDTH, "");
+  if (text !== "") lines.push(...labelled(outcome.isRemoteReply ? `${speaker} said` : speaker, text));
+  lines.push(...labelled("Meaning", `${meaning} (${status})`));
+  if (report.kind === "delayed") return lines;
+  if (status.startsWith("4")) {
+    lines.push(...labelled("Tried", `until ${formatDate(lastAttemptMs)}; then the time allowed was over.`));
+  }
+  lines.push(...labelled("What to do", advice));
+  return lines;
+}
+
+function closingOfDelay({ expiresMs }: Report): string[] {
+  const until = expiresMs === undefined ? "" : ` until ${formatDate(expiresMs)}`;
+  return wrapText(`We keep trying${until}. If that fails, you will get another report.`, WIDTH, "");
+}
+
+function labelled(label: string, text: string): string[] {
+  return wrapText(`${label}: ${cleanText(text)}`, WIDTH, "    ");
+}
