@@ -1,0 +1,164 @@
+/** The accounts file: mailboxes and password hashes. People edit it too, so their comments and order are kept. */
+
+import { dirname } from "node:path";
+import { type Document, isMap, isScalar, type Pair, parseDocument, type YAMLMap } from "yaml";
+import { foldAddress } from "../mail/fold.ts";
+import { domainOf, parseMailbox } from "../mail/mailbox.ts";
+import { type Files, writeAll } from "../system/files.ts";
+import type { Account, Config } from "./config.ts";
+import { ConfigError } from "./errors.ts";
+import { mapOf, object, optional, scalar, type Type } from "./schema.ts";
+import { type ConfigIo, quote, reasonOf, Source } from "./source.ts";
+import { ourMailbox } from "./values.ts";
+
+/** A change of one account. */
+export type AccountChange =
+  | { readonly kind: "add"; readonly address: string; readonly passwordHash?: string }
+  | { readonly kind: "password"; readonly address: string; readonly passwordHash: string }
+  | { readonly kind: "remove"; readonly address: string };
+
+/** What became of a change; nothing is written unless it is `done`. */
+export type AccountChangeResult = "done" | "exists" | "absent";
+
+/** What editing the file asks of the machine. */
+export interface EditAccountsOptions {
+  /** The accounts file, absolute. */
+  readonly file: string;
+  /** Reads the file. */
+  readonly io: ConfigIo;
+  /** Writes it. */
+  readonly files: Files;
+  /** Runs on the finished file before it takes its place: gives it to the user that the server runs as. */
+  beforePublish?(temporaryFile: string): Promise<void>;
+}
+
+const HEADER = " Mailboxes of posthorn and their password hashes. `posthorn user` edits this file, and so may you.";
+
+/** PHC string format: `$id$parameters$salt$hash`. A password in plain text is a mistake, and is not shown. */
+const passwordHash: Type<string> = scalar({
+  expects: 'a password hash, as "posthorn user password" writes it',
+  parse: (text) => /^\$[a-z0-9-]+\$[\w+/=.,$-]+$/i.test(text) ? text : undefined,
+  isSecret: () => true,
+});
+
+const account = object({ passwordHash: optional("password", passwordHash, "Hash; without it nobody can log in.") });
+const accountsType = mapOf(ourMailbox, account, "mailboxes", {});
+
+/**
+ * Reads the accounts.
+ *
+ * @returns In the order of the file; undefined where there is no such file.
+ * @throws {ConfigError} With every problem found, e.g. an account of a domain that is not ours.
+ */
+export async function loadAccounts(
+  { accountsFile: file, domains }: Pick<Config, "accountsFile" | "domains">,
+  io: ConfigIo,
+): Promise<readonly Account[] | undefined> {
+  const text = await readIfThere(file, io);
+  if (text === undefined) return undefined;
+  const source = await Source.parse(file, text, io, ["password"]);
+  const entries = accountsType.read(source.root, source, "accounts") ?? [];
+  for (const { key, at } of entries) {
+    const domain = domains.get(domainOf(key));
+    if (domain === undefined) {
+      source.report(at, `accounts: expected a mailbox of one of our domains, found ${quote(key)}`);
+    } else if (domain.aliasOf !== undefined) {
+      const message = `expected a mailbox of "${domain.aliasOf}", because "${domain.name}" is another name of it`;
+      source.report(at, `accounts: ${message}`);
+    }
+  }
+  source.throwProblems();
+  return entries.map(({ key, value }) => ({ address: key, ...value }));
+}
+
+/**
+ * Changes one account. The new file takes the place of the old one in one step, and is on disk when this returns.
+ *
+ * @throws {ConfigError} Where the present file is no YAML mapping.
+ * @throws {TypeError} For an address that is no mailbox.
+ */
+export async function editAccounts(options: EditAccountsOptions, change: AccountChange): Promise<AccountChangeResult> {
+  const { file, io } = options;
+  const address = foldedMailbox(change.address);
+  const text = await readIfThere(file, io);
+  const document = text === undefined ? parseDocument("") : await parseSound(file, text, io);
+  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
+    document.contents = document.createNode({}) as YAMLMap.Parsed;
+    document.commentBefore ??= HEADER;
+  }
+  if (!isMap(document.contents)) {
+    throw new ConfigError([{ file, line: 1, column: 1, message: "accounts: expected a mapping of mailboxes" }]);
+  }
+  const pairs = document.contents.items as Pair[];
+  const index = pairs.findIndex(({ key }) => isScalar(key) && foldedOrNone(String(key.value)) === address);
+  if (change.kind === "add" ? index >= 0 : index < 0) return change.kind === "add" ? "exists" : "absent";
+  if (change.kind === "remove") {
+    pairs.splice(index, 1);
+  } else if (change.kind === "add") {
+    const value = change.passwordHash === undefined ? {} : { password: change.passwordHash };
+    pairs.push(document.createPair(address, document.createNode(value, { flow: true })));
+  } else {
+    setPassword(pairs[index], change.passwordHash, (value) => document.createNode(value, { flow: true }));
+  }
+  await publish(options, document.toString({ lineWidth: 0 }));
+  return "done";
+}
+
+async function parseSound(file: string, text: string, io: ConfigIo): Promise<Document.Parsed> {
+  const source = await Source.parse(file, text, io);
+  source.throwProblems();
+  return source.document;
+}
+
+function setPassword(pair: Pair | undefined, hash: string, createNode: (value: unknown) => unknown): void {
+  if (pair === undefined) return;
+  if (isMap(pair.value)) pair.value.set("password", hash);
+  else pair.value = createNode({ password: hash });
+}
+
+/** Writes beside the file, syncs, renames, and syncs the folder, so that a crash leaves the old file or the new one. */
+async function publish({ file, files, beforePublish }: EditAccountsOptions, text: string): Promise<void> {
+  const temporary = `${file}.new`;
+  // Left from a crash; its mode may be wrong.
+  await files.remove(temporary).catch(ignoreMissing);
+  const handle = await files.open(temporary, { write: true, createNew: true, mode: 0o600 });
+  try {
+    await writeAll(handle, new TextEncoder().encode(text));
+    await handle.sync();
+  } finally {
+    handle.close();
+  }
+  await beforePublish?.(temporary);
+  await files.rename(temporary, file);
+  const folder = await files.open(dirname(file), { read: true });
+  try {
+    await folder.sync();
+  } finally {
+    folder.close();
+  }
+}
+
+async function readIfThere(file: string, io: ConfigIo): Promise<string | undefined> {
+  try {
+    return await io.readText(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    const message = `cannot read the accounts file: ${reasonOf(error)}`;
+    throw new ConfigError([{ file, line: 1, column: 1, message }], { cause: error });
+  }
+}
+
+function foldedMailbox(address: string): string {
+  const folded = foldedOrNone(address);
+  if (folded === undefined) throw new TypeError(`Cannot use ${quote(address)} as an account: it is no mailbox`);
+  return folded;
+}
+
+function foldedOrNone(address: string): string | undefined {
+  const mailbox = parseMailbox(address);
+  return mailbox === undefined ? undefined : foldAddress(mailbox.text);
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}

@@ -1,0 +1,163 @@
+/** What several keys of the configuration must satisfy together. Each check notes its problems where they stand. */
+
+import { parseIpAddress } from "../policy/cidr.ts";
+import { domainOf } from "../mail/mailbox.ts";
+import type { ListenerConfig } from "./config.ts";
+import { DEFAULT_LISTENERS, type DomainDraft, type FileContent, type ListenerDraft, type RouteDraft } from "./keys.ts";
+import { nearMiss } from "./near_miss.ts";
+import type { Entry, Located } from "./schema.ts";
+import { quote, type Source } from "./source.ts";
+
+/** Checks the whole content. */
+export function checkContent(content: Partial<FileContent>, source: Source): void {
+  const { listeners = [], domains, routes = [], aliases = [], quickStart } = content;
+  checkListeners(listeners, source);
+  checkRoutes(routes, source);
+  // Without the domains, each mailbox would be one of a domain that is not ours.
+  if (domains === undefined) return;
+  if (domains.value.length === 0) source.report(domains.at, "domains: expected at least one domain, found none");
+  checkDomains(domains.value, routes, source);
+  for (const { key, at } of aliases) {
+    checkOurs(key, domains.value, (message) => source.report(at, `aliases: ${message}`));
+  }
+  if (quickStart === undefined) return;
+  checkOurs(quickStart.value, domains.value, (message) => source.report(quickStart.at, `quick_start: ${message}`));
+}
+
+/**
+ * Follows `alias_of` to the domain that has the mailboxes.
+ *
+ * @returns Undefined where it ends at an unknown domain or in a loop.
+ */
+export function finalDomain(name: string, domains: readonly Entry<DomainDraft>[]): string | undefined {
+  const byName = new Map(domains.map((entry) => [entry.key, entry.value]));
+  let current = name;
+  for (let steps = 0; steps <= domains.length; steps++) {
+    const entry = byName.get(current);
+    if (entry === undefined) return undefined;
+    if (entry.aliasOf === undefined) return current;
+    current = entry.aliasOf.value;
+  }
+  return undefined;
+}
+
+/** The TLS use of a listener: what it says, or what is usual for its service. */
+export function listenerTls({ service, tls }: ListenerDraft): ListenerConfig["tls"] {
+  return tls?.value ?? (service === "lmtp" ? "off" : "starttls");
+}
+
+function checkListeners(listeners: readonly ListenerDraft[], source: Source): void {
+  const lines = new Map<string, number>();
+  for (const { bind, tls } of listeners) {
+    const { value, at } = bind;
+    const key = value.kind === "unix"
+      ? `unix:${value.path}`
+      : `${parseIpAddress(value.host) ?? value.host}:${value.port}`;
+    const earlier = lines.get(key);
+    if (earlier !== undefined) source.report(at, `listeners.bind: the listener of line ${earlier} has this address`);
+    else lines.set(key, source.position(at).line);
+    if (value.kind === "unix" && tls?.value === "implicit") {
+      source.report(tls.at, 'listeners.tls: expected "off" for a Unix socket, found "implicit"');
+    }
+  }
+}
+
+function checkDomains(entries: readonly Entry<DomainDraft>[], routes: readonly RouteDraft[], source: Source): void {
+  const looped = new Set<string>();
+  for (const { key, value: { aliasOf, catchAll } } of entries) {
+    const path = `domains.${key}`;
+    const route = routes.find(({ domain }) => domain.value === key);
+    if (aliasOf !== undefined) {
+      const otherName = `because "${key}" is another name of "${aliasOf.value}"`;
+      checkAliasOf(key, aliasOf, entries, looped, source);
+      if (catchAll !== undefined) source.report(catchAll.at, `${path}.catch_all: never used, ${otherName}`);
+      if (route !== undefined) source.report(route.domain.at, `routes.domain: never used, ${otherName}`);
+    } else if (catchAll !== undefined && route !== undefined) {
+      const { line } = source.position(route.domain.at);
+      source.report(catchAll.at, `${path}.catch_all: never used, because the route of line ${line} takes the rest`);
+    }
+  }
+}
+
+function checkAliasOf(
+  name: string,
+  { value, at }: Located<string>,
+  entries: readonly Entry<DomainDraft>[],
+  looped: Set<string>,
+  source: Source,
+): void {
+  const path = `domains.${name}.alias_of`;
+  if (!entries.some(({ key }) => key === value)) {
+    source.report(at, `${path}: expected ${ourDomain(value, entries)}`);
+  } else if (!looped.has(name)) {
+    const loop = loopFrom(name, entries);
+    // One report for the whole loop.
+    for (const member of loop) looped.add(member);
+    if (loop.length > 0) {
+      source.report(at, `${path}: expected another domain, found a loop: ${[...loop, name].join(" → ")}`);
+    }
+  }
+}
+
+/** The domains from `name` back to itself along `alias_of`; empty where it is in no loop. */
+function loopFrom(name: string, entries: readonly Entry<DomainDraft>[]): readonly string[] {
+  const names: string[] = [];
+  let current: string | undefined = name;
+  while (current !== undefined && !names.includes(current)) {
+    names.push(current);
+    const next: string = current;
+    current = entries.find((entry) => entry.key === next)?.value.aliasOf?.value;
+  }
+  return current === name ? names : [];
+}
+
+/** Says what is wrong with the domain of a mailbox that must be ours. */
+function checkOurs(
+  mailbox: string,
+  domains: readonly Entry<DomainDraft>[],
+  report: (message: string) => void,
+): void {
+  const domain = domainOf(mailbox);
+  const entry = domains.find(({ key }) => key === domain);
+  if (entry === undefined) report(`expected a mailbox of ${ourDomain(domain, domains)}`);
+  else if (entry.value.aliasOf !== undefined) {
+    report(`expected a mailbox of "${entry.value.aliasOf.value}", because "${domain}" is another name of it`);
+  }
+}
+
+function ourDomain(found: string, domains: readonly Entry<unknown>[]): string {
+  const meant = nearMiss(found, domains.map(({ key }) => key));
+  return `a domain of "domains", found ${quote(found)}${meant === undefined ? "" : `: did you mean "${meant}"?`}`;
+}
+
+function checkRoutes(routes: readonly RouteDraft[], source: Source): void {
+  const lines = new Map<string, number>();
+  for (const { domain, via, username, password, tls } of routes) {
+    const earlier = lines.get(domain.value);
+    if (earlier !== undefined) source.report(domain.at, `routes.domain: the route of line ${earlier} has this domain`);
+    else lines.set(domain.value, source.position(domain.at).line);
+    if (username !== undefined && password === undefined) {
+      source.report(username.at, 'routes.username: expected a "password" with it, found none');
+    }
+    if (password !== undefined && username === undefined) {
+      source.report(password.at, 'routes.password: expected a "username" with it, found none');
+    }
+    if (tls === undefined) continue;
+    if (tls.value === "off" && (username !== undefined || via.scheme === "smtps")) {
+      const reason = via.scheme === "smtps" ? '"smtps" is TLS from the first octet' : "a password goes over TLS only";
+      source.report(tls.at, `routes.tls: expected "required" or "opportunistic", found "off": ${reason}`);
+    }
+    if (tls.value === "required" && via.socketPath !== undefined) {
+      source.report(tls.at, 'routes.tls: expected "off" for a Unix socket, found "required"');
+    }
+  }
+}
+
+/** The listeners of the file, or the default ones. */
+export function listenersOf(content: FileContent, unixPath: (path: string) => string): readonly ListenerConfig[] {
+  return content.listeners?.map((draft) => {
+    const { value } = draft.bind;
+    const bind = value.kind === "unix" ? { kind: value.kind, path: unixPath(value.path) } : value;
+    return { bind, service: draft.service, tls: listenerTls(draft) };
+  }) ?? DEFAULT_LISTENERS;
+}

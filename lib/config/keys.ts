@@ -1,0 +1,257 @@
+/**
+ * The schema of the configuration file: every key, its type, its default and what it is for. What several keys must
+ * satisfy together is in checks.ts.
+ */
+
+import type { TlsUse } from "../delivery/next_hop.ts";
+import { normalizeDomain } from "../mail/mailbox.ts";
+import type { Config, ListenerConfig, Service } from "./config.ts";
+import {
+  type Entry,
+  keyPaths,
+  listOf,
+  type Located,
+  located,
+  mapOf,
+  object,
+  optional,
+  partial,
+  required,
+  scalar,
+  section,
+  type Type,
+  unavailable,
+  withDefault,
+} from "./schema.ts";
+import * as value from "./values.ts";
+import { bindAddress, type BindDraft, via, type ViaDraft } from "./via.ts";
+
+/** An entry of `listeners` as it stands in the file. */
+export interface ListenerDraft {
+  /** Its socket, with a path as written. */
+  readonly bind: Located<BindDraft>;
+  /** What it is for. */
+  readonly service: Service;
+  /** Absent: what is usual for the service. */
+  readonly tls?: Located<ListenerConfig["tls"]>;
+}
+
+/** An entry of `domains` as it stands in the file. */
+export interface DomainDraft {
+  /** Where mail for nobody goes. */
+  readonly catchAll?: Located<string>;
+  /** Another domain of the file. */
+  readonly aliasOf?: Located<string>;
+  /** Selectors. */
+  readonly dkim: readonly string[];
+}
+
+/** An entry of `routes` as it stands in the file. */
+export interface RouteDraft {
+  /** A domain, `*.domain` or `*`. */
+  readonly domain: Located<string>;
+  /** The server. */
+  readonly via: ViaDraft;
+  /** For AUTH; with a password or not at all. */
+  readonly username?: Located<string>;
+  /** For AUTH. */
+  readonly password?: Located<string>;
+  /** Absent: what is usual for the server. */
+  readonly tls?: Located<TlsUse>;
+}
+
+/** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
+export interface FileContent extends Pick<Config, "hostname" | "user" | "queue" | "delivery" | "limits" | "log"> {
+  /** A path as written. */
+  readonly data: string;
+  /** Absent: the default listeners. */
+  readonly listeners?: readonly ListenerDraft[];
+  /** Paths as written. */
+  readonly tls: Pick<Config, "certificates">;
+  /** By name; at least one. */
+  readonly domains: Located<readonly Entry<DomainDraft>[]>;
+  /** One character or none. */
+  readonly recipientDelimiter: string;
+  /** A path as written. */
+  readonly accounts: string;
+  /** By mailbox. */
+  readonly aliases: readonly Entry<readonly string[]>[];
+  /** CIDR blocks. */
+  readonly relayFrom: readonly string[];
+  /** In the order of the file. */
+  readonly routes: readonly RouteDraft[];
+  /** Of `dns`. */
+  readonly dns: { readonly servers: Config["dnsServers"] };
+  /** A mailbox of ours. */
+  readonly quickStart?: Located<string>;
+}
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** What listens where the file has no `listeners`. */
+export const DEFAULT_LISTENERS: readonly ListenerConfig[] = [
+  { bind: { kind: "tcp", host: "::", port: 25 }, service: "mx", tls: "starttls" },
+  { bind: { kind: "tcp", host: "::", port: 587 }, service: "submission", tls: "starttls" },
+  { bind: { kind: "tcp", host: "::", port: 465 }, service: "submission", tls: "implicit" },
+];
+
+const tlsUse = value.oneOf("opportunistic", "required", "off");
+
+const listener: Type<ListenerDraft> = object({
+  bind: required("bind", located(bindAddress), "Address and port, or a socket in the data folder."),
+  service: required("service", value.oneOf("mx", "submission", "lmtp"), "What the listener is for."),
+  tls: optional(
+    "tls",
+    located(value.oneOf("implicit", "starttls", "off")),
+    "TLS from the first octet, after STARTTLS, or never. Default: starttls; off for lmtp.",
+  ),
+  proxyProtocol: unavailable("proxy_protocol", "Addresses of proxies in front of the listener."),
+});
+
+const certificate = object({
+  chain: required("chain", value.path, "PEM file of the certificate and those above it."),
+  key: required("key", value.path, "PEM file of the private key."),
+});
+
+const domain: Type<DomainDraft> = object({
+  catchAll: optional("catch_all", located(value.mailbox), "Takes what no account and no alias takes."),
+  aliasOf: optional("alias_of", located(value.domainName), "The domain that this one is another name of."),
+  dkim: withDefault(
+    "dkim",
+    listOf(
+      value.matching(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/i, 'a DKIM selector such as "s2026"'),
+      "DKIM selectors",
+    ),
+    [],
+    "Selectors of the keys in data/keys that sign its mail.",
+  ),
+});
+
+const routeDomain = scalar({
+  expects: 'a domain, "*.example.org" for its subdomains, or "*"',
+  parse: (text) => {
+    const [, star = "", rawName = ""] = /^(\*\.)?(.*)$/s.exec(text) ?? [];
+    const name = normalizeDomain(rawName);
+    return text === "*" ? text : name === undefined ? undefined : star + name;
+  },
+});
+
+const route: Type<RouteDraft> = object({
+  domain: required(
+    "domain",
+    located(routeDomain),
+    "Recipient domain, *.domain for its subdomains, or * for all others.",
+  ),
+  via: required("via", via, "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path."),
+  username: optional("username", located(value.text("a user name")), "Logs in there."),
+  password: optional(
+    "password",
+    located(value.secret("a password in quotes, or !file with its path")),
+    "Its password.",
+  ),
+  tls: optional(
+    "tls",
+    located(tlsUse),
+    "Default: required with a user name, otherwise as delivery.tls; off for a socket.",
+  ),
+});
+
+/** The tree of all keys: reads a file into what is right in it. */
+export const configType: Type<Partial<FileContent>> = partial({
+  hostname: required("hostname", value.hostName, "Our name in banner, EHLO, Received; must match the PTR record."),
+  data: withDefault("data", value.path, "./data", "Folder of spool, mail, keys and state."),
+  user: optional(
+    "user",
+    value.matching(/^[a-z_][a-z0-9_.-]*\$?$/i, "the name of a user"),
+    "The user to become after the ports are bound, when started as root.",
+  ),
+  listeners: optional("listeners", listOf(listener, "listeners", 1), "Default: [::]:25, [::]:587 and [::]:465."),
+  tls: section("tls", {
+    certificates: withDefault(
+      "certificates",
+      listOf(certificate, "mappings with chain and key"),
+      [],
+      "Chosen by the name the client asks for. Default: a self-signed one.",
+    ),
+    acme: unavailable("acme", "Certificates from an ACME authority."),
+  }, "Certificates."),
+  domains: required(
+    "domains",
+    located(mapOf(value.domainName, domain, "domains", { dkim: [] })),
+    "The domains that are ours.",
+  ),
+  recipientDelimiter: withDefault(
+    "recipient_delimiter",
+    value.matching(/^[-+_=.~#!$%&*^?|]?$/, 'one of the characters + - _ = . ~ # ! $ % & * ^ ? |, or "" for none'),
+    "+",
+    "What follows it in a local part is ignored to find the mailbox.",
+  ),
+  accounts: withDefault("accounts", value.path, "accounts.yaml", "File of mailboxes and password hashes."),
+  aliases: withDefault(
+    "aliases",
+    mapOf(value.ourMailbox, oneOrMore(value.mailbox), "mailboxes to lists of mailboxes", []),
+    [],
+    "Mailboxes of ours that stand for others, here or elsewhere.",
+  ),
+  relayFrom: withDefault(
+    "relay_from",
+    listOf(value.cidr, "CIDR blocks"),
+    [],
+    "Clients that may send anywhere without logging in.",
+  ),
+  routes: withDefault("routes", listOf(route, "routes"), [], "Next hop by recipient domain; without a match: its MX."),
+  queue: section("queue", {
+    retryMs: withDefault(
+      "retry",
+      listOf(value.duration, "durations", 1),
+      [5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR],
+      "Waits between attempts; the last one repeats.",
+    ),
+    warnAfterMs: withDefault("warn_after", value.duration, 4 * HOUR, "When the sender hears of the delay."),
+    expireAfterMs: withDefault("expire_after", value.duration, 5 * DAY, "When the message goes back to its sender."),
+  }, "Mail that could not be delivered at once."),
+  delivery: section("delivery", {
+    concurrency: withDefault("concurrency", value.count(1, 10_000), 200, "Deliveries at a time."),
+    perDestination: withDefault("per_destination", value.count(1, 10_000), 20, "Of these to one next hop."),
+    tls: withDefault("tls", tlsUse, "opportunistic", "TLS towards other servers."),
+  }, "Mail on its way out."),
+  limits: section("limits", {
+    messageOctets: withDefault("message_size", value.size, 50 * 2 ** 20, "Longest message, as announced by SIZE."),
+    recipients: withDefault("recipients", value.count(1, 100_000), 1_000, "Recipients of a message."),
+    connections: withDefault("connections", value.count(1, 1_000_000), 2_000, "Connections at a time."),
+    connectionsPerIp: withDefault("connections_per_ip", value.count(1, 1_000_000), 50, "Of these from one address."),
+  }, "Bounds for clients."),
+  dns: section("dns", {
+    servers: withDefault("servers", listOf(value.dnsServer, "DNS servers"), [], "Default: those of /etc/resolv.conf."),
+  }, "Name lookup."),
+  log: section("log", {
+    level: withDefault("level", value.oneOf("debug", "info", "warning", "error"), "info", "The least that is logged."),
+    format: withDefault("format", value.oneOf("text", "json"), "text", "Lines for people or for programs."),
+  }, "Log lines go to standard error."),
+  admin: unavailable("admin", "Control socket and console."),
+  quickStart: optional(
+    "quick_start",
+    located(value.ourMailbox),
+    "Where the accounts file does not exist yet: make this mailbox with a random password, and say how to try it.",
+  ),
+});
+
+/** The path of every key of the file that this version knows, e.g. `limits.message_size`. */
+export const CONFIG_KEYS: readonly string[] = keyPaths(configType);
+
+/** A list of at least one, or a single value without the brackets. */
+function oneOrMore(type: Type<string>): Type<readonly string[]> {
+  const list = listOf(type, "mailboxes", 1);
+  return {
+    expects: list.expects,
+    read: (node, source, path): readonly string[] | undefined => {
+      const text = source.scalar(node);
+      if (text === undefined) return list.read(node, source, path);
+      const single = type.read(node, source, path);
+      return single === undefined ? undefined : [single];
+    },
+  };
+}

@@ -1,0 +1,86 @@
+/** Reads the configuration file into a `Config`, or into the list of all that is wrong with it. */
+
+import { resolve } from "node:path";
+import type { Smarthost } from "../delivery/next_hop.ts";
+import type { Config, DomainConfig } from "./config.ts";
+import { checkContent, finalDomain, listenersOf } from "./checks.ts";
+import { ConfigError } from "./errors.ts";
+import { CONFIG_KEYS, configType, type FileContent, type RouteDraft } from "./keys.ts";
+import { type ConfigIo, reasonOf, Source } from "./source.ts";
+
+/**
+ * Reads and checks a configuration file, and the files that its values come from; not the accounts file.
+ *
+ * @param file Its path; relative paths in it are relative to its folder.
+ * @throws {ConfigError} With every problem found. A broken YAML syntax hides the problems of the values.
+ */
+export async function loadConfig(file: string, io: ConfigIo): Promise<Config> {
+  const source = await Source.parse(file, await readOrThrow(file, io), io, CONFIG_KEYS);
+  const content = configType.read(source.root, source, "") ?? {};
+  checkContent(content, source);
+  source.throwProblems();
+  // Without a problem nothing is missing.
+  return assemble(content as FileContent, source);
+}
+
+async function readOrThrow(file: string, io: ConfigIo): Promise<string> {
+  try {
+    return await io.readText(file);
+  } catch (error) {
+    throw new ConfigError([{ file, line: 1, column: 1, message: `cannot read the file: ${reasonOf(error)}` }], {
+      cause: error,
+    });
+  }
+}
+
+/** Brings right content into the form that the rest of posthorn uses. */
+function assemble(content: FileContent, source: Source): Config {
+  const path = (text: string): string => resolve(source.folder, text);
+  const data = path(content.data);
+  return {
+    file: resolve(source.file),
+    hostname: content.hostname,
+    data,
+    ...(content.user === undefined ? {} : { user: content.user }),
+    listeners: listenersOf(content, (socket) => resolve(data, socket)),
+    certificates: content.tls.certificates.map(({ chain, key }) => ({ chain: path(chain), key: path(key) })),
+    domains: domainsOf(content),
+    ...(content.recipientDelimiter === "" ? {} : { recipientDelimiter: content.recipientDelimiter }),
+    accountsFile: path(content.accounts),
+    aliases: new Map(content.aliases.map(({ key, value }) => [key, value])),
+    relayFrom: content.relayFrom,
+    routes: content.routes.map((route) => ({
+      domain: route.domain.value,
+      via: smarthostOf(route, content.delivery.tls),
+    })),
+    queue: content.queue,
+    delivery: content.delivery,
+    limits: content.limits,
+    dnsServers: content.dns.servers,
+    log: content.log,
+    ...(content.quickStart === undefined ? {} : { quickStart: content.quickStart.value }),
+  };
+}
+
+function domainsOf({ domains: { value: entries } }: FileContent): ReadonlyMap<string, DomainConfig> {
+  return new Map(entries.map(({ key, value: { catchAll, aliasOf, dkim } }) => {
+    const target = aliasOf === undefined ? undefined : finalDomain(key, entries);
+    return [key, {
+      name: key,
+      ...(catchAll === undefined ? {} : { catchAll: catchAll.value }),
+      ...(target === undefined ? {} : { aliasOf: target }),
+      dkim,
+    }];
+  }));
+}
+
+/** A password is never sent without TLS by default (RFC 4954 §4), and a socket of this machine needs none. */
+function smarthostOf({ via, username, password, tls }: RouteDraft, defaultTls: Smarthost["tls"]): Smarthost {
+  const usual = via.socketPath !== undefined ? "off" : username !== undefined ? "required" : defaultTls;
+  return {
+    ...via,
+    ...(username === undefined ? {} : { username: username.value }),
+    ...(password === undefined ? {} : { password: password.value }),
+    tls: tls?.value ?? usual,
+  };
+}

@@ -1,0 +1,48 @@
+/** The two URL-like values: where a listener is bound, and the server that a route hands mail to. */
+
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import type { Smarthost } from "../delivery/next_hop.ts";
+import { scalar, type Type } from "./schema.ts";
+import { parseHostPort } from "./values.ts";
+
+/** A listener's address, before the path of a socket is resolved against the data folder. */
+export type BindDraft =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** The server of a route, before its credentials and TLS use are known. */
+export type ViaDraft = Pick<Smarthost, "scheme" | "host" | "port" | "socketPath">;
+
+const DEFAULT_PORTS = { smtp: 25, smtps: 465, lmtp: 24 } as const;
+
+/** `[::]:25`, `127.0.0.1:2525`, `localhost:24` or `unix:lmtp.sock`. */
+export const bindAddress: Type<BindDraft> = scalar({
+  expects: 'an address with a port such as "[::]:25" or "127.0.0.1:2525", or a socket such as "unix:lmtp.sock"',
+  parse: (text) => {
+    if (text.startsWith("unix:")) return text.length > 5 ? { kind: "unix", path: text.slice(5) } : undefined;
+    const at = parseHostPort(text);
+    if (at?.port === undefined || (isIP(at.host) === 0 && at.host !== "localhost")) return undefined;
+    return { kind: "tcp", host: at.host, port: at.port };
+  },
+});
+
+/** `smtp://host:25`, `smtps://host`, `lmtp://[::1]:24` or `lmtp://unix:/path`. */
+export const via: Type<ViaDraft> = scalar({
+  expects: 'a server such as "smtp://smarthost.example:587", "smtps://[2001:db8::1]", "lmtp://127.0.0.1:24" or ' +
+    '"lmtp://unix:/run/lmtp.sock" (user name and password have keys of their own)',
+  parse: (text, { folder }) => parseVia(text, folder),
+  // Somebody may have written smtp://user:password@host.
+  isSecret: (text) => text.includes("@"),
+});
+
+function parseVia(text: string, folder: string): ViaDraft | undefined {
+  const [, rawScheme, rest = ""] = /^(smtps?|lmtp):\/\/([^/@]+|unix:.+?)\/?$/.exec(text) ?? [];
+  const scheme = rawScheme === "smtp" || rawScheme === "smtps" || rawScheme === "lmtp" ? rawScheme : undefined;
+  if (scheme === undefined) return undefined;
+  if (rest.startsWith("unix:")) {
+    return scheme === "lmtp" ? { scheme, host: "", port: 0, socketPath: resolve(folder, rest.slice(5)) } : undefined;
+  }
+  const server = parseHostPort(rest);
+  return server === undefined ? undefined : { scheme, host: server.host, port: server.port ?? DEFAULT_PORTS[scheme] };
+}

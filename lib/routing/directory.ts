@@ -1,0 +1,80 @@
+/**
+ * Everything that routing looks up, made once from a configuration and its accounts, and never changed: who is ours.
+ * An address of ours is compared folded; `alias_of` is followed first.
+ */
+
+import type { Account, Config, DomainConfig } from "../config/config.ts";
+import { foldAddress } from "../mail/fold.ts";
+import { formatLocalPart, type Mailbox } from "../mail/mailbox.ts";
+import { buildRoutes, type Routes } from "./routes.ts";
+
+/** The parts of the configuration that routing needs. */
+export type RoutingConfig = Pick<Config, "hostname" | "domains" | "recipientDelimiter" | "aliases" | "routes">;
+
+/** Lookup tables. */
+export interface Directory {
+  /** Our host name: a domain with a postmaster, and nobody else. */
+  readonly hostname: string;
+  /** By name. */
+  readonly domains: ReadonlyMap<string, DomainConfig>;
+  /** By folded address, in the order of the accounts file. */
+  readonly accounts: ReadonlyMap<string, Account>;
+  /** Forward-paths by folded address. */
+  readonly aliases: ReadonlyMap<string, readonly string[]>;
+  /** What separates a mailbox from its detail; undefined: nothing does. */
+  readonly delimiter: string | undefined;
+  /** Next hops by domain. */
+  readonly routes: Routes;
+}
+
+/** A mailbox of one of our domains. */
+export interface OurMailbox {
+  /** The domain that has the mailboxes: `alias_of` has been followed. */
+  readonly domain: DomainConfig;
+  /** Folded, in that domain. */
+  readonly address: string;
+  /** In that domain, with the case of the local part as it came. */
+  readonly unfolded: string;
+  /** Folded without its detail, the longest first: `a-b-c` may be detail `c` of `a-b`, or detail `b-c` of `a`. */
+  readonly bases: readonly string[];
+}
+
+/** Makes the lookup tables. */
+export function buildDirectory(config: RoutingConfig, accounts: readonly Account[]): Directory {
+  return {
+    hostname: config.hostname,
+    domains: config.domains,
+    accounts: new Map(accounts.map((account) => [foldAddress(account.address), account])),
+    aliases: new Map([...config.aliases].map(([address, targets]) => [foldAddress(address), targets])),
+    delimiter: config.recipientDelimiter,
+    routes: buildRoutes(config.routes),
+  };
+}
+
+/** The mailbox as one of ours; undefined where its domain is not ours. */
+export function asOurs(directory: Directory, mailbox: Mailbox): OurMailbox | undefined {
+  const named = directory.domains.get(mailbox.domain);
+  const domain = named?.aliasOf === undefined ? named : directory.domains.get(named.aliasOf);
+  if (domain === undefined) return undefined;
+  const { localPart } = mailbox;
+  const textOf = (local: string): string => `${formatLocalPart(local)}@${domain.name}`;
+  const unfolded = textOf(localPart);
+  const bases: string[] = [];
+  const { delimiter } = directory;
+  if (delimiter !== undefined) {
+    // A delimiter in the first place leaves no mailbox.
+    for (let end = localPart.lastIndexOf(delimiter); end > 0; end = localPart.lastIndexOf(delimiter, end - 1)) {
+      bases.push(foldAddress(textOf(localPart.slice(0, end))));
+    }
+  }
+  return { domain, address: foldAddress(unfolded), unfolded, bases };
+}
+
+/** The account of a mailbox of ours: the exact one, or the one without the detail. */
+export function accountOf(directory: Directory, { address, bases }: OurMailbox): Account | undefined {
+  for (const candidate of [address, ...bases]) {
+    const account = directory.accounts.get(candidate);
+    if (account !== undefined) return account;
+  }
+  return undefined;
+}

@@ -1,0 +1,57 @@
+/** The two questions that the rest of posthorn asks: who is a recipient (at RCPT), and where does it go (at delivery). */
+
+import type { Account } from "../config/config.ts";
+import type { RouteDecision } from "../delivery/next_hop.ts";
+import { foldAddress } from "../mail/fold.ts";
+import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
+import { accountOf, asOurs, buildDirectory, type Directory, type RoutingConfig } from "./directory.ts";
+import { type BARE_POSTMASTER, type RecipientResolution, resolveRecipient } from "./recipient.ts";
+import { routeOf } from "./routes.ts";
+
+/** Routing by one configuration. Immutable; a reload makes another one. */
+export interface Router {
+  /** Resolves a recipient at RCPT; see recipient.ts. */
+  resolveRecipient(recipient: Mailbox | typeof BARE_POSTMASTER): RecipientResolution;
+  /** Finds the next hop of a forward-path of the queue, at each attempt. */
+  nextHop(address: string): RouteDecision;
+  /** The account with exactly this address, under any of its domain's names; for logins. */
+  findAccount(address: string): Account | undefined;
+}
+
+/** Makes a router. Where an account is given twice, the last one counts. */
+export function createRouter(config: RoutingConfig, accounts: readonly Account[]): Router {
+  const directory = buildDirectory(config, accounts);
+  return {
+    resolveRecipient: (recipient) => resolveRecipient(directory, recipient),
+    nextHop: (address) => nextHop(directory, address),
+    findAccount: (address) => findAccount(directory, address),
+  };
+}
+
+/**
+ * Decides where a recipient goes. Aliases were followed at RCPT and are not looked at: an account is a Maildir, a domain
+ * of ours without that account needs a route of its own, and everything else goes by route or MX.
+ */
+function nextHop(directory: Directory, address: string): RouteDecision {
+  const mailbox = parseMailbox(address);
+  if (mailbox === undefined) {
+    return { kind: "refused", status: "5.1.3", text: "Bad destination mailbox address syntax" };
+  }
+  const ours = asOurs(directory, mailbox);
+  if (ours === undefined) {
+    const { domain } = mailbox;
+    const hop = routeOf(directory.routes, domain) ?? { kind: "mx", domain, key: `mx:${domain}` };
+    return { kind: "hop", hop };
+  }
+  const account = accountOf(directory, ours)?.address;
+  if (account !== undefined) return { kind: "hop", hop: { kind: "maildir", account, key: `maildir:${account}` } };
+  const hop = directory.routes.exact.get(ours.domain.name);
+  if (hop !== undefined) return { kind: "hop", hop };
+  return { kind: "refused", status: "5.1.1", text: "No such mailbox" };
+}
+
+function findAccount(directory: Directory, address: string): Account | undefined {
+  const mailbox = parseMailbox(address);
+  const ours = mailbox === undefined ? undefined : asOurs(directory, mailbox);
+  return ours === undefined ? undefined : directory.accounts.get(foldAddress(ours.address));
+}
