@@ -102,9 +102,8 @@ function makeParts(report: Report, original: Original): Part[] {
   ];
 }
 
-/** The sender's side can take UTF-8, as its message or addresses show; or nothing else could name the recipient. */
-function needsUtf8({ envelope, recipients }: Report): boolean {
-  if (envelope.smtpUtf8 || hasNonAscii(envelope.reversePath)) return true;
+/** Only an address outside US-ASCII needs the types of RFC 6533, which few bounce parsers know; replies can do without. */
+function needsUtf8({ recipients }: Report): boolean {
   return recipients.some((one) => hasNonAscii(reportedAddress(one)) || hasNonAscii(one.recipient.orcpt ?? ""));
 }
 

@@ -185,7 +185,8 @@ Deno.test("Addresses outside US-ASCII give the types of RFC 6533", async () => {
 });
 
 Deno.test("A reply outside US-ASCII about an ASCII address stays readable for old parsers", async () => {
-  const { words, status, groups } = parseDsn(await composeDsn(sampleReport({ outcome: { text: "550 Böse 😀" } })));
+  const report = sampleReport({ envelope: { smtpUtf8: true }, outcome: { text: "550 Böse 😀" } });
+  const { words, status, groups } = parseDsn(await composeDsn(report));
   assertEquals(valueOf(status.header, "content-type"), "message/delivery-status");
   assertEquals(valueOf(groups[1] ?? [], "diagnostic-code"), "smtp; 550 B\\x{F6}se \\x{1F600}");
   assertStringIncludes(words.text, "550 Böse 😀");
