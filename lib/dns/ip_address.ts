@@ -1,0 +1,39 @@
+/** IP addresses as octets and as text. */
+
+import { isIPv4, isIPv6 } from "node:net";
+
+/** The 4 or 16 octets of an address, without its scope (`%eth0`); undefined for any other text. */
+export function parseIpAddress(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (isIPv4(text)) return Uint8Array.from(text.split("."), Number);
+  if (!isIPv6(text)) return undefined;
+  const [head = [], tail] = text.replace(/%.*$/, "").split("::").map(groupsOf);
+  const octets = new Uint8Array(16);
+  octets.set(head);
+  if (tail !== undefined) octets.set(tail, 16 - tail.length);
+  return octets;
+}
+
+/** The octets of colon-separated groups, the last of which may be a dotted quad (RFC 4291 §2.2). */
+function groupsOf(text: string): number[] {
+  if (text === "") return [];
+  return text.split(":").flatMap((group) => {
+    if (group.includes(".")) return group.split(".").map(Number);
+    const value = parseInt(group, 16);
+    return [value >> 8, value & 0xff];
+  });
+}
+
+/** The text of 4 or 16 octets; for IPv6 the one form of RFC 5952 §4. */
+export function formatIpAddress(octets: Uint8Array): string {
+  if (octets.length === 4) return octets.join(".");
+  const groups = Array.from({ length: 8 }, (_, i) => ((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0));
+  let best = { start: 0, length: 1 };
+  for (let start = 0; start < 8; start++) {
+    let length = 0;
+    while (groups[start + length] === 0) length++;
+    if (length > best.length) best = { start, length };
+  }
+  const hex = groups.map((group) => group.toString(16));
+  if (best.length < 2) return hex.join(":");
+  return `${hex.slice(0, best.start).join(":")}::${hex.slice(best.start + best.length).join(":")}`;
+}
