@@ -3,7 +3,7 @@
  *
  * Local parts: `reply-NNN` gets that code at RCPT; `dot-NNN` at the final dot (LMTP: only that recipient); `drop-rcpt`,
  * `drop-data` and `drop-dot` lose the connection at RCPT, after 354, and after the final dot without a reply; `garbage`,
- * `overlong` and `silent` answer RCPT with octets that are no reply, with a reply without end, and not at all.
+ * `overlong` and `silent` answer RCPT with octets that are no reply, with a reply without end, and no more at all.
  */
 
 import { PeerConversation } from "./scripted_peer_conversation.ts";
@@ -22,7 +22,7 @@ export type PeerPoint =
   | "rset"
   | "quit";
 
-/** A whole reply without the last CRLF; `drop` closes the connection, `silent` answers nothing; undefined: the usual. */
+/** A whole reply without the last CRLF; `drop` closes the connection, `silent` answers nothing any more; undefined: the usual. */
 export type PeerAnswer = string | ((line: string, conversation: PeerConversation) => string | undefined);
 
 /** What the peer offers and does. */

@@ -37,6 +37,7 @@ export class PeerConversation {
   /** Talks until either side ends; never rejects. */
   async run(): Promise<void> {
     try {
+      if (this.#connection.remoteAddr.transport === "tcp") (this.#connection as Deno.TcpConn).setNoDelay?.();
       await this.#answer("greeting", "", "220 peer.test ESMTP scripted");
       for (;;) {
         const line = await this.#readTo("\r\n");
@@ -223,7 +224,9 @@ export class PeerConversation {
 
   async #say(text: string): Promise<void> {
     if (text === "drop") throw new Dropped();
-    if (text !== "silent") await this.#send(text);
+    // Silent for good: the answer to the next pipelined command would look like the one that is missing.
+    if (text === "silent") await this.#readTo("\u0100");
+    await this.#send(text);
   }
 
   async #send(text: string): Promise<void> {

@@ -1,0 +1,205 @@
+/** One delivery attempt over the network: which host is tried next, and what each recipient's outcome is in the end. */
+
+import type { EnvelopeRecipient } from "../../mail/envelope.ts";
+import type { Outcome } from "../../mail/outcome.ts";
+import type { SmtpConnection } from "../../smtp/client/connection.ts";
+import { runTransaction, type TransactionResult } from "../../smtp/client/transaction.ts";
+import type { DeliveryRequest } from "../target.ts";
+import { planMail } from "./mail_parameters.ts";
+import { faultOutcome, ownOutcome, type Peer, refusalOutcome, replyOutcome, stageText } from "./outcomes.ts";
+import type { HostsAnswer } from "./remote_host.ts";
+import type { Session, SessionResult } from "./session.ts";
+import type { RemoteHop } from "./tls_policy.ts";
+import type { RemoteHost } from "./remote_host.ts";
+
+/** What the attempt is given to work with. */
+export interface AttemptTools {
+  /** A kept connection for the hop. */
+  readonly takeKept: () => Session | undefined;
+  /** Takes a connection back. */
+  readonly give: (session: Session) => void;
+  /** Looks up the hosts of the hop. */
+  readonly findHosts: () => Promise<HostsAnswer>;
+  /** Opens a session with a host. */
+  readonly open: (host: RemoteHost, onConnection: (connection: SmtpConnection) => void) => Promise<SessionResult>;
+  /** Told why a host could not be used. */
+  readonly onUnusable: (host: RemoteHost, outcome: Outcome) => void;
+}
+
+/** Addresses tried in one attempt. */
+const MAX_ADDRESSES = 10;
+/** Hosts that get to see the message in one attempt. */
+const MAX_SESSIONS = 2;
+/** What every server takes in one transaction (RFC 5321 §4.5.3.1.8). */
+const MAX_RECIPIENTS = 100;
+
+const ENCODER = new TextEncoder();
+
+/** `dead`: the kept connection was closed before it answered anything. */
+type SendResult = "sent" | "dead";
+
+/** One attempt; use it once. */
+export class Attempt {
+  readonly #request: DeliveryRequest<RemoteHop>;
+  readonly #tools: AttemptTools;
+  readonly #outcomes: (Outcome | undefined)[];
+  /** Indexes of recipients that another host may still take. */
+  #pending: number[];
+  readonly #head: Uint8Array;
+  #connection: SmtpConnection | undefined;
+
+  /** Takes what is to be delivered and what to do it with. */
+  constructor(request: DeliveryRequest<RemoteHop>, tools: AttemptTools) {
+    this.#request = request;
+    this.#tools = tools;
+    this.#outcomes = request.recipients.map(() => undefined);
+    this.#pending = request.recipients.map((_, index) => index);
+    this.#head = ENCODER.encode(request.envelope.trace);
+  }
+
+  /** Tries, and returns one outcome for each recipient, in their order. */
+  async run(): Promise<readonly Outcome[]> {
+    const { signal } = this.#request;
+    const stop = (): void => this.#connection?.stop();
+    signal.addEventListener("abort", stop);
+    try {
+      const spentHost = await this.#overKept();
+      if (this.#pending.length > 0) await this.#overHosts(spentHost);
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+    const stopped = ownOutcome("delayed", "4.3.2", "Stopped, because the server shuts down");
+    const unknown = ownOutcome("delayed", "4.4.1", "No mail server could be reached");
+    return this.#outcomes.map((outcome) => outcome ?? (signal.aborted ? stopped : unknown));
+  }
+
+  /** Returns the name of the host that has seen the message, if one has. */
+  async #overKept(): Promise<string | undefined> {
+    const session = this.#request.signal.aborted ? undefined : this.#tools.takeKept();
+    if (session === undefined) return undefined;
+    return await this.#send(session, true) === "dead" ? undefined : session.host.name;
+  }
+
+  async #overHosts(spentHost: string | undefined): Promise<void> {
+    const { signal } = this.#request;
+    if (signal.aborted) return;
+    const answer = await this.#tools.findHosts();
+    if (answer.kind === "none") return this.#note(this.#pending, answer.outcome);
+    let sessions = spentHost === undefined ? 0 : 1;
+    let spent = spentHost;
+    for (const host of answer.hosts.slice(0, MAX_ADDRESSES)) {
+      if (signal.aborted || sessions >= MAX_SESSIONS || this.#pending.length === 0) return;
+      // Another address of a host that put the message off would only put it off again.
+      if (host.name === spent) continue;
+      const result = await this.#tools.open(host, (connection) => this.#connection = connection);
+      if (result.kind === "unusable") {
+        this.#tools.onUnusable(host, result.outcome);
+        this.#note(this.#pending, result.outcome);
+        continue;
+      }
+      if (signal.aborted) return this.#tools.give(result.session);
+      sessions++;
+      spent = host.name;
+      await this.#send(result.session, false);
+    }
+  }
+
+  /** Sends to all pending recipients over one connection, and leaves pending those that another host may take. */
+  async #send(session: Session, isKept: boolean): Promise<SendResult> {
+    const { connection, host } = session;
+    this.#connection = connection;
+    const peer: Peer = { host, tls: connection.tlsInfo };
+    const left = this.#pending;
+    this.#pending = [];
+    let isFresh = !isKept;
+    while (left.length > 0) {
+      const indexes = left.splice(0, MAX_RECIPIENTS);
+      const result = await this.#transact(connection, indexes, peer);
+      if (result === undefined) continue;
+      if (!isFresh && isDead(result)) {
+        this.#pending = [...indexes, ...left];
+        break;
+      }
+      isFresh = true;
+      left.unshift(...this.#judge(result, indexes, peer));
+      if (result.failure !== undefined) this.#judgeFailure(result.failure, left.splice(0), peer);
+    }
+    this.#connection = undefined;
+    this.#tools.give(session);
+    return isFresh ? "sent" : "dead";
+  }
+
+  /** One transaction; `indexes` loses those that are settled without asking the peer. */
+  async #transact(connection: SmtpConnection, indexes: number[], peer: Peer): Promise<TransactionResult | undefined> {
+    const { envelope, content } = this.#request;
+    const recipients = indexes.map((index) => this.#recipient(index));
+    const plan = await planMail({ envelope, recipients, head: this.#head, content }, connection.extensions, peer);
+    if (plan.kind === "refused") {
+      this.#note(indexes, plan.outcome);
+      return undefined;
+    }
+    const commands: string[] = [];
+    const asked = indexes.filter((index, at) => {
+      const command = plan.recipients[at];
+      if (typeof command === "string") commands.push(command);
+      else if (command !== undefined) this.#note([index], command);
+      return typeof command === "string";
+    });
+    indexes.splice(0, Infinity, ...asked);
+    if (asked.length === 0) return undefined;
+    return await runTransaction(connection, { mail: plan.mail, recipients: commands, head: this.#head, content });
+  }
+
+  /** Notes the outcomes. Returns recipients that were too many, for another transaction (RFC 5321 §4.5.3.1.10). */
+  #judge({ replies, failure }: TransactionResult, indexes: readonly number[], peer: Peer): number[] {
+    const success = this.#request.hop.kind === "smarthost" && this.#request.hop.smarthost.scheme === "lmtp"
+      ? "delivered"
+      : "relayed";
+    const tooMany: number[] = [];
+    const isTaken = failure === undefined &&
+      replies.some((answer) => answer?.stage === "dot" && answer.reply.code < 300);
+    for (const [at, index] of indexes.entries()) {
+      const answer = replies[at];
+      if (answer === undefined) continue;
+      if (isTaken && answer.stage === "rcpt" && answer.reply.code === 452) {
+        tooMany.push(index);
+        continue;
+      }
+      const outcome = replyOutcome(answer, success, peer);
+      this.#note([index], outcome);
+      if (outcome.action === "delayed") this.#pending.push(index);
+    }
+    if (failure !== undefined) this.#judgeFailure(failure, indexes.filter((_, at) => replies[at] === undefined), peer);
+    return tooMany;
+  }
+
+  /** Another host may take them, but not where this one may have: a message must not arrive twice without need. */
+  #judgeFailure(failure: NonNullable<TransactionResult["failure"]>, indexes: readonly number[], peer: Peer): void {
+    const { stage, error, farewell } = failure;
+    const outcome = farewell === undefined
+      ? faultOutcome(error, stageText(stage), peer)
+      : refusalOutcome(farewell, peer);
+    this.#note(indexes, outcome);
+    if (stage !== "dot" && error.fault !== "aborted" && error.fault !== "content") this.#pending.push(...indexes);
+  }
+
+  /** What a host said about a message tells more than that another could not be reached. */
+  #note(indexes: readonly number[], outcome: Outcome): void {
+    for (const index of indexes) {
+      if (this.#outcomes[index]?.isRemoteReply && !outcome.isRemoteReply) continue;
+      this.#outcomes[index] = outcome;
+    }
+  }
+
+  #recipient(index: number): EnvelopeRecipient {
+    const recipient = this.#request.recipients[index];
+    if (recipient === undefined) throw new RangeError(`Cannot find recipient ${index}`);
+    return recipient;
+  }
+}
+
+/** The peer closed a kept connection, or said 421, before it answered MAIL: it was idle or used for too long. */
+function isDead({ replies, failure }: TransactionResult): boolean {
+  if (failure !== undefined) return failure.stage === "mail" && failure.error.fault === "closed";
+  return replies.every((answer) => answer?.stage === "mail" && answer.reply.code === 421);
+}

@@ -1,0 +1,140 @@
+/** Writes the arguments of MAIL and RCPT for what a peer offers, and tells what the peer cannot take. */
+
+import { domainToASCII } from "node:url";
+import type { Content } from "../../mail/content.ts";
+import type { Envelope, EnvelopeRecipient } from "../../mail/envelope.ts";
+import type { Outcome } from "../../mail/outcome.ts";
+import type { PeerExtensions } from "../../smtp/client/extensions.ts";
+import { ownOutcome, type Peer } from "./outcomes.ts";
+
+/** A message on its way to a peer. */
+export interface OutgoingMail {
+  readonly envelope: Envelope;
+  readonly recipients: readonly EnvelopeRecipient[];
+  /** Header fields that go in front of the content. */
+  readonly head: Uint8Array;
+  readonly content: Content;
+}
+
+/** The commands, or why there are none. */
+export type MailPlan =
+  | {
+    readonly kind: "ready";
+    /** Argument of MAIL after `FROM:`. */
+    readonly mail: string;
+    /** For each recipient the argument of RCPT after `TO:`, or its outcome. */
+    readonly recipients: readonly (string | Outcome)[];
+  }
+  | { readonly kind: "refused"; readonly outcome: Outcome };
+
+/** Writes the arguments. A message is never changed to fit: what the peer cannot take as it is fails. */
+export async function planMail(outgoing: OutgoingMail, extensions: PeerExtensions, peer: Peer): Promise<MailPlan> {
+  const { envelope, recipients, head, content } = outgoing;
+  const octets = head.length + content.octets;
+  const refused = (status: string, text: string): MailPlan => ({
+    kind: "refused",
+    outcome: ownOutcome("failed", status, text, peer),
+  });
+  // RFC 1870 §5: a message beyond the limit need not be tried.
+  const { maxMessageOctets = Infinity } = extensions;
+  if (octets > maxMessageOctets) {
+    return refused("5.3.4", `The message has ${octets} octets, ${peer.host.name} takes at most ${maxMessageOctets}`);
+  }
+  if (envelope.body !== "7BIT" && !await canCarryBody(outgoing, extensions)) {
+    return refused("5.6.3", `The message has 8-bit content, which ${peer.host.name} does not take`);
+  }
+  const reversePath = wireAddress(envelope.reversePath, extensions);
+  if (reversePath === undefined) return refused("5.6.7", noUtf8Text(envelope.reversePath, peer));
+  if (!isSafe(reversePath)) return refused("5.1.7", "The sender's address contains control characters");
+  return {
+    kind: "ready",
+    mail: `<${reversePath}>${mailParameters(outgoing, octets, extensions)}`,
+    recipients: recipients.map((recipient) => recipientArgument(recipient, extensions, peer)),
+  };
+}
+
+function mailParameters({ envelope, recipients }: OutgoingMail, octets: number, extensions: PeerExtensions): string {
+  let text = extensions.size ? ` SIZE=${octets}` : "";
+  if (envelope.body === "8BITMIME" && extensions.eightBitMime) text += " BODY=8BITMIME";
+  if (extensions.smtpUtf8 && needsSmtpUtf8(envelope, recipients)) text += " SMTPUTF8";
+  if (extensions.dsn) {
+    if (envelope.ret !== undefined) text += ` RET=${envelope.ret}`;
+    if (envelope.envid !== undefined) text += ` ENVID=${xtext(envelope.envid)}`;
+  }
+  return text;
+}
+
+function recipientArgument(recipient: EnvelopeRecipient, extensions: PeerExtensions, peer: Peer): string | Outcome {
+  const address = wireAddress(recipient.address, extensions);
+  if (address === undefined) return ownOutcome("failed", "5.6.7", noUtf8Text(recipient.address, peer), peer);
+  if (!isSafe(address)) {
+    return ownOutcome("failed", "5.1.3", "The recipient's address contains control characters", peer);
+  }
+  return `<${address}>${extensions.dsn ? dsnParameters(recipient, extensions) : ""}`;
+}
+
+/** RFC 3461 §4.1, §4.2; ORCPT is left out where the peer could not understand it. */
+function dsnParameters({ notify, orcpt }: EnvelopeRecipient, extensions: PeerExtensions): string {
+  let text = "";
+  if (notify !== undefined) text += ` NOTIFY=${notify === "never" ? "NEVER" : notify.join(",").toUpperCase()}`;
+  const semicolon = orcpt?.indexOf(";") ?? -1;
+  if (orcpt === undefined || semicolon <= 0) return text;
+  const type = orcpt.slice(0, semicolon);
+  const original = orcpt.slice(semicolon + 1);
+  const isCarried = isAscii(original) || (extensions.smtpUtf8 && type.toLowerCase() === "utf-8");
+  return isCarried && /^[\w-]+$/.test(type) ? `${text} ORCPT=${type};${xtext(original)}` : text;
+}
+
+/**
+ * Encodes what may not stand in a parameter value: xtext, and beyond US-ASCII the `\x{…}` of utf-8-addr-xtext.
+ *
+ * @see RFC 3461 §4, RFC 6533 §3
+ */
+export function xtext(value: string): string {
+  return value.replace(/[^!-*,-<>-~]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    const hex = code.toString(16).toUpperCase().padStart(2, "0");
+    return code < 0x80 ? `+${hex}` : `\\x{${hex}}`;
+  });
+}
+
+/** The address as the peer can take it: a domain can be written in A-labels, a local part cannot (RFC 6531 §3.3). */
+function wireAddress(address: string, extensions: PeerExtensions): string | undefined {
+  if (extensions.smtpUtf8 || isAscii(address)) return address;
+  const at = address.lastIndexOf("@");
+  const domain = domainToASCII(address.slice(at + 1));
+  return at > 0 && domain !== "" && isAscii(address.slice(0, at)) ? `${address.slice(0, at)}@${domain}` : undefined;
+}
+
+function needsSmtpUtf8(envelope: Envelope, recipients: readonly EnvelopeRecipient[]): boolean {
+  return envelope.smtpUtf8 || !isAscii(envelope.reversePath) || recipients.some(({ address }) => !isAscii(address));
+}
+
+/** RFC 6152 §3: 8-bit content goes to a peer without 8BITMIME only where it has no octet beyond 127 in truth. */
+async function canCarryBody({ envelope, head, content }: OutgoingMail, extensions: PeerExtensions): Promise<boolean> {
+  // BINARYMIME needs BDAT (RFC 3030), which is not offered to those who send to us.
+  if (envelope.body === "BINARYMIME") return false;
+  if (extensions.eightBitMime) return true;
+  if (!isSevenBit(head)) return false;
+  if (content.inMemory !== undefined) return isSevenBit(content.inMemory);
+  for await (const chunk of content.chunks()) if (!isSevenBit(chunk)) return false;
+  return true;
+}
+
+function isSevenBit(octets: Uint8Array): boolean {
+  for (let at = 0; at < octets.length; at++) if ((octets[at] ?? 0) > 127) return false;
+  return true;
+}
+
+function isAscii(text: string): boolean {
+  return /^\p{ASCII}*$/u.test(text);
+}
+
+/** Nothing in an address may end the command early; addresses were parsed long before, but this costs little. */
+function isSafe(address: string): boolean {
+  return !/\p{Cc}/u.test(address);
+}
+
+function noUtf8Text(address: string, { host }: Peer): string {
+  return `The address ${address} needs SMTPUTF8, which ${host.name} does not offer`;
+}

@@ -1,0 +1,77 @@
+/** One address of one host to deliver to, and where the addresses come from. */
+
+import net from "node:net";
+import type { Resolver } from "../../dns/resolver.ts";
+import type { Outcome } from "../../mail/outcome.ts";
+import type { WireAddress } from "../../smtp/client/wire.ts";
+import type { Smarthost } from "../next_hop.ts";
+
+/** A host at one of its addresses. */
+export interface RemoteHost {
+  /** Host name, address literal without brackets, or `localhost` for a Unix socket. */
+  readonly name: string;
+  /** Where it is reached. */
+  readonly address: WireAddress;
+}
+
+/** The hosts to try in this order, or why there are none. */
+export type HostsAnswer =
+  | { readonly kind: "hosts"; readonly hosts: readonly RemoteHost[] }
+  | { readonly kind: "none"; readonly outcome: Outcome };
+
+/** The addresses of a name: IPv6 first (RFC 6724), then IPv4. */
+export type AddressesAnswer =
+  | { readonly kind: "found"; readonly addresses: readonly string[] }
+  /** The name has no address, or does not exist. */
+  | { readonly kind: "none" }
+  /** Nobody knows at the moment. */
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** The reasons for the loop-back names that DNS servers do not know (RFC 6761 §6.3). */
+const LOOPBACK_NAME = /^(?:.+\.)?localhost$/i;
+
+/** Looks up A and AAAA at once. An address stands for itself. */
+export async function findAddresses(resolver: Resolver, name: string, signal: AbortSignal): Promise<AddressesAnswer> {
+  if (net.isIP(name) !== 0) return { kind: "found", addresses: [name] };
+  if (LOOPBACK_NAME.test(name)) return { kind: "found", addresses: ["127.0.0.1", "::1"] };
+  const answers = await Promise.all([resolver.lookup(name, "AAAA", signal), resolver.lookup(name, "A", signal)]);
+  const addresses = answers.flatMap((answer) => answer.kind === "found" ? answer.records : []);
+  if (addresses.length > 0) return { kind: "found", addresses };
+  const failure = answers.find((answer) => answer.kind === "failed");
+  return failure?.kind === "failed" ? { kind: "failed", reason: failure.reason } : { kind: "none" };
+}
+
+/** The addresses of a configured server. What is wrong with it an operator can mend: mail waits. */
+export async function smarthostHosts(
+  resolver: Resolver,
+  { host, port, socketPath }: Smarthost,
+  signal: AbortSignal,
+): Promise<HostsAnswer> {
+  if (socketPath !== undefined) return { kind: "hosts", hosts: [{ name: "localhost", address: { socketPath } }] };
+  const answer = await findAddresses(resolver, host, signal);
+  if (answer.kind === "found") return { kind: "hosts", hosts: hostsAt(host, answer.addresses, port) };
+  const why = answer.kind === "failed" ? answer.reason : "the name has no address";
+  return noHosts("delayed", "4.4.3", `Cannot find the address of the smarthost ${host}: ${why}`);
+}
+
+/** One host for each address. */
+export function hostsAt(name: string, addresses: readonly string[], port: number): RemoteHost[] {
+  return addresses.map((address) => ({ name, address: { host: address, port } }));
+}
+
+/** Says that there is nowhere to go. */
+export function noHosts(action: "failed" | "delayed", status: string, text: string): HostsAnswer {
+  return { kind: "none", outcome: { action, status, text, isRemoteReply: false } };
+}
+
+/** The address for the log: `192.0.2.1:25`, `[2001:db8::1]:25`, `unix:/run/lmtp.sock`. */
+export function addressText(address: WireAddress): string {
+  if ("socketPath" in address) return `unix:${address.socketPath}`;
+  return net.isIPv6(address.host) ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+/** True for a peer on this machine: what is sent to it crosses no wire. */
+export function isLoopback(address: WireAddress): boolean {
+  if ("socketPath" in address) return true;
+  return /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/i.test(address.host);
+}

@@ -1,0 +1,110 @@
+/** Delivers to mail servers: the MX hosts of a domain, or a configured smarthost or LMTP server. */
+
+import type { Logger } from "@logtape/logtape";
+import type { Resolver } from "../../dns/resolver.ts";
+import type { Outcome } from "../../mail/outcome.ts";
+import { errorText } from "../../smtp/client/client_error.ts";
+import { TIME_LIMITS, type TimeLimits } from "../../smtp/client/time_limits.ts";
+import type { Clock } from "../../system/clock.ts";
+import type { TlsUse } from "../next_hop.ts";
+import type { DeliveryRequest, DeliveryTarget } from "../target.ts";
+import { Attempt, type AttemptTools } from "./attempt.ts";
+import { findMxHosts, type MxOptions } from "./mx.ts";
+import { ownOutcome } from "./outcomes.ts";
+import { ConnectionPool, type PoolOptions } from "./pool.ts";
+import { addressText, type HostsAnswer, smarthostHosts } from "./remote_host.ts";
+import { openSession, type SessionOptions, type SessionPlan } from "./session.ts";
+import { type RemoteHop, tlsPolicy } from "./tls_policy.ts";
+
+/** What delivery to other servers needs. */
+export interface RemoteTargetOptions {
+  /** For MX and addresses. */
+  readonly resolver: Resolver;
+  /** Our name for EHLO. */
+  readonly hostname: string;
+  /** For time limits and idle connections. */
+  readonly clock: Clock;
+  /** A number from 0 up to, not including, 1. */
+  readonly random: () => number;
+  /** For hosts that could not be used; outcomes are logged by who asked for the delivery. */
+  readonly logger: Logger;
+  /** TLS towards MX hosts; a smarthost has its own setting. */
+  readonly tls: TlsUse;
+  /** True for an address and port on which we ourselves take mail. */
+  readonly isOwnAddress: (host: string, port: number) => boolean;
+  /** Default: {@linkcode TIME_LIMITS}. */
+  readonly limits?: TimeLimits;
+  /** PEM; default: the authorities that the runtime trusts. */
+  readonly caCertificates?: readonly string[];
+  /** The port of MX hosts; default 25. */
+  readonly mxPort?: number;
+  /** Bounds of the connections that are kept. */
+  readonly pool?: Omit<PoolOptions, "clock">;
+}
+
+/** The target for hops of kind `mx` and `smarthost`. How many deliveries run at once is up to the caller. */
+export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable {
+  readonly #options: RemoteTargetOptions;
+  readonly #mx: MxOptions;
+  readonly #session: SessionOptions;
+  readonly #pool: ConnectionPool;
+
+  /** Opens nothing yet. */
+  constructor(options: RemoteTargetOptions) {
+    const { resolver, random, isOwnAddress, hostname, clock, logger, caCertificates, limits = TIME_LIMITS } = options;
+    this.#options = options;
+    this.#mx = { resolver, random, isOwnAddress, port: options.mxPort ?? 25 };
+    this.#session = { hostname, limits, clock, logger, ...(caCertificates === undefined ? {} : { caCertificates }) };
+    this.#pool = new ConnectionPool({ clock, ...options.pool });
+  }
+
+  /** Tries once; never rejects. */
+  async deliver(request: DeliveryRequest<RemoteHop>): Promise<readonly Outcome[]> {
+    try {
+      return await new Attempt(request, this.#tools(request)).run();
+    } catch (error) {
+      const { queueId, hop, recipients } = request;
+      this.#options.logger.error("{queueId}: delivery to {hop} broke off: {error}", { queueId, hop: hop.key, error });
+      const outcome = ownOutcome("delayed", "4.3.0", `Delivery broke off: ${errorText(error)}`);
+      return recipients.map(() => outcome);
+    }
+  }
+
+  #tools({ hop, signal, queueId }: DeliveryRequest<RemoteHop>): AttemptTools {
+    const policy = tlsPolicy(hop, this.#options.tls);
+    const plan = sessionPlan(hop, policy);
+    const key = `${hop.key} ${policy.use}`;
+    return {
+      takeKept: () => this.#pool.take(key),
+      give: (session) => this.#pool.give(key, session),
+      findHosts: () => this.#findHosts(hop, signal),
+      open: (host, onConnection) => openSession(host, plan, this.#session, onConnection),
+      onUnusable: ({ name, address }, { status, text }) =>
+        this.#options.logger.info("{queueId}: cannot use {host} at {address}: {status} {text}", {
+          queueId,
+          host: name,
+          address: addressText(address),
+          status,
+          text,
+        }),
+    };
+  }
+
+  #findHosts(hop: RemoteHop, signal: AbortSignal): Promise<HostsAnswer> {
+    return hop.kind === "mx"
+      ? findMxHosts(hop.domain, this.#mx, signal)
+      : smarthostHosts(this.#options.resolver, hop.smarthost, signal);
+  }
+
+  /** Closes the kept connections with QUIT. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool[Symbol.asyncDispose]();
+  }
+}
+
+function sessionPlan(hop: RemoteHop, policy: SessionPlan["policy"]): SessionPlan {
+  if (hop.kind === "mx") return { protocol: "smtp", policy };
+  const { scheme, username, password } = hop.smarthost;
+  const login = username === undefined ? {} : { login: { username, password: password ?? "" } };
+  return { protocol: scheme === "lmtp" ? "lmtp" : "smtp", policy, ...login };
+}

@@ -1,0 +1,178 @@
+/** The client side of one SMTP or LMTP connection, up to the transactions: see `transaction.ts`. */
+
+import type { Clock } from "../../system/clock.ts";
+import type { Reply } from "../reply.ts";
+import { ClientError } from "./client_error.ts";
+import { NO_EXTENSIONS, parseExtensions, type PeerExtensions } from "./extensions.ts";
+import { ReplyParser } from "./reply_parser.ts";
+import type { TimeLimits } from "./time_limits.ts";
+import { Wire, type WireAddress, type WireTls } from "./wire.ts";
+
+/** What a connection needs. */
+export interface ConnectionOptions {
+  /** Where the peer is. */
+  readonly address: WireAddress;
+  /** What the peer speaks. */
+  readonly protocol: "smtp" | "lmtp";
+  /** Our name for EHLO, HELO or LHLO. */
+  readonly hostname: string;
+  /** How long it waits. */
+  readonly limits: TimeLimits;
+  /** For the time limits. */
+  readonly clock: Clock;
+}
+
+const ENCODER = new TextEncoder();
+
+/** One connection. Every method that waits throws a {@linkcode ClientError} where the connection is of no use any more. */
+export class SmtpConnection {
+  /** What the peer speaks. */
+  readonly protocol: "smtp" | "lmtp";
+  /** How long it waits. */
+  readonly limits: TimeLimits;
+  /** What the last EHLO or LHLO offered. */
+  extensions: PeerExtensions = NO_EXTENSIONS;
+  /** Transactions that were begun. */
+  transactions = 0;
+  /** A transaction is open at the peer that came to nothing: RSET goes before the next. */
+  needsReset = false;
+  /** The final dot was sent: from here only the peer knows whether it has the message. */
+  isAwaitingVerdict = false;
+  /** The latest 421, after which the peer closes (RFC 5321 §3.8). */
+  farewell: Reply | undefined;
+  readonly #wire: Wire;
+  readonly #hostname: string;
+  #parser = new ReplyParser();
+  #isStopping = false;
+
+  /** Begins to connect; go on with {@linkcode open}. */
+  constructor(options: ConnectionOptions) {
+    this.protocol = options.protocol;
+    this.limits = options.limits;
+    this.#hostname = options.hostname;
+    this.#wire = new Wire(options.address, options.clock);
+  }
+
+  /** TLS protocol and cipher; undefined in the clear. */
+  get tlsInfo(): string | undefined {
+    return this.#wire.tlsInfo;
+  }
+
+  /** True where another transaction may be tried: open, not told to go, and nothing unexpected has arrived. */
+  get isReusable(): boolean {
+    return this.#wire.isOpen && this.farewell === undefined && !this.#wire.hasUnread && !this.#parser.hasUnused;
+  }
+
+  /** Connects and reads the greeting; `implicitTls` makes TLS first (RFC 8314 §3). */
+  async open(implicitTls?: WireTls): Promise<Reply> {
+    await this.#wire.opened(this.limits.connectMs);
+    if (implicitTls !== undefined) await this.#wire.startTls(implicitTls, this.limits.tlsMs);
+    return await this.readReply(this.limits.greetingMs);
+  }
+
+  /**
+   * Says EHLO, or HELO where the peer does not know EHLO; LHLO for LMTP, which has nothing to fall back on.
+   *
+   * @returns The last answer; `extensions` are set where it is 250.
+   * @see RFC 5321 §3.2, §4.1.1.1; RFC 2033 §4.1
+   */
+  async hello(): Promise<Reply> {
+    this.extensions = NO_EXTENSIONS;
+    const reply = await this.command(`${this.protocol === "lmtp" ? "LHLO" : "EHLO"} ${this.#hostname}`);
+    if (reply.code === 250) this.extensions = parseExtensions(reply);
+    const isUnknown = reply.code >= 500 && this.protocol === "smtp" && this.isReusable;
+    return isUnknown ? await this.command(`HELO ${this.#hostname}`) : reply;
+  }
+
+  /**
+   * Says STARTTLS, makes TLS, forgets what was learnt in the clear, and says EHLO again.
+   *
+   * @returns The answer to STARTTLS where it is not 220 (nothing has changed then), else the answer to the new EHLO.
+   * @throws {ClientError} `tls` or `certificate`, also where the peer sent more than the one answer in the clear.
+   * @see RFC 3207 §4.2, §6
+   */
+  async startTls(options: WireTls): Promise<{ readonly isTls: boolean; readonly reply: Reply }> {
+    const reply = await this.command("STARTTLS");
+    if (reply.code !== 220) return { isTls: false, reply };
+    if (this.#parser.hasUnused) {
+      throw this.#wire.fail(new ClientError("tls", "Peer sent octets in the clear after its go-ahead for TLS"));
+    }
+    this.#parser = new ReplyParser();
+    this.extensions = NO_EXTENSIONS;
+    await this.#wire.startTls(options, this.limits.tlsMs);
+    return { isTls: true, reply: await this.hello() };
+  }
+
+  /** Sends one command line, without its CRLF, and reads the answer. */
+  async command(line: string, limitMs: number = this.limits.commandMs): Promise<Reply> {
+    await this.write(line + "\r\n");
+    return await this.readReply(limitMs);
+  }
+
+  /** Sends text or octets, which must not change until they have left; undefined: more may be sent at once. */
+  write(octets: string | Uint8Array): Promise<void> | undefined {
+    return this.#wire.write(
+      typeof octets === "string" ? ENCODER.encode(octets) : octets,
+      this.#within(this.limits.blockMs),
+    );
+  }
+
+  /** Reads the next reply; the limit is for the whole of it. */
+  async readReply(limitMs: number): Promise<Reply> {
+    try {
+      let reply = this.#parser.next();
+      if (reply === undefined) {
+        this.#wire.startLimit(this.#within(limitMs));
+        while (reply === undefined) {
+          this.#parser.push(await this.#wire.read());
+          reply = this.#parser.next();
+        }
+        this.#wire.endLimit();
+      }
+      if (reply.code === 421) this.farewell = reply;
+      return reply;
+    } catch (error) {
+      throw error instanceof ClientError ? this.#wire.fail(error) : error;
+    }
+  }
+
+  /** A reply that came before it was asked for, e.g. why the peer closed in the middle of the content. */
+  bufferedReply(): Reply | undefined {
+    try {
+      for (;;) {
+        const reply = this.#parser.next();
+        const octets = reply === undefined ? this.#wire.readBuffered() : undefined;
+        if (octets === undefined) return reply;
+        this.#parser.push(octets);
+      }
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Gives up at a shutdown: at once, but after the final dot only when the peer keeps its verdict back too long. */
+  stop(): void {
+    this.#isStopping = true;
+    if (this.isAwaitingVerdict) this.#wire.startLimit(this.limits.stopMs);
+    else this.fail(new ClientError("aborted", "Delivery was stopped"));
+  }
+
+  /** Ends the connection at once. */
+  fail(error: ClientError): void {
+    this.#wire.fail(error);
+  }
+
+  /** Says QUIT, does not wait long for the answer, and closes. Never rejects. */
+  async quit(): Promise<void> {
+    try {
+      if (this.isReusable) await this.command("QUIT", this.limits.quitMs);
+    } catch {
+      // The peer was faster, or slow: nothing depends on its answer.
+    }
+    this.fail(new ClientError("closed", "Connection is closed"));
+  }
+
+  #within(limitMs: number): number {
+    return this.#isStopping ? Math.min(limitMs, this.limits.stopMs) : limitMs;
+  }
+}

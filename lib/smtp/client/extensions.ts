@@ -1,0 +1,73 @@
+/** What a peer offers in its answer to EHLO or LHLO. */
+
+import type { Reply } from "../reply.ts";
+
+/** The extensions that the client knows how to use. */
+export interface PeerExtensions {
+  /** RFC 2920 */
+  readonly pipelining: boolean;
+  /** RFC 1870; true where SIZE is offered, with or without a limit. */
+  readonly size: boolean;
+  /** The limit that came with SIZE; absent where there is none or it is 0. */
+  readonly maxMessageOctets?: number;
+  /** RFC 6152 */
+  readonly eightBitMime: boolean;
+  /** RFC 6531 */
+  readonly smtpUtf8: boolean;
+  /** RFC 3207 */
+  readonly startTls: boolean;
+  /** RFC 2034 */
+  readonly enhancedStatusCodes: boolean;
+  /** RFC 3461 */
+  readonly dsn: boolean;
+  /** RFC 3030 */
+  readonly chunking: boolean;
+  /** SASL mechanisms, upper case (RFC 4954); empty without AUTH. */
+  readonly authMechanisms: readonly string[];
+}
+
+/** What a peer offers that only knows HELO. */
+export const NO_EXTENSIONS: PeerExtensions = {
+  pipelining: false,
+  size: false,
+  eightBitMime: false,
+  smtpUtf8: false,
+  startTls: false,
+  enhancedStatusCodes: false,
+  dsn: false,
+  chunking: false,
+  authMechanisms: [],
+};
+
+/**
+ * Reads the answer to EHLO. The first line is a greeting; a keyword that is not known or malformed is skipped.
+ *
+ * ```abnf
+ * ehlo-line    = ehlo-keyword *( SP ehlo-param )
+ * ehlo-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
+ * ```
+ *
+ * @see RFC 5321 §4.1.1.1
+ */
+export function parseExtensions(reply: Reply): PeerExtensions {
+  const offered = new Map<string, string[]>();
+  for (const line of reply.lines.slice(1)) {
+    // "AUTH=LOGIN" is how servers wrote it before RFC 2554; some still add it.
+    const [keyword = "", ...parameters] = line.trim().toUpperCase().replace(/^AUTH=/, "AUTH ").split(/\s+/);
+    offered.set(keyword, [...(offered.get(keyword) ?? []), ...parameters]);
+  }
+  const limit = offered.get("SIZE")?.[0] ?? "";
+  const maxMessageOctets = /^\d{1,20}$/.test(limit) ? Number(limit) : 0;
+  return {
+    pipelining: offered.has("PIPELINING"),
+    size: offered.has("SIZE"),
+    ...(maxMessageOctets > 0 ? { maxMessageOctets } : {}),
+    eightBitMime: offered.has("8BITMIME"),
+    smtpUtf8: offered.has("SMTPUTF8"),
+    startTls: offered.has("STARTTLS"),
+    enhancedStatusCodes: offered.has("ENHANCEDSTATUSCODES"),
+    dsn: offered.has("DSN"),
+    chunking: offered.has("CHUNKING"),
+    authMechanisms: [...new Set(offered.get("AUTH"))],
+  };
+}

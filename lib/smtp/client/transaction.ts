@@ -1,0 +1,208 @@
+/** One mail transaction (RFC 5321 §3.3): MAIL, RCPT, DATA, content, verdict; pipelined where the peer can (RFC 2920). */
+
+import type { Content } from "../../mail/content.ts";
+import type { Reply } from "../reply.ts";
+import { ClientError, errorText } from "./client_error.ts";
+import type { SmtpConnection } from "./connection.ts";
+import { DotStuffer } from "./dot_stuffing.ts";
+
+/** A message for a peer. */
+export interface Transaction {
+  /** Reverse-path and parameters of MAIL: `<a@b.example> SIZE=1234`. */
+  readonly mail: string;
+  /** Forward-path and parameters for each RCPT; at least 1 and at most 100 (RFC 5321 §4.5.3.1.8). */
+  readonly recipients: readonly string[];
+  /** Sent in front of the content. */
+  readonly head: Uint8Array;
+  /** The message as it was received. */
+  readonly content: Content;
+}
+
+/** What a reply answers; `content` is the time in which the content is sent, and has none of its own. */
+export type Stage = "mail" | "rcpt" | "data" | "content" | "dot";
+
+/** The reply that decided about a recipient. */
+export interface StageReply {
+  /** The command it answers. */
+  readonly stage: Stage;
+  /** The reply itself. */
+  readonly reply: Reply;
+}
+
+/** What is known when a transaction is over. */
+export interface TransactionResult {
+  /** For each recipient the deciding reply; undefined where the connection failed before it. */
+  readonly replies: readonly (StageReply | undefined)[];
+  /** Set where the connection failed, and where it had got to; `farewell` is the 421 that the peer sent before. */
+  readonly failure?: { readonly stage: Stage; readonly error: ClientError; readonly farewell?: Reply };
+}
+
+/** Content up to this size leaves in one write, if it is in memory. */
+const ONE_WRITE_OCTETS = 256 * 1024;
+const PIECE_OCTETS = 64 * 1024;
+
+interface Run {
+  readonly connection: SmtpConnection;
+  readonly transaction: Transaction;
+  readonly replies: (StageReply | undefined)[];
+  /** Indexes of recipients that RCPT accepted. */
+  readonly accepted: number[];
+  stage: Stage;
+}
+
+/** Carries out one transaction; faults of the connection are part of the result. */
+export async function runTransaction(connection: SmtpConnection, transaction: Transaction): Promise<TransactionResult> {
+  const replies = transaction.recipients.map(() => undefined);
+  const run: Run = { connection, transaction, replies, accepted: [], stage: "mail" };
+  connection.transactions++;
+  try {
+    const isGoAhead = connection.extensions.pipelining ? await sendPipelined(run) : await sendStepwise(run);
+    if (isGoAhead) {
+      await sendContent(run);
+      await readVerdicts(run);
+    }
+    return { replies: run.replies };
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error;
+    connection.fail(error);
+    return failed(run, error);
+  } finally {
+    connection.isAwaitingVerdict = false;
+  }
+}
+
+function failed({ connection, stage, replies, accepted }: Run, error: ClientError): TransactionResult {
+  // A peer that closes in the middle of the content has often said why (RFC 5321 §4.2.5).
+  const early = stage === "content" ? connection.bufferedReply() : undefined;
+  if (early !== undefined && early.code >= 400) {
+    for (const index of accepted) replies[index] = { stage, reply: early };
+  }
+  const { farewell } = connection;
+  return { replies, failure: { stage, error, ...(farewell === undefined ? {} : { farewell }) } };
+}
+
+/** RFC 2920 §3.1: MAIL, all RCPT and DATA in one write, then all the answers. */
+async function sendPipelined(run: Run): Promise<boolean> {
+  const { connection, transaction } = run;
+  const isReset = connection.needsReset;
+  let group = isReset ? "RSET\r\n" : "";
+  group += `MAIL FROM:${transaction.mail}\r\n`;
+  for (const recipient of transaction.recipients) group += `RCPT TO:${recipient}\r\n`;
+  await connection.write(group + "DATA\r\n");
+  if (isReset) await readReset(run);
+  const { commandMs, dataMs } = connection.limits;
+  const mail = await connection.readReply(commandMs);
+  run.stage = "rcpt";
+  for (let index = 0; index < transaction.recipients.length; index++) {
+    const reply = await connection.readReply(commandMs);
+    noteRecipient(run, index, isPositive(mail) ? { stage: "rcpt", reply } : { stage: "mail", reply: mail });
+  }
+  run.stage = "data";
+  connection.needsReset = isPositive(mail);
+  return await noteData(run, await connection.readReply(dataMs));
+}
+
+async function sendStepwise(run: Run): Promise<boolean> {
+  const { connection, transaction } = run;
+  if (connection.needsReset) {
+    await connection.write("RSET\r\n");
+    await readReset(run);
+  }
+  const mail = await connection.command(`MAIL FROM:${transaction.mail}`);
+  if (!isPositive(mail)) {
+    transaction.recipients.forEach((_, index) => noteRecipient(run, index, { stage: "mail", reply: mail }));
+    return false;
+  }
+  run.stage = "rcpt";
+  connection.needsReset = true;
+  for (const [index, recipient] of transaction.recipients.entries()) {
+    noteRecipient(run, index, { stage: "rcpt", reply: await connection.command(`RCPT TO:${recipient}`) });
+  }
+  if (run.accepted.length === 0) return false;
+  run.stage = "data";
+  return await noteData(run, await connection.command("DATA", connection.limits.dataMs));
+}
+
+async function readReset({ connection }: Run): Promise<void> {
+  const reply = await connection.readReply(connection.limits.commandMs);
+  if (!isPositive(reply)) throw new ClientError("protocol", `Peer refused RSET with ${reply.code}`);
+  connection.needsReset = false;
+}
+
+function noteRecipient(run: Run, index: number, answer: StageReply): void {
+  if (answer.stage === "rcpt" && isPositive(answer.reply)) run.accepted.push(index);
+  else run.replies[index] = answer;
+}
+
+/** Takes the answer to DATA and tells whether the content is to follow. */
+async function noteData({ connection, replies, accepted }: Run, reply: Reply): Promise<boolean> {
+  if (reply.code !== 354) {
+    for (const index of accepted) replies[index] = { stage: "data", reply };
+    return false;
+  }
+  if (accepted.length > 0) return true;
+  // The peer waits for content that nobody is to get: end it at once (RFC 2920 §3.1). LMTP answers nothing then.
+  if (connection.protocol === "lmtp") {
+    connection.fail(new ClientError("protocol", "Peer accepted DATA without recipients"));
+    return false;
+  }
+  await connection.command(".", connection.limits.dotMs);
+  connection.needsReset = false;
+  return false;
+}
+
+async function sendContent(run: Run): Promise<void> {
+  const { connection, transaction: { head, content } } = run;
+  run.stage = "content";
+  const stuffer = new DotStuffer();
+  if (content.inMemory !== undefined && content.octets <= ONE_WRITE_OCTETS) {
+    const isSent = connection.write(stuffer.whole(head, content.inMemory));
+    enterVerdict(run);
+    return await isSent;
+  }
+  await connection.write(stuffer.stuff(head));
+  for await (const chunk of readChunks(content)) {
+    for (let at = 0; at < chunk.length; at += PIECE_OCTETS) {
+      await connection.write(stuffer.stuff(chunk.subarray(at, at + PIECE_OCTETS)));
+    }
+  }
+  const isSent = connection.write(stuffer.end());
+  enterVerdict(run);
+  await isSent;
+}
+
+/** From here a lost connection leaves open whether the peer has the message. */
+function enterVerdict(run: Run): void {
+  run.stage = "dot";
+  run.connection.isAwaitingVerdict = true;
+}
+
+async function* readChunks(content: Content): AsyncGenerator<Uint8Array> {
+  let octets = 0;
+  try {
+    for await (const chunk of content.chunks()) {
+      octets += chunk.length;
+      yield chunk;
+    }
+  } catch (error) {
+    throw new ClientError("content", `Cannot read the message: ${errorText(error)}`, { cause: error });
+  }
+  if (octets === content.octets) return;
+  throw new ClientError("content", `Cannot read the message: it has ${octets} octets instead of ${content.octets}`);
+}
+
+/** SMTP gives one verdict, LMTP one for each accepted recipient, in their order (RFC 2033 §4.2). */
+async function readVerdicts({ connection, replies, accepted }: Run): Promise<void> {
+  const { dotMs } = connection.limits;
+  if (connection.protocol === "lmtp") {
+    for (const index of accepted) replies[index] = { stage: "dot", reply: await connection.readReply(dotMs) };
+  } else {
+    const reply = await connection.readReply(dotMs);
+    for (const index of accepted) replies[index] = { stage: "dot", reply };
+  }
+  connection.needsReset = false;
+}
+
+function isPositive({ code }: Reply): boolean {
+  return code >= 200 && code < 300;
+}
