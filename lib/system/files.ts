@@ -11,6 +11,10 @@ export interface OpenFile {
   sync(): Promise<void>;
   stat(): Promise<{ readonly size: number }>;
   truncate(octets: number): Promise<void>;
+  /** flock, if it is free; false where another process holds it. Absent before Deno 2.6. */
+  tryLock?(exclusive: boolean): Promise<boolean>;
+  /** flock; waits until it is free. */
+  lock?(exclusive: boolean): Promise<void>;
   close(): void;
 }
 

@@ -1,0 +1,191 @@
+/**
+ * A message on its way into the spool on disk. A small one stays in memory until it is complete, and is then written at
+ * once; a larger one goes to `incoming/` piece by piece.
+ */
+
+import type { Envelope } from "../mail/envelope.ts";
+import { type Files, type OpenFile, writeAll } from "../system/files.ts";
+import { FileAppender } from "./file_appender.ts";
+import { initialStates } from "./journal.ts";
+import type { QueuedMessage, Reception } from "./spool.ts";
+import { encodeEnvelope, encodeHead, HEAD_OCTETS } from "./spool_file.ts";
+import { FileContent } from "./spool_read.ts";
+
+/** What a reception needs of its spool. */
+export interface ReceptionHost {
+  readonly files: Files;
+  /** A message that grows beyond this goes to disk. */
+  readonly memoryOctets: number;
+  /** Asks for (or, negative, gives back) room for messages in memory; false: there is none, go to disk. */
+  reserve(octets: number): boolean;
+  /** The file of a message being received. */
+  incomingPath(queueId: string): string;
+  /** The file of an accepted message. */
+  queuePath(queueId: string): string;
+  /** Moves a synced file from `incoming/` into the queue, and makes that durable. */
+  publish(queueId: string): Promise<void>;
+  /** Removes a file that may not exist; logs what goes wrong otherwise. */
+  discard(path: string): Promise<void>;
+}
+
+/** First size of the buffer beyond what the first octets need: room for the envelope of most messages. */
+const SPARE_OCTETS = 2_048;
+/** A piece for the disk; the network delivers smaller ones. */
+const PIECE_OCTETS = 64 * 1024;
+
+/** Receives one message. */
+export class FileReception implements Reception {
+  readonly queueId: string;
+  readonly #host: ReceptionHost;
+  /** Head and content while in memory; later the octets that are not yet with the appender. */
+  #buffer: Uint8Array = new Uint8Array(0);
+  #used = 0;
+  #octets = 0;
+  #reserved = 0;
+  #appender: FileAppender | undefined;
+  #isEnded = false;
+
+  /** Takes the id of the message and the spool it is for. */
+  constructor(queueId: string, host: ReceptionHost) {
+    this.queueId = queueId;
+    this.#host = host;
+  }
+
+  get octets(): number {
+    return this.#octets;
+  }
+
+  write(octets: Uint8Array): Promise<void> | undefined {
+    if (this.#isEnded) return Promise.reject(new TypeError(`Cannot write to message ${this.queueId}: it has ended`));
+    this.#octets += octets.length;
+    if (this.#appender === undefined) {
+      if (this.#used + octets.length <= this.#buffer.length || this.#grow(octets.length)) {
+        this.#buffer.set(octets, this.#used);
+        this.#used += octets.length;
+        return undefined;
+      }
+      this.#appender = new FileAppender(this.#host.files, this.#host.incomingPath(this.queueId));
+      // Room for the first line; the length in it is put right at the end.
+      if (this.#used === 0) this.#appender.append(encodeHead(0));
+    }
+    return this.#writeToDisk(octets, this.#appender);
+  }
+
+  async commit(envelope: Envelope): Promise<QueuedMessage> {
+    if (this.#isEnded) throw new TypeError(`Cannot commit message ${this.queueId}: it has ended`);
+    this.#isEnded = true;
+    try {
+      const line = encodeEnvelope(envelope);
+      if (this.#appender === undefined) await this.#commitFromMemory(line);
+      else await this.#commitOnDisk(this.#appender, line);
+      await this.#host.publish(this.queueId);
+    } catch (error) {
+      await this.#cleanUp();
+      throw error;
+    }
+    const inMemory = this.#appender === undefined
+      ? this.#buffer.subarray(HEAD_OCTETS, HEAD_OCTETS + this.#octets)
+      : undefined;
+    this.#release();
+    const content = new FileContent(this.#host.files, this.#host.queuePath(this.queueId), this.#octets, inMemory);
+    return { queueId: this.queueId, envelope, content, recipients: initialStates(envelope) };
+  }
+
+  async abort(): Promise<void> {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    await this.#cleanUp();
+  }
+
+  /** Makes room in memory for more octets; false where they have to go to disk. */
+  #grow(octets: number): boolean {
+    const needed = Math.max(this.#used, HEAD_OCTETS) + octets;
+    if (needed - HEAD_OCTETS > this.#host.memoryOctets) return false;
+    const size = Math.max(
+      needed + SPARE_OCTETS,
+      Math.min(this.#buffer.length * 2, this.#host.memoryOctets + SPARE_OCTETS),
+    );
+    if (!this.#host.reserve(size - this.#buffer.length)) return false;
+    this.#reserved += size - this.#buffer.length;
+    const larger = new Uint8Array(size);
+    larger.set(this.#buffer.subarray(0, this.#used));
+    this.#buffer = larger;
+    this.#used = Math.max(this.#used, HEAD_OCTETS);
+    return true;
+  }
+
+  #writeToDisk(octets: Uint8Array, appender: FileAppender): Promise<void> | undefined {
+    let waiting: Promise<void> | undefined;
+    if (this.#used + octets.length > this.#buffer.length) {
+      waiting = this.#flush(appender);
+      if (octets.length >= PIECE_OCTETS) {
+        waiting?.catch(() => {});
+        return appender.append(octets.slice());
+      }
+      this.#buffer = new Uint8Array(PIECE_OCTETS);
+    }
+    this.#buffer.set(octets, this.#used);
+    this.#used += octets.length;
+    return waiting;
+  }
+
+  /** Hands the buffer to the appender. */
+  #flush(appender: FileAppender): Promise<void> | undefined {
+    if (this.#used === 0) return undefined;
+    const waiting = appender.append(this.#buffer.subarray(0, this.#used));
+    this.#buffer = new Uint8Array(0);
+    this.#used = 0;
+    this.#release();
+    return waiting;
+  }
+
+  /** One file, one write, one sync. */
+  async #commitFromMemory(envelopeLine: Uint8Array): Promise<void> {
+    this.#used = HEAD_OCTETS + this.#octets;
+    const total = this.#used + envelopeLine.length;
+    if (total > this.#buffer.length) {
+      const larger = new Uint8Array(total);
+      larger.set(this.#buffer.subarray(0, this.#used));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(encodeHead(this.#octets), 0);
+    this.#buffer.set(envelopeLine, this.#used);
+    const path = this.#host.incomingPath(this.queueId);
+    const file = await this.#host.files.open(path, { write: true, createNew: true, mode: 0o600 });
+    await syncAndClose(file, writeAll(file, this.#buffer.subarray(0, total)));
+  }
+
+  async #commitOnDisk(appender: FileAppender, envelopeLine: Uint8Array): Promise<void> {
+    this.#flush(appender)?.catch(() => {});
+    appender.append(envelopeLine)?.catch(() => {});
+    const file = await appender.finish();
+    await syncAndClose(file, this.#writeHead(file));
+  }
+
+  async #writeHead(file: OpenFile): Promise<void> {
+    await file.seek(0, Deno.SeekMode.Start);
+    await writeAll(file, encodeHead(this.#octets));
+  }
+
+  /** A file whose sync failed is given up: the kernel may have dropped the octets and would call the next sync good. */
+  async #cleanUp(): Promise<void> {
+    this.#buffer = new Uint8Array(0);
+    this.#release();
+    await this.#appender?.close();
+    await this.#host.discard(this.#host.incomingPath(this.queueId));
+  }
+
+  #release(): void {
+    this.#host.reserve(-this.#reserved);
+    this.#reserved = 0;
+  }
+}
+
+async function syncAndClose(file: OpenFile, written: Promise<void>): Promise<void> {
+  try {
+    await written;
+    await file.syncData();
+  } finally {
+    file.close();
+  }
+}

@@ -1,0 +1,303 @@
+/**
+ * The spool on local disk: one file for each message.
+ *
+ * ```
+ * lock            held while a server runs
+ * incoming/ID     being received; cleared at start
+ * queue/xx/ID     accepted; xx = last two characters of the queue id
+ * broken/ID       could not be read; set aside, never deleted
+ * ```
+ *
+ * What makes a message exist comes last: its file is complete and synced in `incoming/` before the rename into `queue/`,
+ * and the rename is durable before `commit` resolves. The format of the files is `spool_file.ts`.
+ */
+
+import type { Logger } from "@logtape/logtape";
+import type { Clock } from "../system/clock.ts";
+import type { Files, OpenFile } from "../system/files.ts";
+import { FileReception, type ReceptionHost } from "./file_reception.ts";
+import { FolderSync } from "./folder_sync.ts";
+import { JournalWriter } from "./journal_writer.ts";
+import { bucketOf, isQueueId, QueueIds } from "./queue_id.ts";
+import type { QueuedMessage, Reception, Spool, SpoolEvent } from "./spool.ts";
+import { SpoolFileError } from "./spool_json.ts";
+import { lockSpool } from "./spool_lock.ts";
+import { READ_OCTETS, readSpoolFile } from "./spool_read.ts";
+
+/** How a spool on disk is opened. */
+export interface FileSpoolOptions {
+  /** The spool folder; made where missing. */
+  readonly folder: string;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Fills an array with unpredictable octets: `crypto.getRandomValues`. */
+  readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;
+  /** For the one who finds the spool locked: `Deno.pid`. */
+  readonly processId: number;
+  /** A message up to this size stays in memory until it is complete. Default: 128 KiB. */
+  readonly memoryOctets?: number;
+  /** All messages being received take up to this much memory; beyond it, small ones go to disk too. Default: 32 MiB. */
+  readonly totalMemoryOctets?: number;
+  /** Files read at the same time by `recover`. Default: 16. */
+  readonly readers?: number;
+}
+
+/**
+ * Opens the spool: takes its lock, makes its folders and clears `incoming/` of what a crash left there, none of which was
+ * acknowledged.
+ *
+ * @throws {Error} Another process has it open, or the folder cannot be used.
+ */
+export async function openFileSpool(options: FileSpoolOptions): Promise<Spool> {
+  const { files, folder } = options;
+  await files.makeFolder(folder, 0o700);
+  const lock = await lockSpool({ files, folder, path: `${folder}/lock`, processId: options.processId });
+  const sync = new FolderSync(files);
+  try {
+    for (const name of ["incoming", "queue", "broken"]) await files.makeFolder(`${folder}/${name}`, 0o700);
+    await sync.sync(folder);
+    const spool = new FileSpool(options, lock, sync);
+    for await (const entry of files.list(`${folder}/incoming`)) await spool.discard(`${folder}/incoming/${entry.name}`);
+    await spool.findBuckets();
+    return spool;
+  } catch (error) {
+    sync[Symbol.dispose]();
+    lock.close();
+    throw error;
+  }
+}
+
+class FileSpool implements Spool, ReceptionHost {
+  readonly files: Files;
+  readonly memoryOctets: number;
+  readonly #folder: string;
+  readonly #logger: Logger;
+  readonly #lock: OpenFile;
+  readonly #sync: FolderSync;
+  readonly #ids: QueueIds;
+  readonly #journals: JournalWriter;
+  readonly #readers: number;
+  #freeMemoryOctets: number;
+  /** Folders below `queue/` that are known to be durable, or on their way. */
+  readonly #buckets: Map<string, Promise<void> | undefined> = new Map();
+
+  constructor(options: FileSpoolOptions, lock: OpenFile, sync: FolderSync) {
+    this.files = options.files;
+    this.memoryOctets = options.memoryOctets ?? 128 * 1024;
+    this.#folder = options.folder;
+    this.#logger = options.logger;
+    this.#lock = lock;
+    this.#sync = sync;
+    this.#ids = new QueueIds(options);
+    this.#journals = new JournalWriter(options.files);
+    this.#readers = options.readers ?? 16;
+    this.#freeMemoryOctets = options.totalMemoryOctets ?? 32 * 1024 * 1024;
+  }
+
+  receive(): Reception {
+    return new FileReception(this.#ids.next(), this);
+  }
+
+  async load(queueId: string): Promise<QueuedMessage | undefined> {
+    return isQueueId(queueId) ? await this.#read(queueId, new Uint8Array(READ_OCTETS), true) : undefined;
+  }
+
+  async append(queueId: string, events: readonly SpoolEvent[]): Promise<void> {
+    if (!isQueueId(queueId)) throw new Deno.errors.NotFound(`There is no message "${queueId}"`);
+    await this.#journals.append(queueId, this.queuePath(queueId), events);
+  }
+
+  /**
+   * Removes the file. No sync: should the machine lose power before the disk knows, the message comes back and is
+   * delivered once more. That is "at least once", and the alternative is another sync for each message.
+   */
+  async remove(queueId: string): Promise<void> {
+    if (!isQueueId(queueId)) return;
+    try {
+      await this.files.remove(this.queuePath(queueId));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
+  async *recover(): AsyncGenerator<QueuedMessage> {
+    const buffers: Uint8Array[] = Array.from({ length: this.#readers }, () => new Uint8Array(READ_OCTETS));
+    const reading: { readonly buffer: Uint8Array; readonly message: Promise<QueuedMessage | undefined> }[] = [];
+    for await (const queueId of this.#list()) {
+      let buffer = buffers.pop();
+      if (buffer === undefined) {
+        const oldest = reading.shift();
+        const message = await oldest?.message;
+        if (message !== undefined) yield message;
+        buffer = oldest?.buffer ?? new Uint8Array(READ_OCTETS);
+      }
+      const message = this.#readOrSkip(queueId, buffer);
+      reading.push({ buffer, message });
+    }
+    for (const { message } of reading) {
+      const read = await message;
+      if (read !== undefined) yield read;
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#sync[Symbol.dispose]();
+    this.#lock.close();
+    return Promise.resolve();
+  }
+
+  /** Learns which buckets exist, so that their first use costs nothing. */
+  async findBuckets(): Promise<void> {
+    let isAny = false;
+    for await (const entry of this.files.list(`${this.#folder}/queue`)) {
+      if (!entry.isDirectory) continue;
+      this.#buckets.set(entry.name, undefined);
+      isAny = true;
+    }
+    // A folder that was made just before a crash may be visible, but not yet durable.
+    if (isAny) await this.#sync.sync(`${this.#folder}/queue`);
+  }
+
+  reserve(octets: number): boolean {
+    if (octets > this.#freeMemoryOctets) return false;
+    this.#freeMemoryOctets -= octets;
+    return true;
+  }
+
+  incomingPath(queueId: string): string {
+    return `${this.#folder}/incoming/${queueId}`;
+  }
+
+  queuePath(queueId: string): string {
+    return `${this.#folder}/queue/${bucketOf(queueId)}/${queueId}`;
+  }
+
+  async publish(queueId: string): Promise<void> {
+    const bucket = bucketOf(queueId);
+    const path = this.queuePath(queueId);
+    const isMade = this.#buckets.has(bucket) ? this.#buckets.get(bucket) : this.#makeBucket(bucket);
+    if (isMade !== undefined) await isMade;
+    try {
+      await this.files.rename(this.incomingPath(queueId), path);
+    } catch (error) {
+      // Somebody removed the folder: the next message makes it again.
+      this.#buckets.delete(bucket);
+      throw error;
+    }
+    try {
+      await this.#sync.sync(`${this.#folder}/queue/${bucket}`);
+    } catch (error) {
+      await this.discard(path);
+      throw error;
+    }
+  }
+
+  async discard(path: string): Promise<void> {
+    try {
+      await this.files.remove(path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      this.#logger.error("Cannot remove {path}, which belongs to no accepted message: {error}", { path, error });
+    }
+  }
+
+  #makeBucket(bucket: string): Promise<void> {
+    const making = this.#makeDurableBucket(bucket);
+    this.#buckets.set(bucket, making);
+    return making;
+  }
+
+  async #makeDurableBucket(bucket: string): Promise<void> {
+    try {
+      await this.files.makeFolder(`${this.#folder}/queue/${bucket}`, 0o700);
+      await this.#sync.sync(`${this.#folder}/queue`);
+      this.#buckets.set(bucket, undefined);
+    } catch (error) {
+      this.#buckets.delete(bucket);
+      throw error;
+    }
+  }
+
+  /** All queue ids. What is not named like a message in its place is set aside. */
+  async *#list(): AsyncGenerator<string> {
+    const buckets: string[] = [];
+    for await (const entry of this.files.list(`${this.#folder}/queue`)) {
+      if (entry.isDirectory) buckets.push(entry.name);
+    }
+    for (const bucket of buckets.sort()) {
+      for await (const { name } of this.files.list(`${this.#folder}/queue/${bucket}`)) {
+        if (isQueueId(name) && bucketOf(name) === bucket) yield name;
+        else {await this.#setAside(
+            `${this.#folder}/queue/${bucket}/${name}`,
+            name,
+            "its name is no queue id of this folder",
+          );}
+      }
+    }
+  }
+
+  async #read(queueId: string, buffer: Uint8Array, keepContent: boolean): Promise<QueuedMessage | undefined> {
+    const path = this.queuePath(queueId);
+    try {
+      const { message, unreadableLines } = await readSpoolFile(this.files, path, queueId, buffer, keepContent);
+      if (unreadableLines > 0) {
+        this.#logger.warning("Spool file {path} has {lines} unreadable lines in its journal, which are passed over", {
+          path,
+          lines: unreadableLines,
+        });
+      }
+      return message;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      if (!(error instanceof SpoolFileError)) throw error;
+      await this.#setAside(path, queueId, error.message);
+      return undefined;
+    }
+  }
+
+  /** As `#read`, but a file that the disk does not give up is left in its place: the others are still to be read. */
+  async #readOrSkip(queueId: string, buffer: Uint8Array): Promise<QueuedMessage | undefined> {
+    try {
+      return await this.#read(queueId, buffer, false);
+    } catch (error) {
+      const path = this.queuePath(queueId);
+      this.#logger.error("Cannot read spool file {path}, left where it is until the next start: {error}", {
+        path,
+        error,
+      });
+      return undefined;
+    }
+  }
+
+  async #setAside(path: string, name: string, reason: string): Promise<void> {
+    let aside = `${this.#folder}/broken/${name}`;
+    try {
+      // A file of the same name may have been set aside before; rename would replace it.
+      if (await this.#exists(aside)) aside += `.${this.#ids.next()}`;
+      await this.files.rename(path, aside);
+      this.#logger.error("Spool file {path} cannot be understood and is now {aside}: {reason}", {
+        path,
+        aside,
+        reason,
+      });
+    } catch (error) {
+      this.#logger.error("Spool file {path} cannot be understood ({reason}), nor moved to {aside}: {error}", {
+        path,
+        aside,
+        reason,
+        error,
+      });
+    }
+  }
+
+  async #exists(path: string): Promise<boolean> {
+    try {
+      await this.files.stat(path);
+      return true;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/** Telling the sender: DSNs are written by `lib/dsn/` and go into the queue like any message. */
+
+import { composeDsn } from "../dsn/compose.ts";
+import type { Clock } from "../system/clock.ts";
+import type { QueuedMessage, RecipientState, Spool } from "./spool.ts";
+
+/** What a DSN is about: recipients given up, or a warning that they take longer. */
+export type ReportKind = "failed" | "delayed";
+
+/** Reports to the sender of a message. */
+export interface Reporter {
+  /**
+   * Makes a DSN about these recipients, whose last outcome says what happened. The reverse-path is not null.
+   *
+   * @returns The DSN, which is durable then and only has to be delivered; undefined where none is to be sent.
+   */
+  report(
+    message: QueuedMessage,
+    recipients: readonly RecipientState[],
+    kind: ReportKind,
+  ): Promise<QueuedMessage | undefined>;
+}
+
+/** What DSNs are made with. */
+export interface DsnReporterOptions {
+  readonly spool: Spool;
+  readonly clock: Clock;
+  /** Ours. */
+  readonly hostname: string;
+  /** Fills an array with unpredictable octets: `crypto.getRandomValues`. */
+  readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;
+  /** Age at which delivery is given up: said in a warning. */
+  readonly expireAfterMs: number;
+}
+
+/** A reporter that writes DSNs and makes them durable in the spool. */
+export function dsnReporter({ spool, clock, hostname, randomOctets, expireAfterMs }: DsnReporterOptions): Reporter {
+  return {
+    async report({ queueId, envelope, content }, states, kind): Promise<QueuedMessage> {
+      const random = new Uint8Array(16);
+      randomOctets(random);
+      const recipients = states.flatMap(({ index, lastOutcome: outcome, lastAttemptMs }) => {
+        const recipient = envelope.recipients[index];
+        if (recipient === undefined || outcome === undefined) return [];
+        return [{ recipient, outcome, lastAttemptMs: lastAttemptMs ?? clock.now() }];
+      });
+      const nowMs = clock.now();
+      const expiresMs = Date.parse(envelope.arrived) + expireAfterMs;
+      const dsn = await composeDsn({
+        kind,
+        hostname,
+        queueId,
+        envelope,
+        content,
+        recipients,
+        nowMs,
+        expiresMs,
+        random,
+      });
+      const reception = spool.receive();
+      try {
+        await reception.write(dsn.content.inMemory);
+        return await reception.commit(dsn.envelope);
+      } finally {
+        await reception.abort();
+      }
+    },
+  };
+}

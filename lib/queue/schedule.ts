@@ -1,0 +1,55 @@
+/** When a delayed recipient is tried again. A pure function: time and chance are arguments. */
+
+/** The `queue` section of the configuration. */
+export interface ScheduleSettings {
+  /** Waits after the first, second, … attempt; at least one, and the last repeats. */
+  readonly retryMs: readonly number[];
+  /** Age of a message at which its sender is warned of the delay. */
+  readonly warnAfterMs: number;
+  /** Age at which delivery is given up. */
+  readonly expireAfterMs: number;
+}
+
+/** Where a recipient stands after an attempt that was delayed. */
+export interface Attempted {
+  /** When the message came, milliseconds since 1970. */
+  readonly arrivedMs: number;
+  /** Attempts so far, at least one. */
+  readonly attempts: number;
+  /** The present, milliseconds since 1970. */
+  readonly nowMs: number;
+}
+
+/** What comes next. */
+export type NextAttempt = { readonly kind: "retry"; readonly atMs: number } | { readonly kind: "expired" };
+
+/** A wait is prolonged by up to this part of itself, so that messages deferred together do not come back together. */
+const JITTER = 0.1;
+
+/**
+ * Says when to try again.
+ *
+ * The wait is the documented one, prolonged at random by up to a tenth and never shortened: many sites greylist for
+ * exactly 5 minutes, and a retry a moment earlier is wasted. The last attempt is made when the message expires, not
+ * before; one that is delayed again then is given up.
+ *
+ * @param random A number from 0 to below 1.
+ * @see RFC 5321 §4.5.4.1 (which asks for 30 minutes at least; senders in practice start at 5 or less)
+ */
+export function nextAttempt(attempted: Attempted, settings: ScheduleSettings, random: number): NextAttempt {
+  const expiryMs = attempted.arrivedMs + settings.expireAfterMs;
+  if (attempted.nowMs >= expiryMs) return { kind: "expired" };
+  const waits = settings.retryMs;
+  const waitMs = Math.max(1, waits[Math.min(attempted.attempts, waits.length) - 1] ?? settings.expireAfterMs);
+  const atMs = Math.ceil(attempted.nowMs + waitMs * (1 + JITTER * random));
+  return { kind: "retry", atMs: Math.min(atMs, expiryMs) };
+}
+
+/**
+ * Milliseconds to wait for an attempt that was planned earlier, perhaps under a clock that has been set back since: never
+ * longer than the longest wait of the schedule.
+ */
+export function waitFor(nextAttemptMs: number, nowMs: number, settings: ScheduleSettings): number {
+  const longestMs = Math.max(...settings.retryMs) * (1 + JITTER);
+  return Math.min(Math.max(0, nextAttemptMs - nowMs), longestMs);
+}

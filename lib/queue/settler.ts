@@ -1,0 +1,180 @@
+/**
+ * What follows a delivery attempt: its outcome goes to the journal, the sender is told of what failed, and the message is
+ * removed or waits for its next attempt.
+ */
+
+import type { Logger } from "@logtape/logtape";
+import type { Clock } from "../system/clock.ts";
+import type { ActiveMessage } from "./active_message.ts";
+import { applyEvent, isDelayReportable, isDone, isPending, isUnreported } from "./journal.ts";
+import type { Reporter, ReportKind } from "./reporter.ts";
+import type { QueuedMessage, RecipientState, Spool } from "./spool.ts";
+
+/** What settling needs of the queue. */
+export interface SettlerOptions {
+  readonly spool: Spool;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly reporter: Reporter;
+  /** Age at which the sender is warned of a delay. */
+  readonly warnAfterMs: () => number;
+  /** Aborted when the queue stops: nothing new is begun. */
+  readonly stop: AbortSignal;
+  /** False for a message that was handed back already. */
+  readonly isActive: (active: ActiveMessage) => boolean;
+  /** Takes a DSN that is durable. */
+  readonly enqueue: (report: QueuedMessage) => void;
+  /** The message is removed. */
+  readonly gone: (active: ActiveMessage) => void;
+  /** The message waits for its next time; undefined: it could not be read. */
+  readonly waits: (active: ActiveMessage, message: QueuedMessage | undefined) => void;
+}
+
+/** The longest wait before another try where the spool or a report failed. */
+export const LONGEST_REPAIR_MS = 5 * 60_000;
+const FIRST_REPAIR_MS = 1_000;
+
+/** Settles messages. */
+export class Settler {
+  readonly #options: SettlerOptions;
+  readonly #logger: Logger;
+
+  /** Takes what it needs of the queue. */
+  constructor(options: SettlerOptions) {
+    this.#options = options;
+    this.#logger = options.logger;
+  }
+
+  /**
+   * Does what is to be done for the message now. Never throws: what cannot be recorded stays in memory, so that it is not
+   * delivered again, and is recorded later.
+   */
+  async settle(active: ActiveMessage): Promise<void> {
+    active.isChanged = true;
+    if (active.isSettling || !this.#options.isActive(active)) return;
+    active.isSettling = true;
+    try {
+      // A job that ends while we look sets isChanged; between the last look at it and `finally` nothing can happen.
+      while (active.isChanged) {
+        active.isChanged = false;
+        while (await this.#step(active)) active.recordFailures = 0;
+      }
+    } catch (error) {
+      this.#settleLater(active, error);
+    } finally {
+      active.isSettling = false;
+    }
+  }
+
+  /** The last chance to record before the process ends. Never throws. */
+  async settleFinally(active: ActiveMessage): Promise<void> {
+    if (active.isSettling || active.unrecorded.length === 0) return;
+    const { queueId, message } = active;
+    try {
+      if (message !== undefined && isDone(message)) await this.#options.spool.remove(queueId);
+      else await this.#record(active);
+    } catch (error) {
+      this.#logger.error("{queueId}: cannot record the outcome; the message may be delivered once more: {error}", {
+        queueId,
+        error,
+      });
+    }
+  }
+
+  /** Does one thing; false when there is nothing to do for now. */
+  async #step(active: ActiveMessage): Promise<boolean> {
+    const { queueId, message, openJobs } = active;
+    if (!this.#options.isActive(active)) return false;
+    if (message === undefined) {
+      if (openJobs === 0) this.#options.waits(active, undefined);
+      return false;
+    }
+    if (openJobs === 0 && isDone(message)) {
+      // The journal of a message whose work is done is of no use: its end is recorded by removing it.
+      await this.#options.spool.remove(queueId);
+      this.#options.gone(active);
+      return false;
+    }
+    if (active.unrecorded.length > 0) {
+      await this.#record(active);
+      return true;
+    }
+    if (openJobs > 0) return false;
+    const report = this.#dueReport(active, message);
+    if (report !== undefined) {
+      await this.#report(active, message, report.kind, report.states);
+      return true;
+    }
+    this.#options.waits(active, message);
+    return false;
+  }
+
+  async #record(active: ActiveMessage): Promise<void> {
+    const events = active.unrecorded;
+    active.unrecorded = [];
+    try {
+      await this.#options.spool.append(active.queueId, events);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) {
+        this.#logger.warning("{queueId}: the message was removed while it was worked on", { queueId: active.queueId });
+        return;
+      }
+      active.unrecorded = [...events, ...active.unrecorded];
+      throw error;
+    }
+  }
+
+  #settleLater(active: ActiveMessage, error: unknown): void {
+    const waitMs = Math.min(FIRST_REPAIR_MS * 2 ** active.recordFailures++, LONGEST_REPAIR_MS);
+    this.#logger.error("{queueId}: cannot record the outcome, will try again in {waitSeconds}s: {error}", {
+      queueId: active.queueId,
+      waitSeconds: waitMs / 1000,
+      error,
+    });
+    this.#options.clock.sleep(waitMs, this.#options.stop).then(() => this.settle(active), () => {});
+  }
+
+  /** What the sender has to be told now: failures first. */
+  #dueReport(
+    active: ActiveMessage,
+    { envelope, recipients }: QueuedMessage,
+  ): { readonly kind: ReportKind; readonly states: readonly RecipientState[] } | undefined {
+    if (active.isReportPostponed || this.#options.stop.aborted) return undefined;
+    const failed = recipients.filter(isUnreported);
+    if (failed.length > 0) return { kind: "failed", states: failed };
+    if (this.#options.clock.now() - Date.parse(envelope.arrived) < this.#options.warnAfterMs()) return undefined;
+    const late = recipients.filter((state) =>
+      isPending(state) && state.lastOutcome !== undefined && !state.isWarned && isDelayReportable(envelope, state.index)
+    );
+    return late.length > 0 ? { kind: "delayed", states: late } : undefined;
+  }
+
+  /** Reports, and hands the DSN, which is durable then, to delivery. */
+  async #report(
+    active: ActiveMessage,
+    message: QueuedMessage,
+    kind: ReportKind,
+    states: readonly RecipientState[],
+  ): Promise<void> {
+    const { queueId, envelope } = message;
+    const sender = envelope.reversePath;
+    try {
+      const report = await this.#options.reporter.report(message, states, kind);
+      const at = new Date(this.#options.clock.now()).toISOString();
+      const event = { event: "reported", at, recipients: states.map(({ index }) => index), kind } as const;
+      applyEvent(envelope, message.recipients, event);
+      active.unrecorded.push(event);
+      if (report === undefined) return;
+      this.#logger.info("{queueId}: sent {reportId} to {sender}, a report of kind {kind}", {
+        queueId,
+        reportId: report.queueId,
+        sender,
+        kind,
+      });
+      this.#options.enqueue(report);
+    } catch (error) {
+      active.isReportPostponed = true;
+      this.#logger.error("{queueId}: cannot report to {sender}, will try again: {error}", { queueId, sender, error });
+    }
+  }
+}
