@@ -25,7 +25,6 @@ const QUOTED_STRING = /^"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u{a0}-\u{d7ff}\u{e000}-\
 // Let-dig and hyphens of RFC 5321 §4.1.2, and the underscore, which real host names of senders carry (Postfix takes it).
 const LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
 const DOMAIN = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`);
-// deno-lint-ignore no-control-regex
 const ASCII = /^[\x00-\x7f]*$/;
 
 /**

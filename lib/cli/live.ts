@@ -1,0 +1,64 @@
+/** What the configuration means to a running server; a reload replaces it as a whole, or not at all. */
+
+import type { Logger } from "@logtape/logtape";
+import { loadAccounts } from "../config/accounts.ts";
+import type { Config } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import type { ConfigIo } from "../config/source.ts";
+import type { Settings } from "../inbound/services.ts";
+import { relayBlocks } from "../policy/relay.ts";
+import { createRouter, type Router } from "../routing/router.ts";
+import type { Clock } from "../system/clock.ts";
+import type { Files } from "../system/files.ts";
+import { type Certificates, loadCertificates } from "../tls/certificates.ts";
+import { ensureSelfSigned } from "../tls/self_signed_files.ts";
+
+/** One reading of configuration, accounts and certificates. */
+export interface Live {
+  readonly config: Config;
+  readonly router: Router;
+  readonly certificates: Certificates;
+  readonly settings: Settings;
+}
+
+/** What reading needs. */
+export interface LiveOptions {
+  readonly file: string;
+  readonly io: ConfigIo;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * Reads everything that a reload reads.
+ *
+ * @throws {ConfigError} For the configuration or the accounts.
+ * @throws {CertificateError} For a certificate or its key.
+ */
+export async function loadLive(options: LiveOptions): Promise<Live> {
+  const config = await loadConfig(options.file, options.io);
+  const accounts = await loadAccounts(config, options.io) ?? [];
+  const certificates = await readCertificates(config, options);
+  const router = createRouter(config, accounts);
+  return {
+    config,
+    router,
+    certificates,
+    settings: {
+      hostname: config.hostname,
+      router,
+      relayFrom: relayBlocks(config.relayFrom),
+      limits: config.limits,
+    },
+  };
+}
+
+async function readCertificates(config: Config, { io, files, clock, logger }: LiveOptions): Promise<Certificates> {
+  const nowMs = clock.now();
+  const read = io.readText;
+  const configured = config.certificates.length > 0 ? config.certificates : [
+    await ensureSelfSigned({ folder: `${config.data}/keys`, hostname: config.hostname, nowMs, files, read, logger }),
+  ];
+  return await loadCertificates(configured, { read, nowMs, logger });
+}

@@ -1,0 +1,97 @@
+/** Binds the sockets of the configuration, before privileges are dropped. */
+
+import type { BindAddress, ListenerConfig } from "../config/config.ts";
+import type { OctetConn } from "../smtp/octet_conn.ts";
+import { type Certificates } from "../tls/certificates.ts";
+import { listenImplicit } from "../tls/listen.ts";
+import type { TlsConn } from "../tls/tls_conn.ts";
+
+/** How long a client may take for a TLS handshake. */
+export const HANDSHAKE_TIMEOUT_MS = 30_000;
+
+/** An accepted connection that may have a TLS handshake to do. */
+export interface IncomingConn {
+  readonly remoteAddr: Deno.Addr;
+  /** Gives the connection, after the handshake where the listener is for implicit TLS. */
+  open(): Promise<OctetConn | TlsConn>;
+  close(): void;
+}
+
+/** A bound socket. */
+export interface BoundListener {
+  readonly config: ListenerConfig;
+  /** Where it is bound: of interest where the configuration said port 0. */
+  readonly addr: Deno.Addr;
+  accept(): Promise<IncomingConn>;
+  close(): void;
+}
+
+/** Thrown where a socket cannot be bound; the message says which and what to do. */
+export class BindError extends Error {
+  override readonly name = "BindError";
+}
+
+/**
+ * Binds one socket.
+ *
+ * @param certificates Called for each handshake.
+ * @throws {BindError} Where the address is taken, not ours, or needs more rights.
+ */
+export function bindListener(config: ListenerConfig, certificates: () => Certificates): BoundListener {
+  try {
+    return config.tls === "implicit" ? bindTls(config, certificates) : bindPlain(config);
+  } catch (error) {
+    throw new BindError(`Cannot listen on ${formatBind(config.bind)}: ${explain(error)}`, { cause: error });
+  }
+}
+
+/** `host:port`, `[host]:port` or `unix:path`. */
+export function formatBind(bind: BindAddress): string {
+  if (bind.kind === "unix") return `unix:${bind.path}`;
+  return bind.host.includes(":") ? `[${bind.host}]:${bind.port}` : `${bind.host}:${bind.port}`;
+}
+
+function bindPlain(config: ListenerConfig): BoundListener {
+  const listener = listen(config.bind);
+  const accept = async (): Promise<IncomingConn> => {
+    const conn = await listener.accept();
+    if (conn.remoteAddr.transport === "tcp") (conn as Deno.TcpConn).setNoDelay(true);
+    return { remoteAddr: conn.remoteAddr, open: () => Promise.resolve(conn), close: () => conn.close() };
+  };
+  return { config, addr: listener.addr, accept, close: () => listener.close() };
+}
+
+function listen(bind: BindAddress): Deno.Listener {
+  if (bind.kind === "tcp") return Deno.listen({ hostname: bind.host, port: bind.port });
+  removeStaleSocket(bind.path);
+  return Deno.listen({ transport: "unix", path: bind.path }) as unknown as Deno.Listener;
+}
+
+/** A socket file stays behind after a crash; nobody else listens below our data folder, which the spool lock guards. */
+function removeStaleSocket(path: string): void {
+  try {
+    if (Deno.lstatSync(path).isSocket) Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function bindTls(config: ListenerConfig, certificates: () => Certificates): BoundListener {
+  if (config.bind.kind !== "tcp") throw new Error("implicit TLS needs a TCP address");
+  const { host, port } = config.bind;
+  const listener = listenImplicit({ hostname: host, port, certificates, handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS });
+  const accept = async (): Promise<IncomingConn> => {
+    const conn = await listener.accept();
+    return { remoteAddr: conn.remoteAddr, open: () => conn.handshake(), close: () => conn.close() };
+  };
+  return { config, addr: listener.addr, accept, close: () => listener.close() };
+}
+
+function explain(error: unknown): string {
+  if (error instanceof Deno.errors.AddrInUse) return "the address is in use; is another mail server running?";
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "permission denied; start as root with `user`, give CAP_NET_BIND_SERVICE, or use a port above 1023";
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) return "this machine does not have the address";
+  return error instanceof Error ? error.message : String(error);
+}

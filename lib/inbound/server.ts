@@ -1,0 +1,180 @@
+/** Accepts connections, keeps the limits, and stops when told. */
+
+import type { ListenerConfig } from "../config/config.ts";
+import type { OctetConn } from "../smtp/octet_conn.ts";
+import { BufferPool } from "../smtp/octet_input.ts";
+import { formatReply, reply } from "../smtp/reply.ts";
+import type { BoundListener, IncomingConn } from "./bind.ts";
+import { Connection } from "./connection.ts";
+import { ConnectionLimits } from "./connection_limits.ts";
+import { DEFAULT_TIMEOUTS, type InboundTimeouts, type Services, type Settings, type TlsOctetConn } from "./services.ts";
+import type { Session } from "./session.ts";
+
+/** How often silent connections are looked for. */
+const SWEEP_MS = 1000;
+/** Pause after a failed accept: out of file descriptors, most likely; trying again at once would burn a core. */
+const ACCEPT_PAUSE_MS = 200;
+
+const encoder = new TextEncoder();
+
+/** What the server is made of. */
+export interface InboundServerOptions {
+  readonly services: Services;
+  /** The configuration now; a new connection takes what it says. */
+  readonly settings: () => Settings;
+  /** True where STARTTLS can be offered. */
+  readonly canStartTls: boolean;
+  readonly timeouts?: InboundTimeouts;
+}
+
+/** The receiving side of posthorn. */
+export class InboundServer {
+  readonly #options: InboundServerOptions;
+  readonly #timeouts: InboundTimeouts;
+  readonly #limits = new ConnectionLimits();
+  readonly #pool = new BufferPool();
+  readonly #connections = new Map<Connection, Promise<void>>();
+  readonly #listeners: BoundListener[] = [];
+  readonly #sweeping = new AbortController();
+  #isStopping = false;
+
+  /** Makes a server that does not listen yet. */
+  constructor(options: InboundServerOptions) {
+    this.#options = options;
+    this.#timeouts = options.timeouts ?? DEFAULT_TIMEOUTS;
+    this.#sweep();
+  }
+
+  /** Open connections. */
+  get connectionCount(): number {
+    return this.#limits.total;
+  }
+
+  /** Serves a bound socket until `stop`. */
+  serve(listener: BoundListener): void {
+    this.#listeners.push(listener);
+    this.#acceptLoop(listener);
+  }
+
+  /**
+   * Stops accepting; idle clients are told 421, commands that run are finished.
+   *
+   * @param graceMs What still runs after this is cut off: nothing of it was acknowledged.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true;
+    for (const listener of this.#listeners) listener.close();
+    for (const connection of this.#connections.keys()) connection.stop();
+    const { clock } = this.#options.services;
+    const timer = new AbortController();
+    const done = Promise.all(this.#connections.values()).then(() => timer.abort());
+    await clock.sleep(graceMs, timer.signal).catch(() => {});
+    for (const connection of this.#connections.keys()) connection.abort();
+    await done;
+    this.#sweeping.abort();
+  }
+
+  async #acceptLoop(listener: BoundListener): Promise<void> {
+    const { clock, logger } = this.#options.services;
+    while (!this.#isStopping) {
+      try {
+        this.#welcome(await listener.accept(), listener.config);
+      } catch (error) {
+        if (this.#isStopping) return;
+        logger.error("Cannot accept a connection: {error}; trying again", {
+          error: error instanceof Error ? error.message : String(error),
+        });
+        await clock.sleep(ACCEPT_PAUSE_MS);
+      }
+    }
+  }
+
+  async #welcome(incoming: IncomingConn, config: ListenerConfig): Promise<void> {
+    const { logger } = this.#options.services;
+    const settings = this.#options.settings();
+    const clientAddress = addressOf(incoming.remoteAddr);
+    const over = this.#limits.enter(clientAddress, settings.limits);
+    if (over !== undefined) {
+      logger.warn("Refused connection from {client}: too many connections {scope}", {
+        client: clientName(incoming.remoteAddr),
+        scope: over === "total" ? "in all" : "from this address",
+      });
+      return await refuse(incoming, config);
+    }
+    try {
+      await this.#run(await incoming.open(), config, settings, clientAddress);
+    } catch (error) {
+      logger.info("No session with {client}: {error}", {
+        client: clientName(incoming.remoteAddr),
+        error: error instanceof Error ? error.message : String(error),
+      });
+    } finally {
+      this.#limits.leave(clientAddress);
+    }
+  }
+
+  async #run(
+    conn: OctetConn | TlsOctetConn,
+    { service, tls }: ListenerConfig,
+    settings: Settings,
+    clientAddress: string | undefined,
+  ): Promise<void> {
+    if (this.#isStopping) return conn.close();
+    const { services, canStartTls } = this.#options;
+    const session: Session = {
+      service,
+      settings,
+      clientAddress,
+      client: clientName(conn.remoteAddr),
+      mayStartTls: tls === "starttls" && canStartTls,
+      greeting: undefined,
+      tls: "protocol" in conn ? { protocol: conn.protocol, cipher: conn.cipher } : undefined,
+      login: undefined,
+      transaction: undefined,
+    };
+    const connection = new Connection({ conn, session, services, pool: this.#pool, timeouts: this.#timeouts });
+    const running = connection.run();
+    this.#connections.set(connection, running);
+    await running;
+    this.#connections.delete(connection);
+  }
+
+  async #sweep(): Promise<void> {
+    const { clock } = this.#options.services;
+    const { signal } = this.#sweeping;
+    try {
+      while (!signal.aborted) {
+        await clock.sleep(SWEEP_MS, signal);
+        const nowMs = clock.monotonic();
+        for (const connection of this.#connections.keys()) connection.checkDeadline(nowMs);
+      }
+    } catch {
+      // Aborted: the server stopped.
+    }
+  }
+}
+
+/** Says why, where the client can read it, and closes. */
+async function refuse(incoming: IncomingConn, { tls }: ListenerConfig): Promise<void> {
+  if (tls === "implicit") return incoming.close();
+  try {
+    const conn = await incoming.open();
+    await conn.write(encoder.encode(formatReply(reply(421, "4.7.0", "Too many connections; try again later"))));
+    conn.close();
+  } catch {
+    // The client is gone already.
+  }
+}
+
+/** The address without port; IPv4 that came over an IPv6 socket as IPv4. */
+function addressOf(addr: Deno.Addr): string | undefined {
+  if (addr.transport !== "tcp" && addr.transport !== "udp") return undefined;
+  return addr.hostname.startsWith("::ffff:") && addr.hostname.includes(".") ? addr.hostname.slice(7) : addr.hostname;
+}
+
+function clientName(addr: Deno.Addr): string {
+  const address = addressOf(addr);
+  if (address === undefined) return "unix";
+  const { port } = addr as Deno.NetAddr;
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}

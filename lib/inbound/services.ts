@@ -1,0 +1,69 @@
+/** What the receiving side needs from the rest of posthorn, as interfaces: `main.ts` hands the real things in. */
+
+import type { Logger } from "@logtape/logtape";
+import type { CidrBlock } from "../policy/cidr.ts";
+import type { Mailbox } from "../mail/mailbox.ts";
+import type { BARE_POSTMASTER } from "../smtp/path.ts";
+import type { QueuedMessage, Spool } from "../queue/spool.ts";
+import type { Clock } from "../system/clock.ts";
+import type { LoginResult } from "../sasl/authenticate.ts";
+import type { Credentials } from "../sasl/mechanism.ts";
+import type { OctetConn } from "../smtp/octet_conn.ts";
+
+/** What a forward-path means here. */
+export type ResolvedRecipient =
+  /** Ours: the addresses that get the message, after aliases; at least one. */
+  | { readonly kind: "local"; readonly targets: readonly string[] }
+  /** A domain that is not ours: only for those who may relay. */
+  | { readonly kind: "remote" }
+  /** Our domain, and nobody of that name in it. */
+  | { readonly kind: "unknown" };
+
+/** Decides at RCPT whether a recipient exists. */
+export interface RecipientResolver {
+  resolveRecipient(path: Mailbox | typeof BARE_POSTMASTER): ResolvedRecipient;
+}
+
+/** The part of the configuration that sessions use; one value for each reading of the file. */
+export interface Settings {
+  readonly hostname: string;
+  readonly router: RecipientResolver;
+  /** CIDR blocks of clients that may send anywhere. */
+  readonly relayFrom: readonly CidrBlock[];
+  readonly limits: {
+    readonly messageOctets: number;
+    readonly recipients: number;
+    readonly connections: number;
+    readonly connectionsPerIp: number;
+  };
+}
+
+/** A connection under TLS. */
+export interface TlsOctetConn extends OctetConn {
+  readonly protocol: string;
+  readonly cipher: string;
+}
+
+/** Everything that a session calls. */
+export interface Services {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly spool: Spool;
+  /** Takes a message that is durable. */
+  enqueue(message: QueuedMessage): void;
+  /** Checks a name and a password; slows down who guesses. */
+  login(credentials: Credentials, clientAddress: string | undefined): Promise<LoginResult>;
+  /** Does the server side of a TLS handshake; rejects when it fails. */
+  startTls(conn: OctetConn): Promise<TlsOctetConn>;
+}
+
+/** How long a client may take, in milliseconds (RFC 5321 §4.5.3.2.7). */
+export interface InboundTimeouts {
+  /** For a command, from our reply to its last octet. */
+  readonly commandMs: number;
+  /** Between two pieces of content. */
+  readonly contentMs: number;
+}
+
+/** The time limits of RFC 5321 §4.5.3.2. */
+export const DEFAULT_TIMEOUTS: InboundTimeouts = { commandMs: 300_000, contentMs: 180_000 };

@@ -1,0 +1,41 @@
+/** What the server knows of one connection and of the transaction in it. Plain data; the verbs change it. */
+
+import type { Service } from "../config/config.ts";
+import type { EnvelopeRecipient } from "../mail/envelope.ts";
+import type { Settings } from "./services.ts";
+
+/** One mail transaction: from MAIL to the end of the content (RFC 5321 §3.3). */
+export interface Transaction {
+  /** Canonical text; empty for the null reverse-path. */
+  readonly reversePath: string;
+  readonly body: "7BIT" | "8BITMIME";
+  readonly smtpUtf8: boolean;
+  /** After alias expansion, each address once. */
+  readonly recipients: EnvelopeRecipient[];
+  readonly addresses: Set<string>;
+  /** The forward-paths of the RCPT commands that were accepted, in order: LMTP answers each (RFC 2033 §4.2). */
+  readonly accepted: string[];
+}
+
+/** One connection. */
+export interface Session {
+  readonly service: Service;
+  /** The configuration as it was when the connection was accepted. */
+  readonly settings: Settings;
+  /** Without port; undefined for a Unix socket. */
+  readonly clientAddress: string | undefined;
+  /** For log lines: address and port, or `unix`. */
+  readonly client: string;
+  /** The client may still ask for TLS. */
+  readonly mayStartTls: boolean;
+  greeting: { readonly verb: "EHLO" | "HELO" | "LHLO"; readonly name: string } | undefined;
+  tls: { readonly protocol: string; readonly cipher: string } | undefined;
+  /** The account that logged in. */
+  login: string | undefined;
+  transaction: Transaction | undefined;
+}
+
+/** Forgets the transaction, and nothing else (RSET, RFC 5321 §4.1.1.5). */
+export function resetTransaction(session: Session): void {
+  session.transaction = undefined;
+}

@@ -1,0 +1,30 @@
+/** The table of verbs: what the wire can reach, and under which conditions. */
+
+import { auth } from "./verbs/auth.ts";
+import { data } from "./verbs/data.ts";
+import { greet } from "./verbs/greet.ts";
+import { mail } from "./verbs/mail.ts";
+import { rcpt } from "./verbs/rcpt.ts";
+import { expn, help, noop, quit, rset, startTls, vrfy } from "./verbs/simple.ts";
+import type { VerbRules } from "./verb.ts";
+
+const ANY_TIME = { needs: "nothing", isLastInGroup: false, needsLogin: false } as const;
+const ALONE = { needs: "nothing", isLastInGroup: true, needsLogin: false } as const;
+
+/** The rule of each verb. RFC 5321 §4.1.4: NOOP, HELP, EXPN, VRFY and RSET are allowed at any time. */
+export const VERBS: VerbRules = {
+  EHLO: { ...ALONE, handle: greet },
+  HELO: { ...ALONE, handle: greet },
+  LHLO: { ...ALONE, handle: greet },
+  STARTTLS: { ...ALONE, needs: "greeting", handle: startTls },
+  AUTH: { ...ALONE, needs: "greeting", handle: auth },
+  MAIL: { ...ANY_TIME, needs: "greeting", needsLogin: true, handle: mail },
+  RCPT: { ...ANY_TIME, needs: "transaction", needsLogin: true, handle: rcpt },
+  DATA: { ...ALONE, needs: "recipient", needsLogin: true, handle: data },
+  RSET: { ...ANY_TIME, handle: rset },
+  NOOP: { ...ANY_TIME, handle: noop },
+  VRFY: { ...ANY_TIME, needs: "greeting", needsLogin: true, handle: vrfy },
+  EXPN: { ...ANY_TIME, handle: expn },
+  HELP: { ...ANY_TIME, handle: help },
+  QUIT: { ...ANY_TIME, handle: quit },
+};

@@ -1,0 +1,54 @@
+/** AUTH (RFC 4954): the exchange on the wire; the mechanisms themselves are in `sasl/`. */
+
+import { decodeBase64, decodeInitialResponse, encodeBase64 } from "../../sasl/base64.ts";
+import type { SaslStep } from "../../sasl/mechanism.ts";
+import { saslMechanismNames, startMechanism } from "../../sasl/mechanisms.ts";
+import type { AuthCommand } from "../../smtp/command.ts";
+import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
+import type { Context, SessionIo } from "../verb.ts";
+import { mayLogIn } from "./greet.ts";
+
+/** RFC 4954 §4: lines of the exchange may be this long. */
+const MAX_RESPONSE_OCTETS = 12_288;
+
+/** Logs the client in. */
+export async function auth({ session, services, io }: Context, command: AuthCommand): Promise<Reply> {
+  if (session.service !== "submission") throw new SmtpError(502, "5.5.1", "AUTH is not offered here");
+  if (!mayLogIn(session)) throw new SmtpError(538, "5.7.11", "AUTH needs TLS; send STARTTLS first");
+  if (session.login !== undefined) throw new SmtpError(503, "5.5.1", "You are logged in already");
+  if (session.transaction !== undefined) throw new SmtpError(503, "5.5.1", "AUTH is not allowed in a transaction");
+  const mechanism = startMechanism(command.mechanism);
+  if (mechanism === undefined) {
+    throw new SmtpError(504, "5.5.4", `This mechanism is not offered; ${saslMechanismNames.join(" and ")} are`);
+  }
+  const { initialResponse } = command;
+  const initial = initialResponse === undefined ? undefined : decoded(decodeInitialResponse(initialResponse));
+  let step: SaslStep = mechanism.start(initial);
+  while (step.kind === "challenge") step = mechanism.step(await challenge(io, step.octets));
+  if (step.kind === "invalid") {
+    throw new SmtpError(501, "5.5.2", `The response is not in the form of ${command.mechanism}: ${step.reason}`);
+  }
+  const result = await services.login(step.credentials, session.clientAddress);
+  switch (result.kind) {
+    case "accepted":
+      session.login = result.account.address;
+      return reply(235, "2.7.0", "Authentication succeeded");
+    case "busy":
+      return reply(454, "4.7.0", "Too many logins are being checked; try again later");
+    case "refused":
+      return reply(535, "5.7.8", "Authentication failed: wrong name or password");
+  }
+}
+
+/** Sends a challenge and reads the response (RFC 4954 §4; `*` cancels). */
+async function challenge(io: SessionIo, octets: Uint8Array): Promise<Uint8Array> {
+  io.send(reply(334, undefined, encodeBase64(octets)));
+  const line = await io.readLine(MAX_RESPONSE_OCTETS);
+  if (line === "*") throw new SmtpError(501, "5.7.0", "Authentication was cancelled");
+  return decoded(decodeBase64(line));
+}
+
+function decoded(octets: Uint8Array | undefined): Uint8Array {
+  if (octets === undefined) throw new SmtpError(501, "5.5.2", "Cannot decode the base64 of the response");
+  return octets;
+}

@@ -1,0 +1,177 @@
+/**
+ * SMTP and LMTP commands as types (RFC 5321 §4.1.1, RFC 2033 §4). The parser knows syntax only: whether a command is
+ * allowed now is the session's business.
+ */
+
+import type { Mailbox } from "../mail/mailbox.ts";
+import { type BARE_POSTMASTER, parseForwardPath, parseReversePath } from "./path.ts";
+import { SmtpError } from "./reply.ts";
+
+/** Parameters of MAIL and RCPT by upper-case keyword; the value is undefined where there is no `=` (RFC 5321 §4.1.2). */
+export type EsmtpParameters = ReadonlyMap<string, string | undefined>;
+
+/** EHLO, HELO or LHLO. */
+export interface GreetingCommand {
+  readonly verb: "EHLO" | "HELO" | "LHLO";
+  /** What the client calls itself. */
+  readonly name: string;
+}
+
+/** MAIL. */
+export interface MailCommand {
+  readonly verb: "MAIL";
+  /** Undefined: the null reverse-path. */
+  readonly reversePath: Mailbox | undefined;
+  readonly parameters: EsmtpParameters;
+}
+
+/** RCPT. */
+export interface RcptCommand {
+  readonly verb: "RCPT";
+  readonly forwardPath: Mailbox | typeof BARE_POSTMASTER;
+  readonly parameters: EsmtpParameters;
+}
+
+/** AUTH. */
+export interface AuthCommand {
+  readonly verb: "AUTH";
+  /** Upper case. */
+  readonly mechanism: string;
+  /** Still base64; `=` stands for an empty one (RFC 4954 §4). */
+  readonly initialResponse?: string;
+}
+
+/** VRFY or EXPN. */
+export interface LookupCommand {
+  readonly verb: "VRFY" | "EXPN";
+  readonly argument: string;
+}
+
+/** A verb without an argument, or whose argument does not matter. */
+export interface BareCommand {
+  readonly verb: "DATA" | "RSET" | "NOOP" | "QUIT" | "HELP" | "STARTTLS";
+}
+
+/** A command line, parsed. */
+export type Command = GreetingCommand | MailCommand | RcptCommand | AuthCommand | LookupCommand | BareCommand;
+
+/** A verb that the parser knows. */
+export type Verb = Command["verb"];
+
+/** The command type of a verb. */
+export type CommandOf<V extends Verb, C extends Command = Command> = C extends unknown ? V extends C["verb"] ? C : never
+  : never;
+
+/**
+ * RFC 5321 §4.1.1.1 wants a domain or address literal. Clients send many other things, and RFC 5321 §4.1.4 forbids to
+ * refuse mail for a name that does not verify; so any graphic characters pass but those with a meaning in Received.
+ */
+const HELO_NAME = /^[^\x00-\x20()<>,;"\\\x7f-\x9f]{1,255}$/;
+const KEYWORD = /^[A-Za-z0-9][A-Za-z0-9-]*$/;
+/** esmtp-value: any graphic character but `=`, and UTF-8 (RFC 6531 §3.3 item 6 needs it in ORCPT). */
+const VALUE = /^[^\x00-\x20=\x7f]+$/;
+const MECHANISM = /^[A-Za-z0-9_-]{1,20}$/;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Parses one command line.
+ *
+ * @param line Octets without CRLF; the reader has checked its length and that no CR or LF is inside.
+ * @returns The command. Blanks at the end are ignored (RFC 5321 §4.1.1: tolerated by receivers).
+ * @throws {SmtpError} 500 5.5.2 for an unknown verb or text that is no UTF-8, 501 for a wrong argument.
+ */
+export function parseCommand(line: Uint8Array): Command {
+  const text = decode(line).trimEnd();
+  const blank = text.indexOf(" ");
+  const verb = (blank < 0 ? text : text.slice(0, blank)).toUpperCase();
+  const argument = blank < 0 ? "" : text.slice(blank + 1);
+  switch (verb) {
+    case "MAIL":
+      return parseMail(argument);
+    case "RCPT":
+      return parseRcpt(argument);
+    case "EHLO":
+    case "HELO":
+    case "LHLO":
+      if (!HELO_NAME.test(argument)) throw new SmtpError(501, "5.5.4", `${verb} needs your host name as its argument`);
+      return { verb, name: argument };
+    case "AUTH":
+      return parseAuth(argument);
+    case "DATA":
+    case "RSET":
+    case "QUIT":
+    case "STARTTLS":
+      if (argument !== "") throw new SmtpError(501, "5.5.4", `${verb} takes no argument`);
+      return { verb };
+    case "NOOP":
+    case "HELP":
+      return { verb };
+    case "VRFY":
+    case "EXPN":
+      if (argument === "") throw new SmtpError(501, "5.5.4", `${verb} needs an argument`);
+      return { verb, argument };
+    default:
+      throw new SmtpError(500, "5.5.2", "Command not recognized");
+  }
+}
+
+function decode(line: Uint8Array): string {
+  for (let i = 0; i < line.length; i++) {
+    const octet = line[i] as number;
+    if (octet >= 0x80) return decodeUtf8(line);
+    if (octet === 0) throw new SmtpError(500, "5.5.2", `A command must not contain NUL (octet ${i})`);
+  }
+  return String.fromCharCode.apply(null, line as unknown as number[]);
+}
+
+function decodeUtf8(line: Uint8Array): string {
+  try {
+    return utf8.decode(line);
+  } catch {
+    throw new SmtpError(500, "5.5.2", "A command must be US-ASCII or UTF-8");
+  }
+}
+
+/** `MAIL FROM:` reverse-path [parameters] (RFC 5321 §4.1.1.2). */
+function parseMail(argument: string): Command {
+  if (!/^from:/i.test(argument)) throw new SmtpError(501, "5.5.4", "Syntax: MAIL FROM:<address>");
+  const { path, rest } = parseReversePath(argument.slice(5));
+  return { verb: "MAIL", reversePath: path, parameters: parseParameters(rest) };
+}
+
+/** `RCPT TO:` forward-path [parameters] (RFC 5321 §4.1.1.3). */
+function parseRcpt(argument: string): Command {
+  if (!/^to:/i.test(argument)) throw new SmtpError(501, "5.5.4", "Syntax: RCPT TO:<address>");
+  const { path, rest } = parseForwardPath(argument.slice(3));
+  return { verb: "RCPT", forwardPath: path, parameters: parseParameters(rest) };
+}
+
+const NO_PARAMETERS: EsmtpParameters = new Map();
+
+function parseParameters(rest: string): EsmtpParameters {
+  if (rest === "") return NO_PARAMETERS;
+  const parameters = new Map<string, string | undefined>();
+  for (const parameter of rest.split(" ")) {
+    if (parameter === "") continue;
+    const equals = parameter.indexOf("=");
+    const keyword = (equals < 0 ? parameter : parameter.slice(0, equals)).toUpperCase();
+    const value = equals < 0 ? undefined : parameter.slice(equals + 1);
+    if (!KEYWORD.test(keyword) || (value !== undefined && !VALUE.test(value))) {
+      throw new SmtpError(501, "5.5.4", "Malformed parameter; the form is KEYWORD or KEYWORD=value");
+    }
+    if (parameters.has(keyword)) throw new SmtpError(501, "5.5.4", `Parameter ${keyword} stands twice`);
+    parameters.set(keyword, value);
+  }
+  return parameters;
+}
+
+/** `AUTH` mechanism [initial-response] (RFC 4954 §4). */
+function parseAuth(argument: string): Command {
+  const [mechanism = "", initialResponse, ...more] = argument.split(" ");
+  if (!MECHANISM.test(mechanism) || initialResponse === "" || more.length > 0) {
+    throw new SmtpError(501, "5.5.4", "Syntax: AUTH mechanism [initial-response]");
+  }
+  const known = { verb: "AUTH", mechanism: mechanism.toUpperCase() } as const;
+  return initialResponse === undefined ? known : { ...known, initialResponse };
+}

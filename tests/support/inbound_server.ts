@@ -1,0 +1,111 @@
+/** The receiving side alone, on a free loopback port: real sockets, a spool in memory, two mailboxes. */
+
+import { getLogger } from "@logtape/logtape";
+import type { ListenerConfig } from "../../lib/config/config.ts";
+import { bindListener } from "../../lib/inbound/bind.ts";
+import { InboundServer } from "../../lib/inbound/server.ts";
+import {
+  DEFAULT_TIMEOUTS,
+  type InboundTimeouts,
+  type RecipientResolver,
+  type ResolvedRecipient,
+  type Settings,
+} from "../../lib/inbound/services.ts";
+import { relayBlocks } from "../../lib/policy/relay.ts";
+import { BARE_POSTMASTER } from "../../lib/smtp/path.ts";
+import { type Clock, systemClock } from "../../lib/system/clock.ts";
+import { type Certificates, loadCertificates } from "../../lib/tls/certificates.ts";
+import { makeSelfSigned } from "../../lib/tls/self_signed.ts";
+import { canUpgradeServer, upgradeServer } from "../../lib/tls/server_tls.ts";
+import { MemorySpool } from "./memory_spool.ts";
+
+/** What a test may choose. */
+export interface InboundFixtureOptions {
+  readonly service?: ListenerConfig["service"];
+  readonly tls?: ListenerConfig["tls"];
+  readonly relayFrom?: readonly string[];
+  readonly limits?: Partial<Settings["limits"]>;
+  readonly timeouts?: Partial<InboundTimeouts>;
+  readonly clock?: Clock;
+}
+
+/** A running receiving side. */
+export interface InboundFixture extends AsyncDisposable {
+  readonly port: number;
+  readonly spool: MemorySpool;
+  readonly server: InboundServer;
+}
+
+/** `alice@example.org` exists, `team@example.org` is an alias for her and somebody elsewhere; `bob@example.org` is not. */
+const resolver: RecipientResolver = {
+  resolveRecipient(path): ResolvedRecipient {
+    if (path === BARE_POSTMASTER) return { kind: "local", targets: ["alice@example.org"] };
+    if (path.domain !== "example.org") return { kind: "remote" };
+    switch (path.localPart.toLowerCase()) {
+      case "alice":
+      case "älice":
+        return { kind: "local", targets: [path.text.toLowerCase()] };
+      case "team":
+        return { kind: "local", targets: ["alice@example.org", "carol@elsewhere.test"] };
+      default:
+        return { kind: "unknown" };
+    }
+  },
+};
+
+/** A certificate for `mx.test`, made once for each test process. */
+let certificates: Promise<Certificates> | undefined;
+
+/** Makes certificates for tests. */
+export function testCertificates(): Promise<Certificates> {
+  certificates ??= makeSelfSigned("mx.test", Date.now()).then((pair) =>
+    loadCertificates([{ chain: "chain", key: "key" }], {
+      read: (path) => Promise.resolve(path === "chain" ? pair.chain : pair.key),
+      nowMs: Date.now(),
+      logger: getLogger(["test"]),
+    })
+  );
+  return certificates;
+}
+
+/** Starts a receiving side. The password of alice is `correct horse`. */
+export async function startInbound(options: InboundFixtureOptions = {}): Promise<InboundFixture> {
+  const spool = new MemorySpool();
+  const certificates = await testCertificates();
+  const settings: Settings = {
+    hostname: "mx.test",
+    router: resolver,
+    relayFrom: relayBlocks(options.relayFrom ?? []),
+    limits: { messageOctets: 1_000_000, recipients: 5, connections: 100, connectionsPerIp: 100, ...options.limits },
+  };
+  const server = new InboundServer({
+    services: {
+      clock: options.clock ?? systemClock,
+      logger: getLogger(["test"]),
+      spool,
+      enqueue: () => {},
+      login: ({ identity, password }) =>
+        Promise.resolve(
+          identity === "alice@example.org" && password === "correct horse"
+            ? { kind: "accepted", account: { address: identity } }
+            : { kind: "refused" },
+        ),
+      startTls: (conn) => upgradeServer(conn, certificates, { handshakeTimeoutMs: 5000 }),
+    },
+    settings: () => settings,
+    canStartTls: canUpgradeServer,
+    timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
+  });
+  const listener = bindListener({
+    bind: { kind: "tcp", host: "127.0.0.1", port: 0 },
+    service: options.service ?? "mx",
+    tls: options.tls ?? "starttls",
+  }, () => certificates);
+  server.serve(listener);
+  return {
+    port: (listener.addr as Deno.NetAddr).port,
+    spool,
+    server,
+    [Symbol.asyncDispose]: () => server.stop(0),
+  };
+}

@@ -1,0 +1,74 @@
+/** A spool in memory, for tests of what stands in front of it. It can be made to fail. */
+
+import { memoryContent } from "../../lib/mail/content.ts";
+import type { Envelope } from "../../lib/mail/envelope.ts";
+import type { QueuedMessage, Reception, Spool } from "../../lib/queue/spool.ts";
+
+/** Where the memory spool fails next. */
+export interface SpoolFaults {
+  write?: Error;
+  commit?: Error;
+}
+
+/** Accepted messages, in order. */
+export class MemorySpool implements Spool {
+  readonly messages: QueuedMessage[] = [];
+  readonly faults: SpoolFaults = {};
+  /** Receptions that were begun and not ended. */
+  openReceptions = 0;
+  #count = 0;
+
+  receive(): Reception {
+    const queueId = `q${++this.#count}`;
+    const pieces: number[] = [];
+    let isOpen = true;
+    this.openReceptions++;
+    const end = (): void => {
+      if (isOpen) this.openReceptions--;
+      isOpen = false;
+    };
+    return {
+      queueId,
+      get octets(): number {
+        return pieces.length;
+      },
+      write: (octets) => {
+        pieces.push(...octets);
+        return this.faults.write === undefined ? undefined : Promise.reject(this.faults.write);
+      },
+      commit: (envelope: Envelope) => {
+        if (this.faults.commit !== undefined) return Promise.reject(this.faults.commit);
+        end();
+        const message: QueuedMessage = {
+          queueId,
+          envelope,
+          content: memoryContent(Uint8Array.from(pieces)),
+          recipients: [],
+        };
+        this.messages.push(message);
+        return Promise.resolve(message);
+      },
+      abort: () => Promise.resolve(end()),
+    };
+  }
+
+  load(queueId: string): Promise<QueuedMessage | undefined> {
+    return Promise.resolve(this.messages.find((message) => message.queueId === queueId));
+  }
+
+  append(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  remove(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async *recover(): AsyncGenerator<QueuedMessage> {
+    yield* await Promise.resolve(this.messages);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
