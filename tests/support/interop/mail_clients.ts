@@ -32,8 +32,8 @@ const swaks: MailClient = {
   name: "swaks",
   needs: ["swaks"],
   async send({ host, port, security, caFile, login, from, to, content, prefix = [] }): Promise<CommandResult> {
-    // With --no-data-fixup, swaks sends the octets as they are: dots are ours to stuff.
-    const data = latin1(dotStuffed(content)) + ".\r\n";
+    // With --no-data-fixup, swaks sends the octets as they are: dots are ours to stuff and to end with; CRLF is added.
+    const data = latin1(dotStuffed(content)) + ".";
     return await runCommand([
       ...prefix,
       programPath("swaks"),
