@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { DnsCache } from "../../../lib/dns/cache.ts";
 import { CachingResolver } from "../../../lib/dns/caching_resolver.ts";
+import type { Resolver } from "../../../lib/dns/resolver.ts";
 import { StubResolver } from "../../../lib/dns/stub_resolver.ts";
 import { systemClock } from "../../../lib/system/clock.ts";
 import { type DnsServer, startDnsServer } from "../../support/dns_server.ts";
@@ -76,6 +77,27 @@ Deno.test("Who gives up leaves the others their answer; the last one to leave en
     kind: "failed",
     reason: "Cannot look up A other.test: given up before there was an answer",
   });
+});
+
+Deno.test("A lookup that was given up leaves nothing in the cache", async () => {
+  const clock = new FakeClock();
+  const cache = new DnsCache({ clock });
+  const ended = Promise.withResolvers<void>();
+  const lookup: Resolver["lookup"] = (_name, _type, signal) =>
+    new Promise((resolve) => {
+      signal?.addEventListener("abort", () => {
+        resolve({ kind: "failed", reason: "given up" });
+        ended.resolve();
+      });
+    });
+  const stop = new AbortController();
+  const answer = new CachingResolver({ resolver: { lookup }, cache }).lookup("example.test", "A", stop.signal);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  stop.abort();
+  assertEquals((await answer).kind, "failed");
+  await ended.promise;
+  await clock.advance(0);
+  assertEquals(cache.size, 0);
 });
 
 Deno.test("A hostile name reaches neither cache nor server", async () => {

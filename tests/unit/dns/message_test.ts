@@ -81,6 +81,14 @@ for (const [what, decode] of broken) {
   Deno.test(`A message with ${what} is refused`, () => void assertThrows(decode, DnsMessageError));
 }
 
+Deno.test("A pointer forward is refused also where a name stands", () => {
+  const alias = (pointer: string): DnsMessage =>
+    message([1, 2, 0, 0], `${question}${record(pointer, "0005")}${record("0162 00", "0005")}`);
+  // The data of the second record is at octet 12 + 12 + 14 + 12.
+  assertThrows(() => alias("c032"), DnsMessageError, "does not lead back");
+  assertEquals(alias("c00e").answers.map(({ data }) => data), ["test", "b"]);
+});
+
 Deno.test("A truncated message is not read beyond its question", () => {
   const decoded = message([1, 5, 0, 0], `${question}c00c 00`, "8380");
   assertEquals([decoded.isTruncated, decoded.answers.length, decoded.questions.length], [true, 0, 1]);
