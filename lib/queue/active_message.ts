@@ -5,6 +5,7 @@ import type { QueuedMessage, SpoolEvent } from "./spool.ts";
 
 /** What is kept about it. */
 export interface ActiveMessage {
+  /** Its queue id. */
   readonly queueId: string;
   /** Absent while its jobs only wait and memory is short: it is then read back from disk. */
   message?: QueuedMessage | undefined;
@@ -30,7 +31,9 @@ export interface ActiveMessage {
 
 /** The recipients of an active message that share a next hop. */
 export interface DeliveryJob {
+  /** The message. */
   readonly active: ActiveMessage;
+  /** Where it goes. */
   readonly hop: NextHop;
   /** Indexes into the envelope's recipients. */
   readonly recipients: readonly number[];

@@ -7,7 +7,9 @@ import { Fifo } from "./fifo.ts";
 
 /** How much may run at the same time. */
 export interface DispatchLimits {
+  /** Jobs in all. */
   readonly total: number;
+  /** Jobs of one destination. */
   readonly perDestination: number;
 }
 
@@ -31,6 +33,8 @@ export class Dispatcher<T> {
   #onIdle: (() => void)[] = [];
 
   /**
+   * Takes the limits.
+   *
    * @param start Does a job. What it throws ends the process, as it should: it takes care of its own errors.
    */
   constructor(limits: DispatchLimits, start: (job: T) => Promise<void>) {

@@ -13,6 +13,7 @@ import { FileContent } from "./spool_read.ts";
 
 /** What a reception needs of its spool. */
 export interface ReceptionHost {
+  /** The file system. */
   readonly files: Files;
   /** A message that grows beyond this goes to disk. */
   readonly memoryOctets: number;

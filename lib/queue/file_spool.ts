@@ -28,8 +28,11 @@ import { READ_OCTETS, readSpoolFile } from "./spool_read.ts";
 export interface FileSpoolOptions {
   /** The spool folder; made where missing. */
   readonly folder: string;
+  /** The file system. */
   readonly files: Files;
+  /** The time, for queue ids. */
   readonly clock: Clock;
+  /** For files that are set aside or cannot be removed. */
   readonly logger: Logger;
   /** Fills an array with unpredictable octets: `crypto.getRandomValues`. */
   readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;

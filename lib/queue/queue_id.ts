@@ -14,6 +14,7 @@ import type { Clock } from "../system/clock.ts";
 
 /** Parts that ids are made of. */
 export interface QueueIdsOptions {
+  /** The time. */
   readonly clock: Clock;
   /** Fills an array with unpredictable octets: `crypto.getRandomValues`. */
   readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;

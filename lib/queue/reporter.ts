@@ -23,7 +23,9 @@ export interface Reporter {
 
 /** What DSNs are made with. */
 export interface DsnReporterOptions {
+  /** Takes the DSNs. */
   readonly spool: Spool;
+  /** The time. */
   readonly clock: Clock;
   /** Ours. */
   readonly hostname: string;

@@ -30,12 +30,19 @@ export interface QueueSettings extends ScheduleSettings {
 
 /** What the queue works with. */
 export interface QueueRunnerOptions {
+  /** The messages. */
   readonly spool: Spool;
+  /** The time. */
   readonly clock: Clock;
+  /** One line for each attempt, and all that goes wrong. */
   readonly logger: Logger;
+  /** Says where a recipient goes next; asked at each attempt. */
   readonly route: Route;
+  /** Takes a message one hop further. */
   readonly deliver: Deliver;
+  /** Tells the sender. */
   readonly reporter: Reporter;
+  /** Limits and times at the start. */
   readonly settings: QueueSettings;
   /** A number from 0 to below 1: `Math.random` is good enough. */
   readonly random: () => number;

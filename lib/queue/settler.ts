@@ -12,9 +12,13 @@ import type { QueuedMessage, RecipientState, Spool } from "./spool.ts";
 
 /** What settling needs of the queue. */
 export interface SettlerOptions {
+  /** The messages. */
   readonly spool: Spool;
+  /** The time. */
   readonly clock: Clock;
+  /** For what goes wrong. */
   readonly logger: Logger;
+  /** Tells the sender. */
   readonly reporter: Reporter;
   /** Age at which the sender is warned of a delay. */
   readonly warnAfterMs: () => number;

@@ -32,11 +32,13 @@ export type SpoolEvent =
 export interface RecipientState {
   /** Index into the envelope's recipients. */
   readonly index: number;
+  /** Deliveries tried. */
   attempts: number;
   /** Milliseconds since 1970; the arrival time before the first attempt. Meaningless once final. */
   nextAttemptMs: number;
   /** The latest attempt; absent before the first. */
   lastOutcome?: Outcome;
+  /** When that was, milliseconds since 1970. */
   lastAttemptMs?: number;
   /** The sender was warned of the delay. */
   isWarned: boolean;
@@ -46,9 +48,13 @@ export interface RecipientState {
 
 /** A message of the queue as read back: envelope and the sum of its journal. */
 export interface QueuedMessage {
+  /** Its queue id. */
   readonly queueId: string;
+  /** As it was accepted. */
   readonly envelope: Envelope;
+  /** As it was accepted; perhaps still in memory. */
   readonly content: Content;
+  /** In the order of the envelope. */
   readonly recipients: readonly RecipientState[];
 }
 
@@ -61,7 +67,8 @@ export interface Reception {
   /**
    * Takes the next octets of the content. They are copied: the caller may reuse its buffer at once.
    *
-   * @returns Undefined where the caller may go on at once, else a promise to wait for (back-pressure).
+   * @returns Undefined where the caller may go on at once, else a promise to wait for (back-pressure). It rejects when the
+   * disk failed; nothing of the message can be saved then: read on to the end of data, and abort.
    */
   write(octets: Uint8Array): Promise<void> | undefined;
   /**
@@ -76,6 +83,7 @@ export interface Reception {
 
 /** A durable store of accepted messages. */
 export interface Spool extends AsyncDisposable {
+  /** Begins to take a message; nothing is on disk before there is a reason. */
   receive(): Reception;
   /** Reads one message; undefined where there is none of the id. A file that cannot be understood is set aside. */
   load(queueId: string): Promise<QueuedMessage | undefined>;

@@ -20,7 +20,9 @@ export const HEAD_OCTETS = 30;
 
 /** The end of a spool file: everything after the content. */
 export interface SpoolTail {
+  /** As the message was accepted. */
   readonly envelope: Envelope;
+  /** What happened since, in order. */
   readonly events: readonly SpoolEvent[];
   /** Lines among the events that are no JSON: what a failed write left behind before a later one succeeded. */
   readonly unreadableLines: number;

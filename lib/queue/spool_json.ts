@@ -10,6 +10,7 @@ import type { SpoolEvent } from "./spool.ts";
 
 /** A spool file, or a part of it, that cannot be understood. */
 export class SpoolFileError extends Error {
+  /** The name of the class. */
   override readonly name = "SpoolFileError";
 }
 

@@ -4,6 +4,7 @@ import { type Files, type OpenFile, writeAll } from "../system/files.ts";
 
 /** What the lock is taken with. */
 export interface SpoolLockOptions {
+  /** The file system. */
   readonly files: Files;
   /** The lock file; made where missing, never removed. */
   readonly path: string;

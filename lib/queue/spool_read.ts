@@ -9,6 +9,7 @@ import { SpoolFileError } from "./spool_json.ts";
 
 /** A message as read, and what is to know about its file. */
 export interface ReadSpoolFile {
+  /** Envelope, and state after all events. */
   readonly message: QueuedMessage;
   /** Lines of the journal that had to be passed over; not counting a torn last one, which is no surprise. */
   readonly unreadableLines: number;
