@@ -57,8 +57,7 @@ export async function loadLive(options: LiveOptions): Promise<Live> {
 async function readCertificates(config: Config, { io, files, clock, logger }: LiveOptions): Promise<Certificates> {
   const nowMs = clock.now();
   const read = io.readText;
-  const configured = config.certificates.length > 0 ? config.certificates : [
-    await ensureSelfSigned({ folder: `${config.data}/keys`, hostname: config.hostname, nowMs, files, read, logger }),
-  ];
-  return await loadCertificates(configured, { read, nowMs, logger });
+  const [first, ...others] = config.certificates;
+  const selfSigned = { folder: `${config.data}/keys`, hostname: config.hostname, nowMs, files, read, logger };
+  return await loadCertificates([first ?? await ensureSelfSigned(selfSigned), ...others], { read, nowMs, logger });
 }

@@ -1,0 +1,30 @@
+/** `posthorn check`: every error of the configuration, the accounts and the certificates. */
+
+import { loadAccounts } from "../config/accounts.ts";
+import { loadConfig } from "../config/load.ts";
+import { ConfigError } from "../config/errors.ts";
+import { getLogger } from "@logtape/logtape";
+import { loadCertificates } from "../tls/certificates.ts";
+import { processIo } from "./find_config.ts";
+
+/**
+ * Reads all that `serve` reads, and changes nothing.
+ *
+ * @returns A sentence for people.
+ * @throws {ConfigError | CertificateError} For what is wrong.
+ */
+export async function check(file: string): Promise<string> {
+  const config = await loadConfig(file, processIo);
+  const accounts = await loadAccounts(config, processIo);
+  const [first, ...others] = config.certificates;
+  if (first !== undefined) {
+    const options = { read: processIo.readText, nowMs: Date.now(), logger: getLogger(["posthorn", "tls"]) };
+    await loadCertificates([first, ...others], options);
+  }
+  if (accounts === undefined && config.quickStart === undefined && config.routes.length === 0) {
+    const message = `${config.accountsFile} does not exist: make a mailbox with "posthorn user add ADDRESS"`;
+    throw new ConfigError([{ file: config.accountsFile, line: 1, column: 1, message }]);
+  }
+  return `${file} is right: ${config.domains.size} domain(s), ${accounts?.length ?? 0} account(s), ` +
+    `${config.listeners.length} listener(s)`;
+}

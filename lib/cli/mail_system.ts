@@ -1,0 +1,160 @@
+/** Puts the parts of a running server together: from accepted connections over the queue to the next hop. */
+
+import type { Logger } from "@logtape/logtape";
+import { MaildirTarget } from "../delivery/maildir.ts";
+import { RemoteTarget } from "../delivery/remote/remote_target.ts";
+import type { DeliveryRequest } from "../delivery/target.ts";
+import { DnsCache } from "../dns/cache.ts";
+import { CachingResolver } from "../dns/caching_resolver.ts";
+import type { Resolver } from "../dns/resolver.ts";
+import { StubResolver } from "../dns/stub_resolver.ts";
+import { systemServers } from "../dns/system_servers.ts";
+import type { Config } from "../config/config.ts";
+import type { ConfigIo } from "../config/source.ts";
+import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
+import { InboundServer } from "../inbound/server.ts";
+import type { Outcome } from "../mail/outcome.ts";
+import { openFileSpool } from "../queue/file_spool.ts";
+import { dsnReporter } from "../queue/reporter.ts";
+import { QueueRunner, type QueueSettings } from "../queue/runner.ts";
+import { authenticate, type Authentication } from "../sasl/authenticate.ts";
+import { PasswordHasher } from "../sasl/password.ts";
+import { LoginThrottle } from "../sasl/throttle.ts";
+import type { Clock } from "../system/clock.ts";
+import type { Files } from "../system/files.ts";
+import { FolderSync } from "../system/folder_sync.ts";
+import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
+import type { Live } from "./live.ts";
+import { isOwnAddress } from "./own_addresses.ts";
+
+/** What the parts are made from. */
+export interface MailSystemOptions {
+  /** The configuration now; a reload changes what it returns. */
+  readonly live: () => Live;
+  readonly io: ConfigIo;
+  readonly files: Files;
+  readonly clock: Clock;
+  /** The logger of a part of the program, e.g. `queue`. */
+  readonly logger: (part: string) => Logger;
+}
+
+/** A server that is ready to take connections. */
+export interface MailSystem {
+  readonly inbound: InboundServer;
+  readonly queue: QueueRunner;
+  /** Takes a new configuration to the parts that keep some of it. */
+  update(config: Config): void;
+  /** Ends sessions and deliveries, waiting for what runs up to `graceMs`, and closes everything. */
+  stop(graceMs: number): Promise<void>;
+}
+
+const randomOctets = (into: Uint8Array<ArrayBuffer>): void => void crypto.getRandomValues(into);
+
+/** Opens the spool and makes all parts; nothing runs yet. */
+export async function makeMailSystem(options: MailSystemOptions): Promise<MailSystem> {
+  const { live, files, clock, logger } = options;
+  const { config } = live();
+  const spool = await openFileSpool({
+    folder: `${config.data}/spool`,
+    files,
+    clock,
+    logger: logger("spool"),
+    randomOctets,
+    processId: Deno.pid,
+  });
+  const folderSync = new FolderSync(files);
+  const delivery = await makeDelivery(options, folderSync);
+  const queue = new QueueRunner({
+    spool,
+    clock,
+    logger: logger("queue"),
+    route: (address) => live().router.nextHop(address),
+    deliver: delivery.deliver,
+    reporter: dsnReporter({
+      spool,
+      clock,
+      hostname: config.hostname,
+      randomOctets,
+      expireAfterMs: config.queue.expireAfterMs,
+    }),
+    settings: queueSettings(config),
+    random: Math.random,
+  });
+  const authentication: Authentication = {
+    findAccount: (identity) => live().router.findAccount(identity),
+    hasher: new PasswordHasher(),
+    throttle: new LoginThrottle({ clock }),
+    clock,
+    logger: logger("login"),
+  };
+  const inbound = new InboundServer({
+    services: {
+      clock,
+      logger: logger("smtp"),
+      spool,
+      enqueue: (message) => queue.enqueue(message),
+      login: (credentials, host) => authenticate(credentials, host ?? "unix", authentication),
+      startTls: (conn) => upgradeServer(conn, live().certificates, { handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS }),
+    },
+    settings: () => live().settings,
+    canStartTls: canUpgradeServer,
+  });
+  return {
+    inbound,
+    queue,
+    update: (config) => queue.update(queueSettings(config)),
+    stop: async (graceMs) => {
+      await Promise.all([inbound.stop(graceMs), queue.drain(graceMs)]);
+      await delivery.remote[Symbol.asyncDispose]();
+      await folderSync[Symbol.asyncDispose]();
+      await spool[Symbol.asyncDispose]();
+    },
+  };
+}
+
+interface Delivery {
+  readonly remote: RemoteTarget;
+  deliver(request: DeliveryRequest): Promise<readonly Outcome[]>;
+}
+
+async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync): Promise<Delivery> {
+  const { live, files, clock, logger } = options;
+  const { config } = live();
+  const maildir = new MaildirTarget({
+    mailRoot: `${config.data}/mail`,
+    files,
+    clock,
+    hostname: config.hostname,
+    pid: Deno.pid,
+    folderSync,
+    logger: logger("maildir"),
+  });
+  const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
+  const remote = new RemoteTarget({
+    resolver: await makeResolver(options),
+    hostname: config.hostname,
+    clock,
+    random: Math.random,
+    logger: logger("remote"),
+    tls: config.delivery.tls,
+    isOwnAddress: (host, port) => isOwnAddress(live().config.listeners, interfaces, host, port),
+  });
+  return {
+    remote,
+    deliver: (request) => {
+      const { hop } = request;
+      return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
+    },
+  };
+}
+
+async function makeResolver({ live, io, clock, logger }: MailSystemOptions): Promise<Resolver> {
+  const { dnsServers } = live().config;
+  const servers = dnsServers.length > 0 ? dnsServers : await systemServers(io.readText);
+  const resolver = new StubResolver({ servers, clock, logger: logger("dns") });
+  return new CachingResolver({ resolver, cache: new DnsCache({ clock }) });
+}
+
+function queueSettings({ queue, delivery }: Config): QueueSettings {
+  return { ...queue, concurrency: delivery.concurrency, perDestination: delivery.perDestination };
+}

@@ -1,0 +1,139 @@
+/** `posthorn serve`: from the configuration to a running server, and to its end. */
+
+import { getLogger, type Logger } from "@logtape/logtape";
+import type { Config, ListenerConfig } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import { bindListener, type BoundListener, formatBind } from "../inbound/bind.ts";
+import { startLog } from "../log/setup.ts";
+import { systemClock } from "../system/clock.ts";
+import { systemFiles } from "../system/files.ts";
+import { canUpgradeServer } from "../tls/server_tls.ts";
+import { makeMissingKeys } from "./dkim_keys.ts";
+import { processIo } from "./find_config.ts";
+import { type Live, loadLive, type LiveOptions } from "./live.ts";
+import { type MailSystem, makeMailSystem } from "./mail_system.ts";
+import { becomeUser } from "./become_user.ts";
+import { makeFirstMailbox, quickStartText } from "./quick_start.ts";
+import { VERSION } from "./version.ts";
+
+/** Running sessions and deliveries get this long at the end; the whole end takes less than 10 s. */
+const GRACE_MS = 6_000;
+
+const logger = (part: string): Logger => getLogger(["posthorn", part]);
+
+/**
+ * Runs the server until SIGTERM or SIGINT.
+ *
+ * @param file The configuration.
+ * @param print Takes what a person who starts it by hand wants to read.
+ * @throws {ConfigError | CertificateError | BindError} Before anything runs.
+ */
+export async function serve(file: string, print: (text: string) => void): Promise<void> {
+  const first = await loadConfig(file, processIo);
+  await using log = startLog(first.log, Deno.stderr);
+  const server = logger("server");
+  server.info("posthorn {version} starts with {file}", { version: VERSION, file: first.file });
+  const options: LiveOptions = {
+    file,
+    io: processIo,
+    files: systemFiles,
+    clock: systemClock,
+    logger: logger("tls"),
+  };
+  await systemFiles.makeFolder(first.data, 0o700);
+  const password = await makeFirstMailbox(first, processIo, systemFiles);
+  await makeMissingKeys(first, server);
+  let live = await loadLive(options);
+  const listeners = bindAll(live.config, () => live.certificates, server);
+  await becomeUser(live.config, server);
+  const system = await makeMailSystem({ ...options, live: () => live, logger });
+  await Deno.writeTextFile(`${first.data}/posthorn.pid`, `${Deno.pid}\n`);
+  const reload = async (): Promise<void> => {
+    live = await reloaded(options, live, system, server);
+    log.configure(live.config.log);
+  };
+  await run(system, listeners, server, reload, () => {
+    const hint = quickStartText(live.config, password);
+    if (hint !== undefined) print(hint);
+  });
+  await Deno.remove(`${first.data}/posthorn.pid`).catch(() => {});
+  server.info("posthorn stopped");
+}
+
+/** Serves until a signal ends it. */
+async function run(
+  system: MailSystem,
+  listeners: readonly BoundListener[],
+  server: Logger,
+  reload: () => Promise<void>,
+  greet: () => void,
+): Promise<void> {
+  const end = Promise.withResolvers<string>();
+  const onEnd = ["SIGTERM", "SIGINT"].map((name) => ({ name, handler: () => end.resolve(name) } as const));
+  const onReload = (): void => void reload();
+  for (const { name, handler } of onEnd) Deno.addSignalListener(name as Deno.Signal, handler);
+  Deno.addSignalListener("SIGHUP", onReload);
+  try {
+    for (const listener of listeners) {
+      system.inbound.serve(listener);
+      server.info("Listening on {address} for {service}", {
+        address: formatBind(listener.config.bind),
+        service: serviceText(listener.config),
+      });
+    }
+    system.queue.start().catch((error) => {
+      server.error("Cannot read the queue: {error}; new mail is taken, older mail waits", { error });
+    });
+    greet();
+    const signal = await end.promise;
+    server.info("{signal}: finishing what runs", { signal });
+    await system.stop(GRACE_MS);
+  } finally {
+    for (const { name, handler } of onEnd) Deno.removeSignalListener(name as Deno.Signal, handler);
+    Deno.removeSignalListener("SIGHUP", onReload);
+  }
+}
+
+function bindAll(config: Config, certificates: () => Live["certificates"], server: Logger): BoundListener[] {
+  const bound: BoundListener[] = [];
+  try {
+    for (const listener of config.listeners) bound.push(bindListener(listener, certificates));
+  } catch (error) {
+    for (const listener of bound) listener.close();
+    throw error;
+  }
+  if (!canUpgradeServer && config.listeners.some(({ tls }) => tls === "starttls")) {
+    server.warning("STARTTLS is not offered: Deno {version} cannot do it, Deno 2.8 and later can", {
+      version: Deno.version.deno,
+    });
+  }
+  return bound;
+}
+
+function serviceText({ service, tls }: ListenerConfig): string {
+  return tls === "implicit" ? `${service}, implicit TLS` : service;
+}
+
+/** Reads everything again; where something is wrong, all stays as it was. */
+async function reloaded(options: LiveOptions, old: Live, system: MailSystem, server: Logger): Promise<Live> {
+  try {
+    const live = await loadLive(options);
+    system.update(live.config);
+    for (const key of restartKeys(old.config, live.config)) {
+      server.warning("The change of {key} takes effect after a restart", { key });
+    }
+    server.info("Configuration, accounts and certificates were read again");
+    return live;
+  } catch (error) {
+    server.error("Cannot reload, everything stays as it was: {error}", {
+      error: error instanceof Error ? error.message : String(error),
+    });
+    return old;
+  }
+}
+
+/** Keys that are looked at once, at the start. */
+function restartKeys(old: Config, now: Config): string[] {
+  const keys = ["hostname", "data", "user", "listeners", "dnsServers", "delivery"] as const;
+  return keys.filter((key) => JSON.stringify(old[key]) !== JSON.stringify(now[key]));
+}

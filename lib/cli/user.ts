@@ -1,0 +1,76 @@
+/** `posthorn user`: mailboxes and their passwords in the accounts file. */
+
+import { editAccounts, loadAccounts } from "../config/accounts.ts";
+import type { Config } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import { foldAddress } from "../mail/fold.ts";
+import { domainOf, parseMailbox } from "../mail/mailbox.ts";
+import { PasswordHasher } from "../sasl/password.ts";
+import { systemFiles } from "../system/files.ts";
+import { UsageError } from "./command_line.ts";
+import { CommandError } from "./command_error.ts";
+import { processIo } from "./find_config.ts";
+import { giveToUser } from "./become_user.ts";
+import { readNewPassword } from "./read_password.ts";
+import { DATA_ERROR } from "../system/sysexits.ts";
+
+/**
+ * Carries out `user add|password|remove|list`.
+ *
+ * @returns What goes to standard output.
+ * @throws {CommandError} Where the mailbox is there already, or not there.
+ */
+export async function user(file: string, words: readonly string[], isJson: boolean): Promise<string> {
+  const [action, rawAddress, ...more] = words;
+  const config = await loadConfig(file, processIo);
+  if (action === "list" && rawAddress === undefined) return await list(config, isJson);
+  if (rawAddress === undefined || more.length > 0) throw new UsageError("user add|password|remove ADDRESS, user list");
+  const address = addressOf(rawAddress, config);
+  switch (action) {
+    case "add":
+      return await change(config, { kind: "add", address, passwordHash: await newHash() });
+    case "password":
+      return await change(config, { kind: "password", address, passwordHash: await newHash() });
+    case "remove":
+      return await change(config, { kind: "remove", address });
+    default:
+      throw new UsageError(`unknown action "${action}": user add|password|remove|list`);
+  }
+}
+
+async function list(config: Config, isJson: boolean): Promise<string> {
+  const accounts = await loadAccounts(config, processIo) ?? [];
+  if (isJson) return JSON.stringify(accounts.map(({ address }) => ({ address })), null, 2);
+  return accounts.map(({ address }) => address).join("\n");
+}
+
+async function newHash(): Promise<string> {
+  return await new PasswordHasher().hash(await readNewPassword());
+}
+
+function addressOf(raw: string, config: Config): string {
+  const mailbox = parseMailbox(raw);
+  if (mailbox === undefined) throw new CommandError(DATA_ERROR, `"${raw}" is not a mailbox address`);
+  const domain = config.domains.get(domainOf(mailbox.text));
+  if (domain === undefined) {
+    const ours = [...config.domains.keys()].join(", ");
+    throw new CommandError(DATA_ERROR, `"${mailbox.domain}" is none of our domains (${ours})`);
+  }
+  if (domain.aliasOf !== undefined) {
+    throw new CommandError(DATA_ERROR, `"${domain.name}" is an alias of "${domain.aliasOf}": make the mailbox there`);
+  }
+  return foldAddress(mailbox.text);
+}
+
+async function change(config: Config, change: Parameters<typeof editAccounts>[1]): Promise<string> {
+  const result = await editAccounts({
+    file: config.accountsFile,
+    io: processIo,
+    files: systemFiles,
+    beforePublish: (path) => giveToUser(path, config),
+  }, change);
+  if (result === "exists") throw new CommandError(DATA_ERROR, `${change.address} exists already`);
+  if (result === "absent") throw new CommandError(DATA_ERROR, `there is no ${change.address}`);
+  const done = { add: "added", password: "has a new password", remove: "removed" }[change.kind];
+  return `${change.address} ${done}; a running server knows after SIGHUP`;
+}
