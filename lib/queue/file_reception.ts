@@ -17,6 +17,8 @@ export interface ReceptionHost {
   readonly files: Files;
   /** A message that grows beyond this goes to disk. */
   readonly memoryOctets: number;
+  /** Receptions with an open file, to be closed with the spool. */
+  readonly onDisk: Set<Reception>;
   /** Asks for (or, negative, gives back) room for messages in memory; false: there is none, go to disk. */
   reserve(octets: number): boolean;
   /** The file of a message being received. */
@@ -66,6 +68,7 @@ export class FileReception implements Reception {
         return undefined;
       }
       this.#appender = new FileAppender(this.#host.files, this.#host.incomingPath(this.queueId));
+      this.#host.onDisk.add(this);
       // Room for the first line; the length in it is put right at the end.
       if (this.#used === 0) this.#appender.append(encodeHead(0));
     }
@@ -75,6 +78,7 @@ export class FileReception implements Reception {
   async commit(envelope: Envelope): Promise<QueuedMessage> {
     if (this.#isEnded) throw new TypeError(`Cannot commit message ${this.queueId}: it has ended`);
     this.#isEnded = true;
+    this.#host.onDisk.delete(this);
     try {
       const line = encodeEnvelope(envelope);
       if (this.#appender === undefined) await this.#commitFromMemory(line);
@@ -95,6 +99,7 @@ export class FileReception implements Reception {
   async abort(): Promise<void> {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#host.onDisk.delete(this);
     await this.#cleanUp();
   }
 

@@ -53,20 +53,47 @@ export interface FileSpoolOptions {
  * @throws {Error} Another process has it open, or the folder cannot be used.
  */
 export async function openFileSpool(options: FileSpoolOptions): Promise<Spool> {
-  const { files, folder } = options;
-  await files.makeFolder(folder, 0o700);
-  const lock = await lockSpool({ files, folder, path: `${folder}/lock`, processId: options.processId });
+  const { files, folder, processId } = options;
   const sync = new FolderSync(files);
+  let lock: OpenFile | undefined;
   try {
+    await makeDurableFolder(files, sync, folder);
+    lock = await lockSpool({ files, folder, path: `${folder}/lock`, processId });
     for (const name of ["incoming", "queue", "broken"]) await files.makeFolder(`${folder}/${name}`, 0o700);
     await sync.sync(folder);
+    // It may have been made just before a crash: visible since, but not durable.
+    await sync.sync(parentOf(folder));
     const spool = new FileSpool(options, lock, sync);
     for await (const entry of files.list(`${folder}/incoming`)) await spool.discard(`${folder}/incoming/${entry.name}`);
     await spool.findBuckets();
     return spool;
   } catch (error) {
     sync[Symbol.dispose]();
-    lock.close();
+    lock?.close();
+    throw error;
+  }
+}
+
+/** Makes a folder and its parents where missing, so that a power loss cannot take them away again. */
+async function makeDurableFolder(files: Files, sync: FolderSync, path: string): Promise<void> {
+  if (await exists(files, path)) return;
+  const parent = parentOf(path);
+  await makeDurableFolder(files, sync, parent);
+  await files.makeFolder(path, 0o700);
+  await sync.sync(parent);
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash > 0 ? path.slice(0, slash) : slash === 0 ? "/" : ".";
+}
+
+async function exists(files: Files, path: string): Promise<boolean> {
+  try {
+    await files.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }
@@ -74,6 +101,7 @@ export async function openFileSpool(options: FileSpoolOptions): Promise<Spool> {
 class FileSpool implements Spool, ReceptionHost {
   readonly files: Files;
   readonly memoryOctets: number;
+  readonly onDisk: Set<Reception> = new Set();
   readonly #folder: string;
   readonly #logger: Logger;
   readonly #lock: OpenFile;
@@ -144,10 +172,10 @@ class FileSpool implements Spool, ReceptionHost {
     }
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.onDisk].map((reception) => reception.abort()));
     this.#sync[Symbol.dispose]();
     this.#lock.close();
-    return Promise.resolve();
   }
 
   /** Learns which buckets exist, so that their first use costs nothing. */
@@ -277,7 +305,7 @@ class FileSpool implements Spool, ReceptionHost {
     let aside = `${this.#folder}/broken/${name}`;
     try {
       // A file of the same name may have been set aside before; rename would replace it.
-      if (await this.#exists(aside)) aside += `.${this.#ids.next()}`;
+      if (await exists(this.files, aside)) aside += `.${this.#ids.next()}`;
       await this.files.rename(path, aside);
       this.#logger.error("Spool file {path} cannot be understood and is now {aside}: {reason}", {
         path,
@@ -291,16 +319,6 @@ class FileSpool implements Spool, ReceptionHost {
         reason,
         error,
       });
-    }
-  }
-
-  async #exists(path: string): Promise<boolean> {
-    try {
-      await this.files.stat(path);
-      return true;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
     }
   }
 }

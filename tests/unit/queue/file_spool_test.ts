@@ -1,0 +1,255 @@
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { encodeHead } from "../../../lib/queue/spool_file.ts";
+import { systemFiles } from "../../../lib/system/files.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { diskFull, MemoryFiles } from "../../support/memory_files.ts";
+import {
+  catchLog,
+  delayedEvent,
+  openSpool,
+  put,
+  readContent,
+  recoverAll,
+  sampleContent,
+  sampleEnvelope,
+} from "../../support/queue_samples.ts";
+import { testSpool } from "./spool_conformance.ts";
+
+testSpool("spool on disk", async () => {
+  const data = await Deno.makeTempDir();
+  return {
+    open: () => openSpool(systemFiles, { folder: `${data}/spool` }),
+    [Symbol.asyncDispose]: () => Deno.remove(data, { recursive: true }),
+  };
+});
+
+testSpool("spool in memory", () => {
+  const files = new MemoryFiles();
+  return Promise.resolve({
+    open: () => openSpool(files),
+    [Symbol.asyncDispose]: () => {
+      assertEquals(files.openHandles, 0, "handles left open");
+      return Promise.resolve();
+    },
+  });
+});
+
+/** The path of the only message. */
+function pathOf(files: MemoryFiles): string {
+  const [path] = files.tree("/data/spool/queue").keys();
+  assert(path !== undefined);
+  return path;
+}
+
+Deno.test("a spool file can be read by a person: head line, content, envelope, events", async () => {
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  const { queueId } = await put(spool, sampleEnvelope(), new TextEncoder().encode("Subject: hello\r\n\r\nworld\r\n"));
+  await spool.append(queueId, [delayedEvent()]);
+  const path = pathOf(files);
+  assertEquals(path, `/data/spool/queue/${queueId.slice(-2)}/${queueId}`);
+  const lines = new TextDecoder().decode(files.tree("/data/spool").get(path)).split("\n");
+  assertEquals(lines[0], "posthorn-spool 1 000000000025");
+  assertEquals(lines.slice(1, 4), ["Subject: hello\r", "\r", "world\r"]);
+  assertMatch(lines[4] ?? "", /^\{"envelope":\{"reversePath":"alice@example.net",/);
+  assertMatch(lines[5] ?? "", /^\{"event":"attempt",/);
+  assertEquals(lines[6], "");
+});
+
+Deno.test("spool files and folders are closed to other users", async () => {
+  const data = await Deno.makeTempDir();
+  try {
+    await using spool = await openSpool(systemFiles, { folder: `${data}/spool`, memoryOctets: 100 });
+    for (const octets of [10, 1_000]) {
+      const { queueId } = await put(spool, sampleEnvelope(), sampleContent(octets));
+      const { mode } = await Deno.stat(`${data}/spool/queue/${queueId.slice(-2)}/${queueId}`);
+      assertEquals((mode ?? 0) & 0o777, 0o600);
+    }
+    assertEquals(((await Deno.stat(`${data}/spool`)).mode ?? 0) & 0o777, 0o700);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
+Deno.test("a second server on the same spool is refused with the process that holds it", async () => {
+  const data = await Deno.makeTempDir();
+  try {
+    {
+      await using _spool = await openSpool(systemFiles, { folder: `${data}/spool` });
+      const error = await assertRejects(() => openSpool(systemFiles, { folder: `${data}/spool` }), Error);
+      assertEquals(error.message, `Cannot lock spool folder "${data}/spool": in use by process 4711`);
+    }
+    await using _again = await openSpool(systemFiles, { folder: `${data}/spool` });
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
+Deno.test("messages that arrive together cost one file sync each and share their folder syncs", async () => {
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  await put(spool);
+  const counts: Record<string, number> = {};
+  files.fault = ({ name }) => void (counts[name] = (counts[name] ?? 0) + 1);
+  await Promise.all(Array.from({ length: 50 }, () => put(spool)));
+  assertEquals(counts.syncData, 50);
+  assertEquals(counts.write, 50);
+  assertEquals(counts.rename, 50);
+  assert((counts.sync ?? 0) <= 3, `${counts.sync} folder syncs for 50 messages`);
+});
+
+Deno.test("messages in reception share a bound of memory, and go to disk beyond it", async () => {
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  const receptions = Array.from({ length: 400 }, () => spool.receive());
+  const content = sampleContent(100_000);
+  for (const reception of receptions) await reception.write(content);
+  const onDisk = files.tree("/data/spool/incoming").size;
+  assert(onDisk >= 50 && onDisk < 400, `${onDisk} of 400 on disk`);
+  await Promise.all(receptions.map((reception) => reception.abort()));
+  assertEquals(files.tree("/data/spool/incoming").size, 0);
+  await put(spool, sampleEnvelope(), sampleContent(100_000));
+});
+
+const BROKEN: readonly [string, (file: Uint8Array) => Uint8Array, RegExp][] = [
+  ["an empty file", () => new Uint8Array(0), /first line is not/],
+  ["a file of another kind", () => new TextEncoder().encode("From: me\n".repeat(10)), /first line is not/],
+  ["a newer format", (file) => replaced(file, "posthorn-spool 1", "posthorn-spool 2"), /format 2 is not known/],
+  ["a file that is cut off in the content", (file) => file.slice(0, 100), /envelope is missing/],
+  ["a file that is cut off in the envelope", (file) => file.slice(0, 2_100), /envelope is missing/],
+  [
+    "a wrong length of content",
+    (file) => concat(encodeHead(1_999), file.slice(30)),
+    /no envelope where the content ends/,
+  ],
+  [
+    "an envelope without recipients",
+    (file) => replaced(file, '"recipients":[{', '"receivers":[{'),
+    /"recipients" is missing/,
+  ],
+  [
+    "an event of a newer version",
+    (file) => concat(file, line({ event: "held", at: "2026-01-01T00:00:00Z" })),
+    /"held"/,
+  ],
+  ["an event of a recipient that is not there", (file) => concat(file, line(delayedEvent("x", [7]))), /recipient that/],
+];
+
+for (const [what, damage, reason] of BROKEN) {
+  Deno.test(`${what} is set aside with one log line, and the rest is found`, async () => {
+    await using log = await catchLog();
+    const files = new MemoryFiles();
+    await using spool = await openSpool(files);
+    const { queueId } = await put(spool);
+    const path = pathOf(files);
+    const damaged = damage(files.tree("/data/spool").get(path) ?? new Uint8Array(0));
+    files.overwrite(path, damaged);
+    const other = await put(spool);
+    assertEquals([...(await recoverAll(spool)).keys()], [other.queueId]);
+    assertEquals(files.tree("/data/spool/broken"), new Map([[`/data/spool/broken/${queueId}`, damaged]]));
+    assertEquals(log.lines.length, 1);
+    assertMatch(log.lines[0] ?? "", reason);
+    assert(log.lines[0]?.includes(path) && log.lines[0].includes(`/data/spool/broken/${queueId}`));
+  });
+}
+
+Deno.test("a file that is no message, in the queue by mistake, is set aside and replaces nothing there", async () => {
+  await using log = await catchLog();
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  const { queueId } = await put(spool);
+  const folder = `/data/spool/queue/${queueId.slice(-2)}`;
+  files.overwrite(`${folder}/core`, new Uint8Array(1));
+  files.overwrite("/data/spool/broken/core", new Uint8Array(2));
+  assertEquals([...(await recoverAll(spool)).keys()], [queueId]);
+  assertEquals([...files.tree("/data/spool/broken").values()].map((data) => data.length).sort(), [1, 2]);
+  assertEquals(log.lines.length, 1);
+});
+
+Deno.test("a line that a crash tore is passed over, and the next append does not merge with it", async () => {
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  const { queueId } = await put(spool);
+  await spool.append(queueId, [delayedEvent("first")]);
+  const path = pathOf(files);
+  const whole = files.tree("/data/spool").get(path) ?? new Uint8Array(0);
+  for (const torn of ["{", '{"event":"atte', JSON.stringify(delayedEvent("torn")), "\0\0\0\0", "x".repeat(10_000)]) {
+    files.overwrite(path, concat(whole, new TextEncoder().encode(torn)));
+    assertEquals((await spool.load(queueId))?.recipients[0]?.lastOutcome?.text, "first");
+    await spool.append(queueId, [delayedEvent("second")]);
+    const state = (await spool.load(queueId))?.recipients[0];
+    assertEquals([state?.attempts, state?.lastOutcome?.text], [2, "second"]);
+  }
+});
+
+Deno.test("an unreadable line inside the journal does not lose the message", async () => {
+  await using log = await catchLog();
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  const { queueId } = await put(spool);
+  const path = pathOf(files);
+  const whole = files.tree("/data/spool").get(path) ?? new Uint8Array(0);
+  files.overwrite(path, concat(whole, new TextEncoder().encode('{"event":"att\n'), line(delayedEvent("after"))));
+  assertEquals((await spool.load(queueId))?.recipients[0]?.lastOutcome?.text, "after");
+  assertMatch(log.lines.join("\n"), /1 unreadable lines/);
+});
+
+Deno.test("an append on a full disk is taken back, and succeeds later", async () => {
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  const { queueId } = await put(spool);
+  const before = files.tree("/data/spool").get(pathOf(files));
+  for (const failing of ["write", "syncData"]) {
+    files.fault = ({ name }) => {
+      if (name === failing) throw diskFull();
+    };
+    const error = await assertRejects(() => spool.append(queueId, [delayedEvent()]), Error);
+    assert("code" in error && error.code === "ENOSPC");
+    assertEquals(files.tree("/data/spool").get(pathOf(files)), before);
+  }
+  files.fault = undefined;
+  await spool.append(queueId, [delayedEvent()]);
+  assertEquals((await spool.load(queueId))?.recipients[0]?.attempts, 1);
+});
+
+Deno.test("a folder of the queue that somebody removed is made again", async () => {
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  const { queueId } = await put(spool);
+  await spool.remove(queueId);
+  await files.remove(`/data/spool/queue/${queueId.slice(-2)}`);
+  await assertRejects(() => put(spool), Deno.errors.NotFound);
+  assert(await spool.load((await put(spool)).queueId) !== undefined);
+});
+
+Deno.test("content is read from disk in pieces when it is not in memory", async () => {
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files, { memoryOctets: 1_000, clock: new FakeClock() });
+  const content = sampleContent(300_000, 3);
+  const message = await put(spool, sampleEnvelope(), content, 10_000);
+  assertEquals(message.content.inMemory, undefined);
+  assertEquals(await readContent(message), content);
+  const small = await put(spool, sampleEnvelope(), sampleContent(1_000));
+  assertEquals(small.content.inMemory, sampleContent(1_000));
+});
+
+function line(value: unknown): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+}
+
+function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((octets, part) => octets + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** Replaces ASCII text, whatever octets stand around it. */
+function replaced(file: Uint8Array, from: string, to: string): Uint8Array {
+  const text = Array.from(file, (octet) => String.fromCharCode(octet)).join("");
+  assert(text.includes(from));
+  return Uint8Array.from(text.replace(from, to), (character) => character.charCodeAt(0));
+}
