@@ -6,7 +6,7 @@
 
 import { type CommandOptions, type CommandResult, OutputLines, runCommand } from "./interop/command.ts";
 import { freePort } from "./interop/free_port.ts";
-import { Maildir } from "./interop/maildir.ts";
+import { latin1, Maildir } from "./interop/maildir.ts";
 import { waitUntil } from "./interop/wait.ts";
 
 /** What a listener does and where; `bind` is made of the other two where it is absent. */
@@ -294,6 +294,21 @@ export class PosthornProcess implements AsyncDisposable {
     return files.sort();
   }
 
+  /**
+   * Waits until a message in the queue has a recipient that was tried without final success.
+   *
+   * @returns The journal of that message: its spool file after the content.
+   */
+  async waitForDelay(timeoutMs = 15_000): Promise<string> {
+    return await waitUntil(async () => {
+      for (const file of await this.queueFiles()) {
+        const journal = await journalOf(file);
+        if (/"event":\s*"attempt".*"delayed"/.test(journal)) return journal;
+      }
+      return undefined;
+    }, { what: "a delayed delivery", timeoutMs, detail: () => this.log });
+  }
+
   /** Waits until the queue holds nothing. */
   async waitForEmptyQueue(timeoutMs = 15_000): Promise<void> {
     await waitUntil(async () => (await this.queueFiles()).length === 0 ? true : undefined, {
@@ -317,5 +332,17 @@ async function* entries(folder: string): AsyncGenerator<Deno.DirEntry> {
     yield* Deno.readDir(folder);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** A spool file after its content; empty where it went in the meantime. */
+async function journalOf(file: string): Promise<string> {
+  try {
+    const text = latin1(await Deno.readFile(file));
+    const head = /^posthorn-spool 1 (\d{12})\n/.exec(text);
+    return head === null ? "" : text.slice(head[0].length + Number(head[1]));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
   }
 }

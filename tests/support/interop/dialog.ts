@@ -15,10 +15,20 @@ export class SmtpDialog implements Disposable {
 
   /** Connects and says EHLO. @returns The dialogue after the reply to EHLO. */
   static async open(port: number, hostname = "127.0.0.1"): Promise<SmtpDialog> {
-    const dialog = new SmtpDialog(await Deno.connect({ hostname, port }));
+    return await SmtpDialog.#greet(await Deno.connect({ hostname, port }));
+  }
+
+  /** Connects to a listener with implicit TLS, whose certificate is for 127.0.0.1, and says EHLO. */
+  static async openTls(port: number, caFile: string): Promise<SmtpDialog> {
+    const caCerts = [await Deno.readTextFile(caFile)];
+    return await SmtpDialog.#greet(await Deno.connectTls({ hostname: "127.0.0.1", port, caCerts }));
+  }
+
+  static async #greet(connection: Deno.Conn): Promise<SmtpDialog> {
+    const dialog = new SmtpDialog(connection);
     try {
-      await dialog.expect("220", await dialog.reply());
-      await dialog.expect("250", await dialog.command("EHLO client.example"));
+      dialog.expect("220", await dialog.reply());
+      dialog.expect("250", await dialog.command("EHLO client.example"));
       return dialog;
     } catch (error) {
       dialog[Symbol.dispose]();

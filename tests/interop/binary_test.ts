@@ -1,0 +1,62 @@
+/** The single executable, named by $POSTHORN_BINARY, does what the program does. */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { PosthornProcess } from "../support/posthorn_process.ts";
+import { TestAuthority } from "../support/interop/certificates.ts";
+import { mustRun } from "../support/interop/command.ts";
+import { MAIL_CLIENTS } from "../support/interop/mail_clients.ts";
+import { traceFieldsBefore } from "../support/interop/maildir.ts";
+import { awkwardMessage } from "../support/interop/messages.ts";
+import { peerTest } from "../support/interop/peers.ts";
+import { TemporaryFolder } from "../support/interop/temporary_folder.ts";
+
+const ALICE = { address: "alice@example.org", password: "correct horse battery staple" };
+
+peerTest("The executable tells its version", ["POSTHORN_BINARY"], async () => {
+  assertMatch(await mustRun([Deno.env.get("POSTHORN_BINARY") ?? "", "version"]), /\b\d+\.\d+\.\d+\b/);
+});
+
+peerTest(
+  "The executable checks a configuration: 0 for a good one, 78 and the place for a bad one",
+  ["POSTHORN_BINARY"],
+  async () => {
+    await using posthorn = await PosthornProcess.start({ isStopped: true });
+    const good = await posthorn.run(["check"]);
+    assertEquals(good.code, 0, good.stderr);
+    await posthorn.configure({ hostnam: "x" });
+    const bad = await posthorn.run(["check"]);
+    assertEquals(bad.code, 78);
+    assertMatch(bad.stdout + bad.stderr, /posthorn\.yaml:\d+:\d+.*hostnam/);
+  },
+);
+
+peerTest("The executable takes a message over implicit TLS and puts it into the Maildir", [
+  "POSTHORN_BINARY",
+  "curl",
+  "openssl",
+], async () => {
+  await using folder = await TemporaryFolder.create();
+  const authority = await TestAuthority.create(folder.path);
+  const certificate = await authority.issue("mail", ["DNS:mail.example.org", "IP:127.0.0.1"]);
+  await using posthorn = await PosthornProcess.start({
+    accounts: [ALICE],
+    config: { tls: { certificates: [certificate] } },
+  });
+  const curl = MAIL_CLIENTS.find(({ name }) => name === "curl");
+  const message = awkwardMessage({ from: ALICE.address, to: ALICE.address, subject: "by the executable" });
+  const sent = await curl?.send({
+    host: "127.0.0.1",
+    port: posthorn.port("submission", "implicit"),
+    security: "implicit",
+    caFile: authority.file,
+    login: { mechanism: "PLAIN", username: ALICE.address, password: ALICE.password },
+    from: ALICE.address,
+    to: ALICE.address,
+    content: message.octets,
+    folder: folder.path,
+  });
+  assertEquals(sent?.code, 0, `${sent?.stderr}\n${posthorn.log}`);
+  const [arrived] = await posthorn.maildir(ALICE.address).waitFor(1, { detail: () => posthorn.log });
+  traceFieldsBefore(message.octets, arrived?.octets ?? new Uint8Array());
+  assertEquals((await posthorn.kill("SIGTERM")).code, 0);
+});
