@@ -42,7 +42,7 @@ const passwordHash: Type<string> = scalar({
 });
 
 const account = object({ passwordHash: optional("password", passwordHash, "Hash; without it nobody can log in.") });
-const accountsType = mapOf(ourMailbox, account, "mailboxes", {});
+const accountsType = mapOf(ourMailbox, account, { noun: "mailboxes", whenWrong: {} });
 
 /**
  * Reads the accounts.

@@ -15,13 +15,12 @@ export function checkContent(content: Partial<FileContent>, source: Source): voi
   checkRoutes(routes, source);
   // Without the domains, each mailbox would be one of a domain that is not ours.
   if (domains === undefined) return;
-  if (domains.value.length === 0) source.report(domains.at, "domains: expected at least one domain, found none");
-  checkDomains(domains.value, routes, source);
+  checkDomains(domains, routes, source);
   for (const { key, at } of aliases) {
-    checkOurs(key, domains.value, (message) => source.report(at, `aliases: ${message}`));
+    checkOurs(key, domains, (message) => source.report(at, `aliases: ${message}`));
   }
   if (quickStart === undefined) return;
-  checkOurs(quickStart.value, domains.value, (message) => source.report(quickStart.at, `quick_start: ${message}`));
+  checkOurs(quickStart.value, domains, (message) => source.report(quickStart.at, `quick_start: ${message}`));
 }
 
 /**

@@ -12,7 +12,9 @@ export type BindAddress =
 
 /** One listening socket. */
 export interface ListenerConfig {
+  /** Its socket. */
   readonly bind: BindAddress;
+  /** What it is for. */
   readonly service: Service;
   /** `implicit`: TLS from the first octet (RFC 8314); `starttls`: after the command; `off`: never. */
   readonly tls: "implicit" | "starttls" | "off";
@@ -20,16 +22,19 @@ export interface ListenerConfig {
 
 /** A certificate chain and its key, both PEM files. */
 export interface CertificateFiles {
+  /** Absolute path; the server's own certificate comes first. */
   readonly chain: string;
+  /** Absolute path. */
   readonly key: string;
 }
 
 /** One of our domains, its name in A-label form and lower case. */
 export interface DomainConfig {
+  /** As in its DNS name, without final dot. */
   readonly name: string;
   /** Mailbox that takes what no account or alias takes. */
   readonly catchAll?: string;
-  /** The domain of ours that this one is another name of. */
+  /** The domain of ours that this one is another name of; it has no `aliasOf` itself. */
   readonly aliasOf?: string;
   /** DKIM selectors. */
   readonly dkim: readonly string[];
@@ -39,6 +44,7 @@ export interface DomainConfig {
 export interface RouteConfig {
   /** Lower case; a domain, `*.domain` (its subdomains) or `*`. */
   readonly domain: string;
+  /** The server that takes the mail. */
   readonly via: Smarthost;
 }
 
@@ -60,6 +66,7 @@ export interface Config {
   readonly data: string;
   /** User to run as when started as root. */
   readonly user?: string;
+  /** At least one. */
   readonly listeners: readonly ListenerConfig[];
   /** Empty: a self-signed certificate in data/keys is made and used. */
   readonly certificates: readonly CertificateFiles[];
@@ -69,18 +76,22 @@ export interface Config {
   readonly recipientDelimiter?: string;
   /** The accounts file, absolute. */
   readonly accountsFile: string;
-  /** From canonical address (or `@domain` is not allowed: that is catch_all) to forward-paths, at least one. */
+  /** From the folded address of a mailbox of ours (lib/mail/fold.ts) to canonical forward-paths, at least one. */
   readonly aliases: ReadonlyMap<string, readonly string[]>;
   /** CIDR blocks as text, e.g. `192.0.2.0/24`, `2001:db8::/32`; checked. */
   readonly relayFrom: readonly string[];
+  /** In the order of the file; each domain once. */
   readonly routes: readonly RouteConfig[];
+  /** Mail that could not be delivered at once. */
   readonly queue: {
     /** At least one; the last repeats. */
     readonly retryMs: readonly number[];
     readonly warnAfterMs: number;
     readonly expireAfterMs: number;
   };
+  /** Mail on its way out. */
   readonly delivery: { readonly concurrency: number; readonly perDestination: number; readonly tls: TlsUse };
+  /** Bounds for clients. */
   readonly limits: {
     readonly messageOctets: number;
     readonly recipients: number;
@@ -89,6 +100,7 @@ export interface Config {
   };
   /** `address:port` pairs; empty: those of /etc/resolv.conf. */
   readonly dnsServers: readonly { readonly host: string; readonly port: number }[];
+  /** What is logged, and how. */
   readonly log: { readonly level: "debug" | "info" | "warning" | "error"; readonly format: "text" | "json" };
   /** Make this mailbox with a random password when the accounts file does not exist, and print how to try it. */
   readonly quickStart?: string;

@@ -69,7 +69,7 @@ export interface FileContent extends Pick<Config, "hostname" | "user" | "queue" 
   /** Paths as written. */
   readonly tls: Pick<Config, "certificates">;
   /** By name; at least one. */
-  readonly domains: Located<readonly Entry<DomainDraft>[]>;
+  readonly domains: readonly Entry<DomainDraft>[];
   /** One character or none. */
   readonly recipientDelimiter: string;
   /** A path as written. */
@@ -146,10 +146,10 @@ const route: Type<RouteDraft> = object({
     "Recipient domain, *.domain for its subdomains, or * for all others.",
   ),
   via: required("via", via, "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path."),
-  username: optional("username", located(value.text("a user name")), "Logs in there."),
+  username: optional("username", located(value.text("a user name"), ""), "Logs in there."),
   password: optional(
     "password",
-    located(value.secret("a password in quotes, or !file with its path")),
+    located(value.secret("a password in quotes, or !file with its path"), ""),
     "Its password.",
   ),
   tls: optional(
@@ -180,7 +180,7 @@ export const configType: Type<Partial<FileContent>> = partial({
   }, "Certificates."),
   domains: required(
     "domains",
-    located(mapOf(value.domainName, domain, "domains", { dkim: [] })),
+    mapOf(value.domainName, domain, { noun: "domains", whenWrong: { dkim: [] }, isNeverEmpty: true }),
     "The domains that are ours.",
   ),
   recipientDelimiter: withDefault(
@@ -192,7 +192,7 @@ export const configType: Type<Partial<FileContent>> = partial({
   accounts: withDefault("accounts", value.path, "accounts.yaml", "File of mailboxes and password hashes."),
   aliases: withDefault(
     "aliases",
-    mapOf(value.ourMailbox, oneOrMore(value.mailbox), "mailboxes to lists of mailboxes", []),
+    mapOf(value.ourMailbox, oneOrMore(value.mailbox), { noun: "mailboxes to lists of mailboxes", whenWrong: [] }),
     [],
     "Mailboxes of ours that stand for others, here or elsewhere.",
   ),

@@ -62,7 +62,7 @@ function assemble(content: FileContent, source: Source): Config {
   };
 }
 
-function domainsOf({ domains: { value: entries } }: FileContent): ReadonlyMap<string, DomainConfig> {
+function domainsOf({ domains: entries }: FileContent): ReadonlyMap<string, DomainConfig> {
   return new Map(entries.map(({ key, value: { catchAll, aliasOf, dkim } }) => {
     const target = aliasOf === undefined ? undefined : finalDomain(key, entries);
     return [key, {

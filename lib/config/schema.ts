@@ -134,30 +134,49 @@ export function partial<F extends Fields>(fields: F): Type<Partial<Values<F>>> {
       const map = readMapping(rawNode, source, path, expects);
       if (map === undefined) return undefined;
       const found = new Map<string, Node>();
+      const misspelled = new Set<string>();
       for (const [name, at, value] of pairsOf(map, source)) {
         const field = byKey.get(name);
-        if (field === undefined) source.report(at, unknownKey(name, keys, source, path));
-        else if (field.presence === "unavailable") source.report(at, notAvailable(join(path, name)));
+        if (field === undefined) {
+          const meant = nearMiss(name, keys);
+          source.report(at, unknownKey(name, meant, keys, source, path));
+          if (meant !== undefined) misspelled.add(meant);
+        } else if (field.presence === "unavailable") source.report(at, notAvailable(join(path, name)));
         else if (!found.has(name)) found.set(name, value);
       }
-      return readFields(fields, found, map, source, path);
+      for (const { key, presence, type } of byKey.values()) {
+        // One mistake, one problem: a misspelled key is not missing too.
+        if (presence !== "required" || found.has(key) || misspelled.has(key)) continue;
+        source.report(map, prefixed(path, `missing key "${key}": expected ${type.expects}`));
+      }
+      return readFields(fields, found, source, path);
     },
   };
 }
 
-/**
- * A mapping with free keys, which `key` brings into their one spelling.
- *
- * @param whenWrong Stands for a wrong value, so that its key still counts.
- */
-export function mapOf<T>(key: Type<string>, type: Type<T>, noun: string, whenWrong: T): Type<readonly Entry<T>[]> {
-  const expects = `a mapping of ${noun}`;
+/** How a mapping with free keys is read. */
+export interface MapOptions<T> {
+  /** What it maps, for errors. */
+  readonly noun: string;
+  /** Stands for a wrong value, so that its key still counts. */
+  readonly whenWrong: T;
+  /** True where it must have an entry. */
+  readonly isNeverEmpty?: boolean;
+}
+
+/** A mapping with free keys, which `key` brings into their one spelling. */
+export function mapOf<T>(key: Type<string>, type: Type<T>, options: MapOptions<T>): Type<readonly Entry<T>[]> {
+  const { noun, whenWrong, isNeverEmpty = false } = options;
+  const expects = isNeverEmpty ? `a mapping of one or more ${noun}` : `a mapping of ${noun}`;
   return {
     expects,
     ...(type.fields === undefined ? {} : { fields: type.fields }),
     read(rawNode: Node, source: Source, path: string): readonly Entry<T>[] | undefined {
       const map = readMapping(rawNode, source, path, expects);
       if (map === undefined) return undefined;
+      if (isNeverEmpty && (typeof map === "number" || map.items.length === 0)) {
+        return void source.report(map, prefixed(path, `expected ${expects}, found none`));
+      }
       const entries = new Map<string, Entry<T> & { readonly rawName: string }>();
       for (const [rawName, at, rawValue] of pairsOf(map, source)) {
         const name = key.read(at, source, path);
@@ -180,9 +199,7 @@ export function mapOf<T>(key: Type<string>, type: Type<T>, noun: string, whenWro
 
 /** A list. */
 export function listOf<T>(type: Type<T>, noun: string, minimum = 0): Type<readonly T[]> {
-  const expects = minimum > 0
-    ? `a list of at least ${minimum === 1 ? "one" : minimum} of ${noun}`
-    : `a list of ${noun}`;
+  const expects = minimum > 0 ? `a list of ${minimum === 1 ? "one" : minimum} or more ${noun}` : `a list of ${noun}`;
   return {
     expects,
     ...(type.fields === undefined ? {} : { fields: type.fields }),
@@ -198,13 +215,17 @@ export function listOf<T>(type: Type<T>, noun: string, minimum = 0): Type<readon
   };
 }
 
-/** A value together with its place. */
-export function located<T>(type: Type<T>): Type<Located<T>> {
+/**
+ * A value together with its place.
+ *
+ * @param whenWrong Stands for a wrong value, so that its key still counts.
+ */
+export function located<T>(type: Type<T>, whenWrong?: T): Type<Located<T>> {
   return {
     expects: type.expects,
     ...(type.fields === undefined ? {} : { fields: type.fields }),
     read(node: Node, source: Source, path: string): Located<T> | undefined {
-      const value = type.read(node, source, path);
+      const value = type.read(node, source, path) ?? whenWrong;
       return value === undefined ? undefined : { value, at: node };
     },
   };
@@ -263,7 +284,6 @@ function defaultsOf<F extends Fields>(fields: F): Values<F> {
 function readFields<F extends Fields>(
   fields: F,
   found: ReadonlyMap<string, Node>,
-  map: YAMLMap | number,
   source: Source,
   path: string,
 ): Partial<Values<F>> {
@@ -273,9 +293,6 @@ function readFields<F extends Fields>(
     const value = node === undefined ? undefined : field.type.read(node, source, join(path, field.key));
     if (value !== undefined) values[name] = value;
     else if (field.presence === "default") values[name] = field.fallback;
-    if (node === undefined && field.presence === "required") {
-      source.report(map, prefixed(path, `missing key "${field.key}": expected ${field.type.expects}`));
-    }
   }
   // Each key was read by its own field's type above.
   return values as Partial<Values<F>>;
@@ -306,8 +323,13 @@ function emptyAt(key: Node): Node {
   return empty;
 }
 
-function unknownKey(name: string, keys: readonly string[], source: Source, path: string): string {
-  const meant = nearMiss(name, keys);
+function unknownKey(
+  name: string,
+  meant: string | undefined,
+  keys: readonly string[],
+  source: Source,
+  path: string,
+): string {
   if (meant !== undefined) return prefixed(path, `unknown key ${quote(name)}: did you mean "${meant}"?`);
   const elsewhere = source.knownPaths.find((known) => known.endsWith(`.${name}`) || known === name);
   const [, parent, key] = /^(?:(.*)\.)?([^.]*)$/.exec(elsewhere ?? "") ?? [];

@@ -158,9 +158,22 @@ export class Source {
         if (lines.has(line)) continue;
         lines.add(line);
       }
-      this.report(offset, syntaxMessage(code, message, text, offset));
+      const isUnclosed = code === "MISSING_CHAR" && message.endsWith("quote");
+      if (isUnclosed) this.report(this.#quotedFrom(offset), "YAML syntax: this quotation mark is never closed");
+      else this.report(offset, syntaxMessage(code, message, text, offset));
     }
     return isBroken;
+  }
+
+  /** The start of the quoted text that ends at an offset, where its closing mark is missing. */
+  #quotedFrom(end: number): number {
+    let start = end;
+    visit(this.document, {
+      Scalar: (_, { range }) => {
+        if (range && range[0] < end && range[1] >= end) start = range[0];
+      },
+    });
+    return start;
   }
 }
 

@@ -1,0 +1,180 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  type AccountChange,
+  type AccountChangeResult,
+  editAccounts,
+  loadAccounts,
+} from "../../../lib/config/accounts.ts";
+import type { Account } from "../../../lib/config/config.ts";
+import { ConfigError } from "../../../lib/config/errors.ts";
+import type { ConfigIo } from "../../../lib/config/source.ts";
+import { systemFiles } from "../../../lib/system/files.ts";
+
+const HASH = "$scrypt$ln=15,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+const OTHER = "$scrypt$ln=15,r=8,p=1$b3RoZXJvdGhlcm90aGVyYQ$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+const io: ConfigIo = { readText: (path) => Deno.readTextFile(path), env: () => undefined };
+const domains = new Map([
+  ["example.org", { name: "example.org", dkim: [] }],
+  ["example.net", { name: "example.net", aliasOf: "example.org", dkim: [] }],
+]);
+
+/** An accounts file in a folder of its own. */
+class AccountsFile implements AsyncDisposable {
+  readonly folder: string = Deno.makeTempDirSync();
+  readonly file: string = `${this.folder}/accounts.yaml`;
+
+  constructor(text?: string) {
+    if (text !== undefined) Deno.writeTextFileSync(this.file, text);
+  }
+
+  load(): Promise<readonly Account[] | undefined> {
+    return loadAccounts({ accountsFile: this.file, domains }, io);
+  }
+
+  edit(change: AccountChange): Promise<AccountChangeResult> {
+    return editAccounts({ file: this.file, io, files: systemFiles }, change);
+  }
+
+  names(): readonly string[] {
+    return [...Deno.readDirSync(this.folder)].map(({ name }) => name);
+  }
+
+  text(): string {
+    return Deno.readTextFileSync(this.file);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+Deno.test("Accounts are read in the order of the file, folded, with and without a password", async () => {
+  await using accounts = new AccountsFile(`Bob@Example.org: { password: "${HASH}" }\nalice@example.org:\n`);
+  assertEquals(await accounts.load(), [{ address: "bob@example.org", passwordHash: HASH }, {
+    address: "alice@example.org",
+  }]);
+});
+
+Deno.test("A missing accounts file is told apart from an empty one", async () => {
+  await using missing = new AccountsFile();
+  assertEquals(await missing.load(), undefined);
+  await using empty = new AccountsFile("# nobody yet\n");
+  assertEquals(await empty.load(), []);
+});
+
+Deno.test("All problems of an accounts file are listed with their places, and no password is shown", async () => {
+  await using accounts = new AccountsFile(`alice@example.org: { password: hunter2 }
+bob@example.com: { password: "${HASH}" }
+carol@example.net: {}
+dave: {}
+erin@example.org: { pasword: "hunter2" }
+Erin@example.org: {}
+`);
+  const error = await assertRejects(() => accounts.load(), ConfigError);
+  const { file } = accounts;
+  assertEquals(error.message.split("\n"), [
+    `${file}:1:32: accounts.alice@example.org.password: expected a password hash, as "posthorn user password" writes it, ` +
+    "found a value that is not shown",
+    `${file}:2:1: accounts: expected a mailbox of one of our domains, found "bob@example.com"`,
+    `${file}:3:1: accounts: expected a mailbox of "example.org", because "example.net" is another name of it`,
+    `${file}:4:1: accounts: expected a mailbox such as "alice@example.org", found "dave"`,
+    `${file}:5:21: accounts.erin@example.org: unknown key "pasword": did you mean "password"?`,
+    `${file}:6:1: accounts: "Erin@example.org" is the key of line 5 again`,
+  ]);
+});
+
+Deno.test("The first account makes the file, readable by its owner only", async () => {
+  await using accounts = new AccountsFile();
+  assertEquals(await accounts.edit({ kind: "add", address: "Alice@Example.org", passwordHash: HASH }), "done");
+  assertEquals(await accounts.load(), [{ address: "alice@example.org", passwordHash: HASH }]);
+  assertEquals(((await Deno.stat(accounts.file)).mode ?? 0) & 0o777, 0o600);
+  assertEquals(accounts.names(), ["accounts.yaml"]);
+  assert(accounts.text().includes(`alice@example.org: { password: `), accounts.text());
+});
+
+Deno.test("A change keeps comments, order and the other accounts as they were written", async () => {
+  await using accounts = new AccountsFile(`# Our people
+alice@example.org: { password: "${HASH}" } # since 2026
+
+# left in spring
+Bob@example.org:
+  password: "${HASH}"
+carol@example.org:
+`);
+  assertEquals(await accounts.edit({ kind: "password", address: "bob@example.org", passwordHash: OTHER }), "done");
+  assertEquals(await accounts.edit({ kind: "password", address: "carol@example.org", passwordHash: OTHER }), "done");
+  assertEquals(await accounts.edit({ kind: "add", address: '"d e"@example.org', passwordHash: HASH }), "done");
+  assertEquals(
+    accounts.text(),
+    `# Our people
+alice@example.org: { password: "${HASH}" } # since 2026
+
+# left in spring
+Bob@example.org:
+  password: "${OTHER}"
+carol@example.org: { password: "${OTHER}" }
+'"d e"@example.org': { password: "${HASH}" }
+`,
+  );
+  assertEquals(await accounts.edit({ kind: "remove", address: "ALICE@example.org" }), "done");
+  assertEquals((await accounts.load())?.map(({ address }) => address), [
+    "bob@example.org",
+    "carol@example.org",
+    '"d e"@example.org',
+  ]);
+});
+
+Deno.test("A change that does not fit writes nothing", async () => {
+  const text = "alice@example.org:   {}\n";
+  await using accounts = new AccountsFile(text);
+  assertEquals(await accounts.edit({ kind: "add", address: "alice@EXAMPLE.org" }), "exists");
+  assertEquals(await accounts.edit({ kind: "password", address: "bob@example.org", passwordHash: HASH }), "absent");
+  assertEquals(await accounts.edit({ kind: "remove", address: "bob@example.org" }), "absent");
+  await assertRejects(
+    () => accounts.edit({ kind: "add", address: "bob" }),
+    TypeError,
+    'Cannot use "bob" as an account',
+  );
+  assertEquals(accounts.text(), text);
+});
+
+Deno.test("A broken accounts file is not overwritten", async () => {
+  for (
+    const text of ["alice@example.org: {\n", "- alice@example.org\n", "alice@example.org: {}\nalice@example.org: {}\n"]
+  ) {
+    await using accounts = new AccountsFile(text);
+    await assertRejects(() => accounts.edit({ kind: "add", address: "bob@example.org" }), ConfigError);
+    assertEquals(accounts.text(), text);
+  }
+});
+
+Deno.test("A failing fsync leaves the old accounts file in place", async () => {
+  await using accounts = new AccountsFile("alice@example.org: {}\n");
+  const files = {
+    ...systemFiles,
+    open: async (path: string, options: Deno.OpenOptions): Promise<Deno.FsFile> => {
+      const file = await Deno.open(path, options);
+      file.sync = (): Promise<void> => Promise.reject(new Error("Input/output error (os error 5)"));
+      return file;
+    },
+  };
+  const change = { kind: "add", address: "bob@example.org" } as const;
+  await assertRejects(() => editAccounts({ file: accounts.file, io, files }, change), Error, "os error 5");
+  assertEquals(accounts.text(), "alice@example.org: {}\n");
+  // What the failure left behind is no obstacle.
+  assertEquals(await accounts.edit(change), "done");
+});
+
+Deno.test("The finished accounts file is handed on before it takes its place", async () => {
+  await using accounts = new AccountsFile();
+  const seen: string[] = [];
+  const beforePublish = async (temporary: string): Promise<void> => {
+    seen.push(await Deno.readTextFile(temporary));
+    assertEquals(accounts.names(), ["accounts.yaml.new"]);
+  };
+  await editAccounts({ file: accounts.file, io, files: systemFiles, beforePublish }, {
+    kind: "add",
+    address: "a@example.org",
+  });
+  assertEquals(seen, [accounts.text()]);
+});

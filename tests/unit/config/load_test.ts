@@ -1,0 +1,252 @@
+import { assert, assertEquals, assertFalse, assertStringIncludes } from "@std/assert";
+import { resolve } from "node:path";
+import type { Config } from "../../../lib/config/config.ts";
+import { ConfigError } from "../../../lib/config/errors.ts";
+import { CONFIG_KEYS } from "../../../lib/config/keys.ts";
+import { loadConfig } from "../../../lib/config/load.ts";
+import type { ConfigIo } from "../../../lib/config/source.ts";
+
+const FILE = "/etc/posthorn/posthorn.yaml";
+const SHORTEST = "hostname: mail.example.org\ndomains:\n  example.org:\n";
+
+function ioOf(files: Record<string, string>, variables: Record<string, string> = {}): ConfigIo {
+  return {
+    readText: (path) => {
+      const text = files[path];
+      return text === undefined ? Promise.reject(new Deno.errors.NotFound(path)) : Promise.resolve(text);
+    },
+    env: (name) => variables[name],
+  };
+}
+
+function load(text: string, files: Record<string, string> = {}, variables?: Record<string, string>): Promise<Config> {
+  return loadConfig(FILE, ioOf({ ...files, [FILE]: text }, variables));
+}
+
+async function problemsOf(loading: Promise<Config>): Promise<string> {
+  const error = await loading.then(() => undefined, (error: unknown) => error);
+  assert(error instanceof ConfigError, `no ConfigError but ${error}`);
+  return error.message;
+}
+
+Deno.test("The shortest configuration gets defaults that are right for a small site", async () => {
+  assertEquals(await load(SHORTEST), {
+    file: FILE,
+    hostname: "mail.example.org",
+    data: "/etc/posthorn/data",
+    listeners: [
+      { bind: { kind: "tcp", host: "::", port: 25 }, service: "mx", tls: "starttls" },
+      { bind: { kind: "tcp", host: "::", port: 587 }, service: "submission", tls: "starttls" },
+      { bind: { kind: "tcp", host: "::", port: 465 }, service: "submission", tls: "implicit" },
+    ],
+    certificates: [],
+    domains: new Map([["example.org", { name: "example.org", dkim: [] }]]),
+    recipientDelimiter: "+",
+    accountsFile: "/etc/posthorn/accounts.yaml",
+    aliases: new Map(),
+    relayFrom: [],
+    routes: [],
+    queue: {
+      retryMs: [300_000, 600_000, 1_200_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000],
+      warnAfterMs: 14_400_000,
+      expireAfterMs: 432_000_000,
+    },
+    delivery: { concurrency: 200, perDestination: 20, tls: "opportunistic" },
+    limits: { messageOctets: 52_428_800, recipients: 1_000, connections: 2_000, connectionsPerIp: 50 },
+    dnsServers: [],
+    log: { level: "info", format: "text" },
+  });
+});
+
+Deno.test("A configuration with every key is read into the units that the program uses", async () => {
+  const config = await load(
+    `
+hostname: MAIL.Bücher.example
+data: /var/lib/posthorn
+user: posthorn
+listeners:
+  - { bind: "[2001:DB8::1]:25", service: mx, tls: off }
+  - { bind: "localhost:587", service: submission }
+  - { bind: "unix:lmtp.sock", service: lmtp }
+  - { bind: "unix:/run/lmtp.sock", service: lmtp }
+tls: { certificates: [{ chain: tls/chain.pem, key: /etc/ssl/key.pem }] }
+domains:
+  Bücher.example: { catch_all: Carol@elsewhere.EXAMPLE, dkim: [s2026, rsa.2026] }
+  b.example: { alias_of: c.example }
+  c.example: { alias_of: bücher.example }
+recipient_delimiter: ""
+accounts: ../accounts.yaml
+aliases:
+  Sales@BÜCHER.example: [Alice@bücher.example, '"a b"@elsewhere.example']
+  "info@xn--bcher-kva.example": alice@bücher.example
+relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
+routes:
+  - { domain: Intern.Example, via: "lmtp://127.0.0.1" }
+  - { domain: "*.Branch.example", via: "smtps://[2001:DB8::2]/", tls: required }
+  - { domain: a.example, via: "lmtp://unix:run/lmtp.sock" }
+  - { domain: "*", via: "smtp://smarthost.example:587", username: u, password: !file secret }
+queue: { retry: [90s, 1d], warn_after: 2h, expire_after: 3d }
+delivery: { concurrency: 10, per_destination: 2, tls: required }
+limits: { message_size: 512KiB, recipients: 100, connections: 20, connections_per_ip: 5 }
+dns: { servers: ["127.0.0.1:5353", "[::1]", 192.0.2.53] }
+log: { level: debug, format: json }
+quick_start: Alice@bücher.example
+`,
+    { "/etc/posthorn/secret": "hunter2\r\n\n" },
+  );
+  const via = { host: "", port: 0, tls: "off" };
+  assertEquals<unknown>(config, {
+    file: FILE,
+    hostname: "mail.xn--bcher-kva.example",
+    data: "/var/lib/posthorn",
+    user: "posthorn",
+    listeners: [
+      { bind: { kind: "tcp", host: "2001:db8::1", port: 25 }, service: "mx", tls: "off" },
+      { bind: { kind: "tcp", host: "localhost", port: 587 }, service: "submission", tls: "starttls" },
+      { bind: { kind: "unix", path: "/var/lib/posthorn/lmtp.sock" }, service: "lmtp", tls: "off" },
+      { bind: { kind: "unix", path: "/run/lmtp.sock" }, service: "lmtp", tls: "off" },
+    ],
+    certificates: [{ chain: "/etc/posthorn/tls/chain.pem", key: "/etc/ssl/key.pem" }],
+    domains: new Map<string, unknown>([
+      ["xn--bcher-kva.example", {
+        name: "xn--bcher-kva.example",
+        catchAll: "Carol@elsewhere.example",
+        dkim: ["s2026", "rsa.2026"],
+      }],
+      ["b.example", { name: "b.example", aliasOf: "xn--bcher-kva.example", dkim: [] }],
+      ["c.example", { name: "c.example", aliasOf: "xn--bcher-kva.example", dkim: [] }],
+    ]),
+    accountsFile: "/etc/accounts.yaml",
+    aliases: new Map([
+      ["sales@xn--bcher-kva.example", ["Alice@xn--bcher-kva.example", '"a b"@elsewhere.example']],
+      ["info@xn--bcher-kva.example", ["alice@xn--bcher-kva.example"]],
+    ]),
+    relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
+    routes: [
+      { domain: "intern.example", via: { scheme: "lmtp", host: "127.0.0.1", port: 24, tls: "required" } },
+      { domain: "*.branch.example", via: { scheme: "smtps", host: "2001:db8::2", port: 465, tls: "required" } },
+      { domain: "a.example", via: { ...via, scheme: "lmtp", socketPath: "/etc/posthorn/run/lmtp.sock" } },
+      {
+        domain: "*",
+        via: {
+          scheme: "smtp",
+          host: "smarthost.example",
+          port: 587,
+          username: "u",
+          password: "hunter2",
+          tls: "required",
+        },
+      },
+    ],
+    queue: { retryMs: [90_000, 86_400_000], warnAfterMs: 7_200_000, expireAfterMs: 259_200_000 },
+    delivery: { concurrency: 10, perDestination: 2, tls: "required" },
+    limits: { messageOctets: 524_288, recipients: 100, connections: 20, connectionsPerIp: 5 },
+    dnsServers: [{ host: "127.0.0.1", port: 5353 }, { host: "::1", port: 53 }, { host: "192.0.2.53", port: 53 }],
+    log: { level: "debug", format: "json" },
+    quickStart: "alice@xn--bcher-kva.example",
+  });
+});
+
+Deno.test("A route with a user name needs TLS unless the file says otherwise", async () => {
+  const config = await load(
+    `${SHORTEST}routes:
+  - { domain: a.example, via: "smtp://x.example", username: u, password: p }
+  - { domain: b.example, via: "smtp://x.example", username: u, password: p, tls: opportunistic }
+  - { domain: c.example, via: "smtp://x.example" }
+`,
+  );
+  assertEquals(config.routes.map(({ via }) => via.tls), ["required", "opportunistic", "opportunistic"]);
+});
+
+Deno.test("Environment variables are taken into values of every type, and $${ stands for ${", async () => {
+  const config = await load(
+    'hostname: mail.${DOMAIN}\ndomains:\n  example.org: { catch_all: "${USER}@${DOMAIN}" }\nlimits: { recipients: "${COUNT}" }\n' +
+      'routes: [{ domain: "*", via: "smtp://x.example", username: "$${USER}", password: "a$b$$c" }]\n',
+    {},
+    { DOMAIN: "example.org", USER: "alice", COUNT: "77" },
+  );
+  assertEquals(config.hostname, "mail.example.org");
+  assertEquals(config.domains.get("example.org")?.catchAll, "alice@example.org");
+  assertEquals(config.limits.recipients, 77);
+  assertEquals(config.routes[0]?.via.username, "${USER}");
+  assertEquals(config.routes[0]?.via.password, "a$b$$c");
+});
+
+Deno.test("The value of a variable is not searched for variables", async () => {
+  const config = await load("hostname: mail.example.org\ndata: ${A}\ndomains: { example.org: {} }\n", {}, {
+    A: "/x/${B}",
+  });
+  assertEquals(config.data, "/x/${B}");
+});
+
+Deno.test("YAML anchors can be used, also around themselves", async () => {
+  const config = await load(`${SHORTEST}relay_from: &nets [192.0.2.0/24]\n`);
+  assertEquals(config.relayFrom, ["192.0.2.0/24"]);
+  const shared = await load(
+    "hostname: mail.example.org\ndomains:\n  a.example: &keys { dkim: [s1] }\n  b.example: *keys\n",
+  );
+  assertEquals(shared.domains.get("b.example")?.dkim, ["s1"]);
+  assertStringIncludes(await problemsOf(load("hostname: &x [*x]\ndomains: { example.org: {} }\n")), "found a list");
+});
+
+Deno.test("A configuration file that is not there is a problem of its first line", async () => {
+  assertEquals(await problemsOf(loadConfig(FILE, ioOf({}))), `${FILE}:1:1: cannot read the file: no such file`);
+});
+
+Deno.test("No error shows a secret from a file, the environment or the line itself", async () => {
+  const route = (fields: string): string =>
+    `${SHORTEST}routes: [{ domain: "*", via: "smtp://x.example", ${fields} }]\n`;
+  const texts = [
+    route('username: u, password: ["hunter2"]'),
+    route("username: u, password: {hunter: hunter2"),
+    route('username: u, password: "hunter2'),
+    route("username: u, password: 'hunter2"),
+    route("username: u, password: @hunter2"),
+    route('username: u, password: "x" hunter2'),
+    route("username: u, password: *hunter2"),
+    route("username: u, password: !hunter2 x"),
+    route('username: u, password: "\\hunter2"'),
+    route('username: u, password: "${hunter2 "'),
+    `${SHORTEST}data: !file secret\nuser: !file secret\nrelay_from: [!file secret]\nqueue: { retry: [!file secret] }\n`,
+    `${SHORTEST}user: "\${SECRET}"\nrelay_from: ["\${SECRET}"]\nlog: { level: "\${SECRET}" }\n`,
+  ];
+  for (const text of texts) {
+    const message = await problemsOf(load(text, { "/etc/posthorn/secret": "hunter2 x" }, { SECRET: "hunter2 x" }));
+    assertFalse(message.includes("hunter2"), message);
+  }
+});
+
+Deno.test("config.example.yaml has no problem and names every key of the schema", async () => {
+  const file = resolve(import.meta.dirname ?? "", "../../../config.example.yaml");
+  const text = await Deno.readTextFile(file);
+  const config = await loadConfig(file, { readText: (path) => Deno.readTextFile(path), env: () => undefined });
+  assertEquals(config.listeners.map(({ bind }) => bind.kind === "tcp" ? `${bind.host}:${bind.port}` : bind.path), [
+    "127.0.0.1:2525",
+    "127.0.0.1:2587",
+    "127.0.0.1:2465",
+    "127.0.0.1:2400",
+  ]);
+  assertEquals(config.quickStart, "alice@example.org");
+  for (const path of CONFIG_KEYS) {
+    const key = path.slice(path.lastIndexOf(".") + 1);
+    const isNamed = new RegExp(`^(# )? *(- )?(# )?(.*[{,] )?${key}:( |$)`, "m").test(text);
+    assert(isNamed, `config.example.yaml does not name "${path}"`);
+  }
+});
+
+Deno.test("The commented keys of config.example.yaml are right when they are used", async () => {
+  const file = resolve(import.meta.dirname ?? "", "../../../config.example.yaml");
+  const text = await Deno.readTextFile(file);
+  // A commented line that holds a key, a list item or ends a list is YAML; the rest is prose.
+  const used = text.replace(/^( *)# ( *(?:- \{|- [\w"]|[a-z_]+:(?: |$)|[\w@.]+: [[{]).*)$/gm, "$1$2")
+    .replace(/^(service|tls|via): (?=mx \(|starttls \(|smtp:|required \().*$/gm, "");
+  const config = await load(used, { "/etc/posthorn/secret": "hunter2" });
+  const shipped = await load(text);
+  assertEquals(config.routes.length, 3);
+  assertEquals(config.aliases.size, 1);
+  assertEquals(config.domains.size, 2);
+  assertEquals(config.listeners.length, 5);
+  for (const group of ["queue", "delivery", "limits", "log"] as const) {
+    assertEquals<unknown>(config[group], shipped[group]);
+  }
+});
