@@ -4,6 +4,8 @@
  * Writes just the DER that one certificate needs; a certificate library would bring some twenty packages for this one use.
  */
 
+import { toPem } from "./pem_file.ts";
+
 /** A certificate and its private key, both PEM. */
 export interface CertificatePair {
   /** PEM of the certificate, or of a chain with the leaf first. */
@@ -33,12 +35,6 @@ export async function makeSelfSigned(hostname: string, nowMs: number): Promise<C
   const signature = ecdsaSignature(new Uint8Array(rawSignature));
   const certificate = sequence(body, signatureAlgorithm(), bitString(signature));
   return { chain: toPem("CERTIFICATE", certificate), key: toPem("PRIVATE KEY", privateKey) };
-}
-
-/** Formats DER as PEM, 64 characters a line (RFC 7468 §2). */
-export function toPem(label: string, octets: Uint8Array): string {
-  const lines = octets.toBase64().match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
 }
 
 /** TBSCertificate (RFC 5280 §4.1.2): version 3, issuer and subject the same. */

@@ -2,8 +2,9 @@
 
 import type { Logger } from "@logtape/logtape";
 import type { CertificateFiles } from "../config/config.ts";
-import { type Files, writeAll } from "../system/files.ts";
+import type { Files } from "../system/files.ts";
 import { type Certificate, CertificateError, parseCertificate } from "./certificates.ts";
+import { writePemFile } from "./pem_file.ts";
 import { makeSelfSigned } from "./self_signed.ts";
 
 /** What `ensureSelfSigned` works with. */
@@ -38,14 +39,8 @@ export async function ensureSelfSigned(options: SelfSignedOptions): Promise<Cert
   if (reason === undefined) return paths;
   const pair = await makeSelfSigned(hostname, nowMs);
   await files.makeFolder(folder, 0o700);
-  await replaceFile(files, paths.key, pair.key, 0o600);
-  await replaceFile(files, paths.chain, pair.chain, 0o644);
-  const opened = await files.open(folder, { read: true });
-  try {
-    await opened.sync();
-  } finally {
-    opened.close();
-  }
+  await writePemFile(files, paths.key, pair.key, { mode: 0o600, replace: true });
+  await writePemFile(files, paths.chain, pair.chain, { mode: 0o644, replace: true });
   logger.info("Made self-signed certificate {file} for {hostname}: {reason}", { file: paths.chain, hostname, reason });
   return paths;
 }
@@ -70,18 +65,4 @@ async function readExisting(
     if (error instanceof CertificateError) return "the old one cannot be used";
     throw error;
   }
-}
-
-/** Writes a file so that a crash leaves the old or the new content, never half of it. */
-async function replaceFile(files: Files, path: string, text: string, mode: number): Promise<void> {
-  const temporary = `${path}.new`;
-  await files.remove(temporary).catch(() => undefined); // Left by a crash; its mode is not trusted.
-  const file = await files.open(temporary, { write: true, createNew: true, mode });
-  try {
-    await writeAll(file, new TextEncoder().encode(text));
-    await file.sync();
-  } finally {
-    file.close();
-  }
-  await files.rename(temporary, path);
 }
