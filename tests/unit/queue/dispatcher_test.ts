@@ -1,0 +1,114 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { Dispatcher } from "../../../lib/queue/dispatcher.ts";
+import { Fifo } from "../../../lib/queue/fifo.ts";
+
+/** A dispatcher whose jobs end when the test says so. */
+function controlled(limits: { total: number; perDestination: number }): {
+  dispatcher: Dispatcher<string>;
+  running: Set<string>;
+  end: (job: string) => Promise<void>;
+} {
+  const running: Set<string> = new Set();
+  const ends: Map<string, () => void> = new Map();
+  const dispatcher = new Dispatcher<string>(limits, (job) => {
+    running.add(job);
+    return new Promise((resolve) => ends.set(job, resolve));
+  });
+  const end = async (job: string): Promise<void> => {
+    running.delete(job);
+    ends.get(job)?.();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  };
+  return { dispatcher, running, end };
+}
+
+Deno.test("a slow destination fills its own share, and others go on", async () => {
+  const { dispatcher, running, end } = controlled({ total: 10, perDestination: 2 });
+  for (let i = 0; i < 1_000; i++) dispatcher.submit("slow", `slow${i}`);
+  dispatcher.submit("quick", "quick0");
+  assertEquals([...running], ["slow0", "slow1", "quick0"]);
+  await end("quick0");
+  dispatcher.submit("quick", "quick1");
+  assert(running.has("quick1"));
+  await end("slow1");
+  assert(running.has("slow2"));
+});
+
+Deno.test("destinations are served in turn when the total is short", async () => {
+  const { dispatcher, running, end } = controlled({ total: 1, perDestination: 1 });
+  for (const key of ["a", "b", "c"]) {
+    for (let i = 0; i < 2; i++) dispatcher.submit(key, `${key}${i}`);
+  }
+  const order: string[] = [];
+  while (running.size > 0) {
+    const [job] = running;
+    order.push(job ?? "");
+    await end(job ?? "");
+  }
+  assertEquals(order, ["a0", "b0", "c0", "a1", "b1", "c1"]);
+});
+
+Deno.test("after stop nothing starts, and idle tells when the rest is done", async () => {
+  const { dispatcher, running, end } = controlled({ total: 1, perDestination: 1 });
+  dispatcher.submit("a", "a0");
+  dispatcher.submit("a", "a1");
+  dispatcher.stop();
+  const idle = dispatcher.idle();
+  await end("a0");
+  await idle;
+  assertEquals([running.size, dispatcher.running, dispatcher.waiting], [0, 0, 1]);
+});
+
+Deno.test("larger limits start waiting jobs at once", () => {
+  const { dispatcher, running } = controlled({ total: 1, perDestination: 1 });
+  for (let i = 0; i < 4; i++) dispatcher.submit("a", `a${i}`);
+  dispatcher.setLimits({ total: 3, perDestination: 3 });
+  assertEquals(running.size, 3);
+});
+
+Deno.test("whatever comes and ends in any order: limits hold, nothing is forgotten, a free slot is used", async () => {
+  const jobs = fc.array(fc.constantFrom("a", "b", "c", "d"), { maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(
+      jobs,
+      fc.integer({ min: 1, max: 6 }),
+      fc.integer({ min: 1, max: 3 }),
+      fc.infiniteStream(fc.nat()),
+      async (
+        keys,
+        total,
+        perDestination,
+        choices,
+      ) => {
+        const { dispatcher, running, end } = controlled({ total, perDestination });
+        keys.forEach((key, i) => dispatcher.submit(key, `${key}${i}`));
+        const waiting: Set<string> = new Set(keys.map((key, i) => `${key}${i}`));
+        for (let i = 0; i < keys.length; i++) {
+          for (const job of running) waiting.delete(job);
+          const counts: Map<string, number> = new Map();
+          for (const job of running) counts.set(job.charAt(0), (counts.get(job.charAt(0)) ?? 0) + 1);
+          assert(running.size <= total && [...counts.values()].every((count) => count <= perDestination));
+          const couldStart = [...waiting].some((job) => (counts.get(job.charAt(0)) ?? 0) < perDestination);
+          assert(running.size === total || !couldStart, "a free slot is not used");
+          const list = [...running];
+          await end(list[(choices.next().value ?? 0) % list.length] ?? "");
+        }
+        assertEquals([dispatcher.running, dispatcher.waiting, running.size], [0, 0, 0]);
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+Deno.test("a first-in-first-out list keeps its order through thousands", () => {
+  const fifo = new Fifo<number>();
+  let next = 0;
+  for (let i = 0; i < 10_000; i++) {
+    fifo.push(i);
+    if (i % 3 > 0) assertEquals(fifo.shift(), next++);
+  }
+  assertEquals(fifo.size, 10_000 - next);
+  while (fifo.size > 0) assertEquals(fifo.shift(), next++);
+  assertEquals(fifo.shift(), undefined);
+});

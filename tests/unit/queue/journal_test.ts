@@ -1,0 +1,56 @@
+import { assertEquals } from "@std/assert";
+import type { Envelope } from "../../../lib/mail/envelope.ts";
+import {
+  applyEvent,
+  initialStates,
+  isDelayReportable,
+  isFailureToReport,
+  isPending,
+  isUnreported,
+} from "../../../lib/queue/journal.ts";
+import { delayedEvent, outcome, sampleEnvelope } from "../../support/queue_samples.ts";
+
+Deno.test("a recipient is pending until an outcome is final, and a failure is left to report", () => {
+  const envelope = sampleEnvelope(["a@x.example", "b@x.example"]);
+  const states = initialStates(envelope);
+  assertEquals(states.map(isPending), [true, true]);
+  applyEvent(envelope, states, delayedEvent("later", [0, 1]));
+  assertEquals(states.map(isPending), [true, true]);
+  const at = "2026-01-01T00:10:00.000Z";
+  applyEvent(envelope, states, { event: "attempt", at, recipients: [0], outcome: outcome("delivered", "2.0.0") });
+  applyEvent(envelope, states, { event: "attempt", at, recipients: [1], outcome: outcome("failed", "5.1.1") });
+  assertEquals(states.map(isPending), [false, false]);
+  assertEquals(states.map(isUnreported), [false, true]);
+  assertEquals(states.map((state) => state.attempts), [2, 2]);
+  applyEvent(envelope, states, { event: "reported", at, recipients: [1], kind: "failed" });
+  assertEquals(states.map(isUnreported), [false, false]);
+});
+
+Deno.test("an operator's retry makes all that are pending due, and none that is final", () => {
+  const envelope = sampleEnvelope(["a@x.example", "b@x.example"]);
+  const states = initialStates(envelope);
+  applyEvent(envelope, states, delayedEvent("later", [0]));
+  const at = "2026-01-01T00:01:00.000Z";
+  applyEvent(envelope, states, { event: "attempt", at, recipients: [1], outcome: outcome("relayed", "2.0.0") });
+  const before = states[1]?.nextAttemptMs;
+  applyEvent(envelope, states, { event: "retry", at });
+  assertEquals(states.map((state) => state.nextAttemptMs), [Date.parse(at), before]);
+});
+
+const REPORTS: readonly [string, Partial<Envelope>, boolean, boolean][] = [
+  ["without NOTIFY: both", {}, true, true],
+  ["NOTIFY=NEVER: none", { recipients: [{ address: "a@x", notify: "never" }] }, false, false],
+  ["NOTIFY=SUCCESS: none", { recipients: [{ address: "a@x", notify: ["success"] }] }, false, false],
+  ["NOTIFY=FAILURE: failures only", { recipients: [{ address: "a@x", notify: ["failure"] }] }, true, false],
+  ["NOTIFY=DELAY: warnings only", { recipients: [{ address: "a@x", notify: ["delay"] }] }, false, true],
+  ["null reverse-path: none", { reversePath: "" }, false, false],
+];
+
+for (const [what, more, failure, delay] of REPORTS) {
+  Deno.test(`the sender hears of failure and delay as asked for; ${what}`, () => {
+    const envelope = sampleEnvelope(["a@x"], more);
+    assertEquals(isFailureToReport(envelope, 0, outcome("failed", "5.0.0")), failure);
+    assertEquals(isFailureToReport(envelope, 0, outcome("delivered", "2.0.0")), false);
+    assertEquals(isDelayReportable(envelope, 0), delay);
+  });
+}
