@@ -11,6 +11,7 @@ import { user } from "./lib/cli/user.ts";
 import { VERSION } from "./lib/cli/version.ts";
 import { ConfigError } from "./lib/config/errors.ts";
 import { BindError } from "./lib/inbound/bind.ts";
+import { PrivilegeError } from "./lib/system/privileges.ts";
 import { CONFIG_ERROR, INTERNAL_ERROR, UNAVAILABLE, USAGE_ERROR } from "./lib/system/sysexits.ts";
 import { CertificateError } from "./lib/tls/certificates.ts";
 
@@ -53,7 +54,7 @@ function explain(error: unknown): number {
     complain(error.message);
     return CONFIG_ERROR;
   }
-  if (error instanceof CommandError) {
+  if (error instanceof CommandError || error instanceof PrivilegeError) {
     complain(`posthorn: ${error.message}`);
     return error.exitCode;
   }

@@ -1,10 +1,10 @@
 /** What the configuration means to a running server; a reload replaces it as a whole, or not at all. */
 
-import type { Logger } from "@logtape/logtape";
 import { loadAccounts } from "../config/accounts.ts";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import type { ConfigIo } from "../config/source.ts";
+import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../inbound/services.ts";
 import { relayBlocks } from "../policy/relay.ts";
 import { createRouter, type Router } from "../routing/router.ts";
@@ -33,18 +33,18 @@ export interface LiveOptions {
 /**
  * Reads everything that a reload reads.
  *
+ * @param certificates Where they were read before, with the rights of root.
  * @throws {ConfigError} For the configuration or the accounts.
  * @throws {CertificateError} For a certificate or its key.
  */
-export async function loadLive(options: LiveOptions): Promise<Live> {
+export async function loadLive(options: LiveOptions, certificates?: Certificates): Promise<Live> {
   const config = await loadConfig(options.file, options.io);
   const accounts = await loadAccounts(config, options.io) ?? [];
-  const certificates = await readCertificates(config, options);
   const router = createRouter(config, accounts);
   return {
     config,
     router,
-    certificates,
+    certificates: certificates ?? await readCertificates(config, options),
     settings: {
       hostname: config.hostname,
       router,
@@ -54,7 +54,11 @@ export async function loadLive(options: LiveOptions): Promise<Live> {
   };
 }
 
-async function readCertificates(config: Config, { io, files, clock, logger }: LiveOptions): Promise<Certificates> {
+/** Reads the certificates of the configuration; without any, makes a self-signed one where there is none yet. */
+export async function readCertificates(
+  config: Config,
+  { io, files, clock, logger }: LiveOptions,
+): Promise<Certificates> {
   const nowMs = clock.now();
   const read = io.readText;
   const [first, ...others] = config.certificates;

@@ -1,6 +1,6 @@
 /** Puts the parts of a running server together: from accepted connections over the queue to the next hop. */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../log/logger.ts";
 import { MaildirTarget } from "../delivery/maildir.ts";
 import { RemoteTarget } from "../delivery/remote/remote_target.ts";
 import type { DeliveryRequest } from "../delivery/target.ts";

@@ -1,18 +1,20 @@
 /** `posthorn serve`: from the configuration to a running server, and to its end. */
 
-import { getLogger, type Logger } from "@logtape/logtape";
+import { getLogger } from "@logtape/logtape";
 import type { Config, ListenerConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { bindListener, type BoundListener, formatBind } from "../inbound/bind.ts";
+import type { Logger } from "../log/logger.ts";
 import { startLog } from "../log/setup.ts";
 import { systemClock } from "../system/clock.ts";
 import { systemFiles } from "../system/files.ts";
+import type { Certificates } from "../tls/certificates.ts";
 import { canUpgradeServer } from "../tls/server_tls.ts";
+import { becomeUser, giveDataFolder } from "./become_user.ts";
 import { makeMissingKeys } from "./dkim_keys.ts";
 import { processIo } from "./find_config.ts";
-import { type Live, loadLive, type LiveOptions } from "./live.ts";
+import { type Live, type LiveOptions, loadLive, readCertificates } from "./live.ts";
 import { type MailSystem, makeMailSystem } from "./mail_system.ts";
-import { becomeUser } from "./become_user.ts";
 import { makeFirstMailbox, quickStartText } from "./quick_start.ts";
 import { VERSION } from "./version.ts";
 
@@ -41,21 +43,29 @@ export async function serve(file: string, print: (text: string) => void): Promis
     logger: logger("tls"),
   };
   await systemFiles.makeFolder(first.data, 0o700);
+  await giveDataFolder(first);
+  // Keys of a real site may be readable by root only. Old Deno needs a certificate to bind a socket for TLS.
+  const isEarly = first.certificates.length > 0 || !canUpgradeServer;
+  const early = isEarly ? await readCertificates(first, options) : undefined;
+  let certificates = early;
+  const listeners = bindAll(first, () => bound(certificates), server);
+  await becomeUser(first, server);
   const password = await makeFirstMailbox(first, processIo, systemFiles);
   await makeMissingKeys(first, server);
-  let live = await loadLive(options);
-  const listeners = bindAll(live.config, () => live.certificates, server);
-  await becomeUser(live.config, server);
+  let live = await loadLive(options, early);
+  certificates = live.certificates;
   const system = await makeMailSystem({ ...options, live: () => live, logger });
   await Deno.writeTextFile(`${first.data}/posthorn.pid`, `${Deno.pid}\n`);
   const reload = async (): Promise<void> => {
     live = await reloaded(options, live, system, server);
+    certificates = live.certificates;
     log.configure(live.config.log);
   };
-  await run(system, listeners, server, reload, () => {
+  const greet = (): void => {
     const hint = quickStartText(live.config, password);
     if (hint !== undefined) print(hint);
-  });
+  };
+  await run(system, listeners, server, reload, greet);
   await Deno.remove(`${first.data}/posthorn.pid`).catch(() => {});
   server.info("posthorn stopped");
 }
@@ -94,7 +104,7 @@ async function run(
   }
 }
 
-function bindAll(config: Config, certificates: () => Live["certificates"], server: Logger): BoundListener[] {
+function bindAll(config: Config, certificates: () => Certificates, server: Logger): BoundListener[] {
   const bound: BoundListener[] = [];
   try {
     for (const listener of config.listeners) bound.push(bindListener(listener, certificates));
@@ -108,6 +118,12 @@ function bindAll(config: Config, certificates: () => Live["certificates"], serve
     });
   }
   return bound;
+}
+
+/** No connection is accepted before the certificates are there. */
+function bound(certificates: Certificates | undefined): Certificates {
+  if (certificates === undefined) throw new TypeError("No certificates yet");
+  return certificates;
 }
 
 function serviceText({ service, tls }: ListenerConfig): string {

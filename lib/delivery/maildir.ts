@@ -5,7 +5,7 @@
  * @see https://cr.yp.to/proto/maildir.html, RFC 5321 §4.4 (Return-Path)
  */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../log/logger.ts";
 import type { Content } from "../mail/content.ts";
 import type { Envelope } from "../mail/envelope.ts";
 import { fieldValue, headerFields, isFieldNamed, readHeaderSection } from "../mail/header.ts";

@@ -1,6 +1,6 @@
 /** Which server to ask first. */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
 import { checkServer, type DnsServer, serverText } from "./server.ts";
 
@@ -60,7 +60,7 @@ export class ServerList {
     if (state === undefined) return;
     state.penaltyUntil = this.#clock.monotonic() + PENALTY_MS;
     if (++state.failures !== FAILURES_WORTH_A_LINE) return;
-    this.#logger?.warn("DNS server {server} failed {failures} times in a row: {reason}", {
+    this.#logger?.warning("DNS server {server} failed {failures} times in a row: {reason}", {
       server: serverText(server),
       failures: state.failures,
       reason,

@@ -5,7 +5,7 @@
  * outage of DNS would bounce mail, and it knows neither TLSA records nor TTL nor the AD bit.
  */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
 import { type Chain, endOfChain, readAnswer, startChain, uselessReason } from "./answer.ts";
 import type { DnsMessage } from "./message.ts";

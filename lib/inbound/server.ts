@@ -95,7 +95,7 @@ export class InboundServer {
     const clientAddress = addressOf(incoming.remoteAddr);
     const over = this.#limits.enter(clientAddress, settings.limits);
     if (over !== undefined) {
-      logger.warn("Refused connection from {client}: too many connections {scope}", {
+      logger.warning("Refused connection from {client}: too many connections {scope}", {
         client: clientName(incoming.remoteAddr),
         scope: over === "total" ? "in all" : "from this address",
       });

@@ -1,6 +1,6 @@
 /** What the receiving side needs from the rest of posthorn, as interfaces: `main.ts` hands the real things in. */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../log/logger.ts";
 import type { CidrBlock } from "../policy/cidr.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";

@@ -1,6 +1,6 @@
 /** One delivery attempt: from a routing decision to events for the journal and lines for the log. */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../log/logger.ts";
 import type { NextHop, RouteDecision } from "../delivery/next_hop.ts";
 import type { DeliveryRequest } from "../delivery/target.ts";
 import { isFinal, type Outcome } from "../mail/outcome.ts";

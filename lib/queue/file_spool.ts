@@ -12,7 +12,7 @@
  * and the rename is durable before `commit` resolves. The format of the files is `spool_file.ts`.
  */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files, OpenFile } from "../system/files.ts";
 import { FileReception, type ReceptionHost } from "./file_reception.ts";

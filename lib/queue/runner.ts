@@ -6,7 +6,7 @@
  * try again `schedule.ts`. Where recipients go and how they get there is handed in.
  */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../log/logger.ts";
 import type { NextHop } from "../delivery/next_hop.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";

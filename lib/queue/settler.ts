@@ -3,7 +3,7 @@
  * removed or waits for its next attempt.
  */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
 import type { ActiveMessage } from "./active_message.ts";
 import { applyEvent, isDelayReportable, isDone, isPending, isUnreported } from "./journal.ts";

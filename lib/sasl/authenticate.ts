@@ -1,6 +1,6 @@
 /** Checks a login: throttle, then password, in a time that does not tell whether the account exists. */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../log/logger.ts";
 import type { Account } from "../config/config.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Credentials } from "./mechanism.ts";
@@ -41,7 +41,7 @@ export async function authenticate(
 ): Promise<LoginResult> {
   const turn = throttle.enter(identity, host);
   if (turn === undefined) {
-    logger.warn("Login from {host} not checked: too many attempts are waiting", { host });
+    logger.warning("Login from {host} not checked: too many attempts are waiting", { host });
     return { kind: "busy" };
   }
   let result: "succeeded" | "failed" | "abandoned" = "abandoned";
@@ -50,7 +50,7 @@ export async function authenticate(
     const account = findAccount(identity);
     const verdict = await hasher.verify(password, account?.passwordHash);
     if (verdict === "busy") {
-      logger.warn("Login from {host} not checked: too many passwords are being checked", { host });
+      logger.warning("Login from {host} not checked: too many passwords are being checked", { host });
       return { kind: "busy" };
     }
     if (verdict === "match" && account !== undefined) {

@@ -2,7 +2,7 @@
 
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../log/logger.ts";
 import type { CertificateFiles } from "../config/config.ts";
 import type { CertificatePair } from "./self_signed.ts";
 
@@ -190,7 +190,7 @@ function checkDates(certificate: Certificate, file: string, nowMs: number, logge
   }
   if (certificate.notAfterMs - nowMs < WARN_BEFORE_MS) {
     const days = Math.floor((certificate.notAfterMs - nowMs) / DAY_MS);
-    logger.warn("Certificate {file} ends in {days} days, on {notAfter}: renew it", { file, days, notAfter });
+    logger.warning("Certificate {file} ends in {days} days, on {notAfter}: renew it", { file, days, notAfter });
   }
 }
 

@@ -1,6 +1,6 @@
 /** The self-signed certificate of a server that has no other: kept in the data folder, so that clients may pin it. */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../log/logger.ts";
 import type { CertificateFiles } from "../config/config.ts";
 import type { Files } from "../system/files.ts";
 import { type Certificate, CertificateError, parseCertificate } from "./certificates.ts";

@@ -1,6 +1,6 @@
 /** Delivers to mail servers: the MX hosts of a domain, or a configured smarthost or LMTP server. */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../../log/logger.ts";
 import type { Resolver } from "../../dns/resolver.ts";
 import type { Outcome } from "../../mail/outcome.ts";
 import { errorText } from "../../smtp/client/client_error.ts";

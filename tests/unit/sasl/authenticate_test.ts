@@ -40,7 +40,7 @@ function bench(): Bench {
   const take = (message: string, fields: Record<string, unknown>): void => {
     lines.push(message.replace(/\{(\w+)\}/g, (_, name) => String(fields[name])));
   };
-  const logger = { info: take, warn: take } as unknown as Logger;
+  const logger = { info: take, warning: take } as unknown as Logger;
   const account: Account = { address: "tim@example.org", passwordHash: HASH };
   const findAccount = (identity: string): Account | undefined => identity === account.address ? account : undefined;
   const options = { findAccount, hasher: new PasswordHasher(), throttle, clock, logger };

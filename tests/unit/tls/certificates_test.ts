@@ -21,7 +21,7 @@ function recorder(): { logger: Logger; lines: string[] } {
   const take = (message: string, fields: Record<string, unknown>): void => {
     lines.push(message.replace(/\{(\w+)\}/g, (_, name) => String(fields[name])));
   };
-  return { logger: { info: take, warn: take } as unknown as Logger, lines };
+  return { logger: { info: take, warning: take } as unknown as Logger, lines };
 }
 
 /** A reader of files that are in memory. */

@@ -1,0 +1,76 @@
+/** `posthorn dkim`: the keys that sign mail, and the records that publish them. */
+
+import type { Config } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import type { Logger } from "../log/logger.ts";
+import { normalizeDomain } from "../mail/mailbox.ts";
+import { createDkimKey, DkimKeyError, dkimKeyPath, dkimRecord, listDkimSelectors } from "../msgauth/dkim/key.ts";
+import { systemFiles } from "../system/files.ts";
+import { CANNOT_CREATE, DATA_ERROR } from "../system/sysexits.ts";
+import { giveToUser } from "./become_user.ts";
+import { CommandError } from "./command_error.ts";
+import { UsageError } from "./command_line.ts";
+import { processIo } from "./find_config.ts";
+
+/** Makes the keys that the configuration names and that are not there yet; the log says what to publish. */
+export async function makeMissingKeys(config: Config, logger: Logger): Promise<void> {
+  const folder = keysFolder(config);
+  for (const { name: domain, dkim } of config.domains.values()) {
+    const existing = await listDkimSelectors(folder, domain, systemFiles);
+    for (const selector of dkim.filter((selector) => !existing.includes(selector.toLowerCase()))) {
+      const path = await createDkimKey(folder, { domain, selector }, systemFiles);
+      logger.info("Made DKIM key {path}; `posthorn dkim list {domain}` prints the record to publish", { path, domain });
+    }
+  }
+}
+
+/**
+ * Carries out `dkim create DOMAIN [SELECTOR]` and `dkim list DOMAIN`.
+ *
+ * @returns Zone file lines.
+ */
+export async function dkim(file: string, words: readonly string[]): Promise<string> {
+  const [action, rawDomain, rawSelector, ...more] = words;
+  if (rawDomain === undefined || more.length > 0) throw new UsageError("dkim create|list DOMAIN [SELECTOR]");
+  const config = await loadConfig(file, processIo);
+  const domain = normalizeDomain(rawDomain);
+  if (domain === undefined || !config.domains.has(domain)) {
+    throw new CommandError(DATA_ERROR, `"${rawDomain}" is none of our domains`);
+  }
+  switch (action) {
+    case "create":
+      return await create(config, domain, rawSelector ?? `s${new Date().getFullYear()}`);
+    case "list":
+      return await list(config, domain, rawSelector);
+    default:
+      throw new UsageError(`unknown action "${action}": dkim create|list DOMAIN [SELECTOR]`);
+  }
+}
+
+async function create(config: Config, domain: string, selector: string): Promise<string> {
+  try {
+    const path = await createDkimKey(keysFolder(config), { domain, selector }, systemFiles);
+    await giveToUser(path, config);
+    return await record(config, domain, selector);
+  } catch (error) {
+    if (error instanceof DkimKeyError) throw new CommandError(CANNOT_CREATE, error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function list(config: Config, domain: string, only: string | undefined): Promise<string> {
+  const all = await listDkimSelectors(keysFolder(config), domain, systemFiles);
+  const selectors = all.filter((selector) => only === undefined || selector === only.toLowerCase());
+  const lines: string[] = [];
+  for (const selector of selectors) lines.push(await record(config, domain, selector));
+  return lines.join("\n");
+}
+
+async function record(config: Config, domain: string, selector: string): Promise<string> {
+  const name = { domain, selector };
+  return dkimRecord(name, await Deno.readTextFile(dkimKeyPath(keysFolder(config), name)));
+}
+
+function keysFolder({ data }: Config): string {
+  return `${data}/keys`;
+}
