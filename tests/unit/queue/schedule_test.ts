@@ -43,7 +43,7 @@ Deno.test("a message that came back after its expiry had one last attempt, and i
 });
 
 const settings: fc.Arbitrary<ScheduleSettings> = fc.record({
-  retryMs: fc.array(fc.integer({ min: 1_000, max: DAY }), { minLength: 1, maxLength: 10 }),
+  retryMs: fc.array(fc.integer({ min: 10_000, max: DAY }), { minLength: 1, maxLength: 10 }),
   warnAfterMs: fc.constant(HOUR),
   expireAfterMs: fc.integer({ min: 0, max: 2 * DAY }),
 });
