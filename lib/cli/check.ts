@@ -2,7 +2,6 @@
 
 import { loadAccounts } from "../config/accounts.ts";
 import { loadConfig } from "../config/load.ts";
-import { ConfigError } from "../config/errors.ts";
 import { getLogger } from "@logtape/logtape";
 import { loadCertificates } from "../tls/certificates.ts";
 import { processIo } from "./find_config.ts";
@@ -21,10 +20,7 @@ export async function check(file: string): Promise<string> {
     const options = { read: processIo.readText, nowMs: Date.now(), logger: getLogger(["posthorn", "tls"]) };
     await loadCertificates([first, ...others], options);
   }
-  if (accounts === undefined && config.quickStart === undefined && config.routes.length === 0) {
-    const message = `${config.accountsFile} does not exist: make a mailbox with "posthorn user add ADDRESS"`;
-    throw new ConfigError([{ file: config.accountsFile, line: 1, column: 1, message }]);
-  }
+  const hint = accounts === undefined ? "; no accounts file yet: `posthorn user add ADDRESS` makes it" : "";
   return `${file} is right: ${config.domains.size} domain(s), ${accounts?.length ?? 0} account(s), ` +
-    `${config.listeners.length} listener(s)`;
+    `${config.listeners.length} listener(s)${hint}`;
 }

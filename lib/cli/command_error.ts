@@ -2,6 +2,7 @@
 
 /** Thrown by commands; the message is for the person at the terminal. */
 export class CommandError extends Error {
+  /** Stands in front of the message in logs and stack traces. */
   override readonly name = "CommandError";
   /** One of sysexits.h. */
   readonly exitCode: number;

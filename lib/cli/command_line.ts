@@ -16,6 +16,7 @@ export interface CommandLine {
 
 /** Thrown for a command line that makes no sense; the message says what would. */
 export class UsageError extends Error {
+  /** Stands in front of the message in logs and stack traces. */
   override readonly name = "UsageError";
 }
 

@@ -15,18 +15,27 @@ import { ensureSelfSigned } from "../tls/self_signed_files.ts";
 
 /** One reading of configuration, accounts and certificates. */
 export interface Live {
+  /** As read, with defaults filled in and paths made absolute. */
   readonly config: Config;
+  /** Made from this configuration and the accounts file together. */
   readonly router: Router;
+  /** Stays that of the start where root's rights were needed to read it. */
   readonly certificates: Certificates;
+  /** What a new session takes; old sessions keep theirs. */
   readonly settings: Settings;
 }
 
 /** What reading needs. */
 export interface LiveOptions {
+  /** The configuration file, as it was named. */
   readonly file: string;
+  /** Reads the configuration, accounts, certificates and what `!file` names. */
   readonly io: ConfigIo;
+  /** Writes the self-signed certificate, where one is made. */
   readonly files: Files;
+  /** Whether a certificate is valid is judged by its wall clock. */
   readonly clock: Clock;
+  /** Warns of certificates that expire. */
   readonly logger: Logger;
 }
 

@@ -31,8 +31,11 @@ import { isOwnAddress } from "./own_addresses.ts";
 export interface MailSystemOptions {
   /** The configuration now; a reload changes what it returns. */
   readonly live: () => Live;
+  /** Reads the password files and the system's list of DNS servers. */
   readonly io: ConfigIo;
+  /** Below it are spool and mailboxes. */
   readonly files: Files;
+  /** Shared: all time limits and schedules follow it. */
   readonly clock: Clock;
   /** The logger of a part of the program, e.g. `queue`. */
   readonly logger: (part: string) => Logger;
@@ -40,7 +43,9 @@ export interface MailSystemOptions {
 
 /** A server that is ready to take connections. */
 export interface MailSystem {
+  /** Bound listeners are handed to its `serve`. */
   readonly inbound: InboundServer;
+  /** Delivers nothing before its `start`. */
   readonly queue: QueueRunner;
   /** Takes a new configuration to the parts that keep some of it. */
   update(config: Config): void;

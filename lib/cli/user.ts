@@ -1,5 +1,6 @@
 /** `posthorn user`: mailboxes and their passwords in the accounts file. */
 
+import { dirname } from "node:path";
 import { editAccounts, loadAccounts } from "../config/accounts.ts";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
@@ -10,7 +11,7 @@ import { systemFiles } from "../system/files.ts";
 import { UsageError } from "./command_line.ts";
 import { CommandError } from "./command_error.ts";
 import { processIo } from "./find_config.ts";
-import { giveToUser } from "./become_user.ts";
+import { giveDataFolder, giveToUser } from "./become_user.ts";
 import { readNewPassword } from "./read_password.ts";
 import { DATA_ERROR } from "../system/sysexits.ts";
 
@@ -63,12 +64,14 @@ function addressOf(raw: string, config: Config): string {
 }
 
 async function change(config: Config, change: Parameters<typeof editAccounts>[1]): Promise<string> {
+  for (const folder of [config.data, dirname(config.accountsFile)]) await systemFiles.makeFolder(folder, 0o700);
   const result = await editAccounts({
     file: config.accountsFile,
     io: processIo,
     files: systemFiles,
     beforePublish: (path) => giveToUser(path, config),
   }, change);
+  await giveDataFolder(config);
   if (result === "exists") throw new CommandError(DATA_ERROR, `${change.address} exists already`);
   if (result === "absent") throw new CommandError(DATA_ERROR, `there is no ${change.address}`);
   const done = { add: "added", password: "has a new password", remove: "removed" }[change.kind];
