@@ -38,8 +38,8 @@ export interface PeerOptions {
   readonly extensions?: readonly string[];
   /** Default: none. The certificate is that of tests/fixtures/tls, valid for `mx.test` (and more: see there). */
   readonly tls?: "starttls" | "implicit";
-  /** After 220 to STARTTLS: no handshake but garbage, or plaintext pipelined behind the 220. */
-  readonly tlsFault?: "garbage" | "injection";
+  /** After 220 to STARTTLS: no handshake but garbage, plaintext pipelined behind the 220, or nothing. */
+  readonly tlsFault?: "garbage" | "injection" | "silence";
   /** Offers AUTH PLAIN LOGIN and accepts this pair. */
   readonly login?: { readonly username: string; readonly password: string; readonly mechanisms?: string };
   readonly replies?: Partial<Record<PeerPoint, PeerAnswer>>;
@@ -144,6 +144,7 @@ export class ScriptedPeer implements AsyncDisposable {
       this.#tlsListener.accept(),
       Deno.connect({ hostname: "127.0.0.1", port }),
     ]);
+    inner.setNoDelay();
     const ignore = (): void => {};
     this.#running.add(connection.readable.pipeTo(inner.writable).catch(ignore));
     this.#running.add(inner.readable.pipeTo(connection.writable).catch(ignore));

@@ -177,6 +177,7 @@ export class PeerConversation {
     }
     const sent = await this.#answer("starttls", line, "220 2.0.0 Go");
     if (!sent.startsWith("220")) return;
+    if (tlsFault === "silence") return await this.#say("silent");
     if (tlsFault === "garbage") {
       await this.#send("this is no handshake");
       throw new Dropped();
@@ -195,10 +196,10 @@ export class PeerConversation {
     let password = "";
     if (mechanism === "PLAIN") {
       const response = initial ?? await this.#challenge("");
-      [, username = "", password = ""] = atob(response).split("\0");
+      [, username = "", password = ""] = fromBase64(response).split("\0");
     } else {
-      username = atob(await this.#challenge(btoa("Username:")));
-      password = atob(await this.#challenge(btoa("Password:")));
+      username = fromBase64(await this.#challenge(btoa("Username:")));
+      password = fromBase64(await this.#challenge(btoa("Password:")));
     }
     const { login } = this.#peer.options;
     if (username !== login?.username || password !== login.password) return await this.#send("535 5.7.8 Wrong");
@@ -256,4 +257,8 @@ export class PeerConversation {
 
 function asEhloLine(text: string, index: number, all: readonly string[]): string {
   return `250${index === all.length - 1 ? " " : "-"}${text}`;
+}
+
+function fromBase64(text: string): string {
+  return new TextDecoder().decode(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)));
 }

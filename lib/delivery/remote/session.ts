@@ -1,6 +1,6 @@
 /** Brings a connection to the point where transactions can begin: greeting, EHLO, TLS, login. */
 
-import type { Logger } from "@logtape/logtape";
+import type { Logger } from "../../log/logger.ts";
 import type { Outcome } from "../../mail/outcome.ts";
 import { authenticate, type Login } from "../../smtp/client/authenticate.ts";
 import { ClientError } from "../../smtp/client/client_error.ts";

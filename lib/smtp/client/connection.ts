@@ -92,6 +92,7 @@ export class SmtpConnection {
    * @see RFC 3207 §4.2, §6
    */
   async startTls(options: WireTls): Promise<{ readonly isTls: boolean; readonly reply: Reply }> {
+    this.#wire.readSparingly();
     const reply = await this.command("STARTTLS");
     if (reply.code !== 220) return { isTls: false, reply };
     if (this.#parser.hasUnused) {

@@ -62,6 +62,10 @@ export class Wire {
   #alarm: AbortController | undefined;
   #phase: "connecting" | "open" | "handshake" | "fresh TLS" = "connecting";
   #tls: tls.TLSSocket | undefined;
+  /** What TLS runs on: a handshake that is given up leaves it open. */
+  #plain: net.Socket | undefined;
+  #isReading = false;
+  #isSparing = false;
 
   /** Begins to connect; {@linkcode opened} tells when it is done. */
   constructor(address: WireAddress, clock: Clock) {
@@ -69,6 +73,7 @@ export class Wire {
     this.#socket = "socketPath" in address
       ? net.connect({ path: address.socketPath })
       : net.connect({ host: address.host, port: address.port });
+    this.#socket.pause();
     this.#listen(this.#socket, "connect");
   }
 
@@ -76,9 +81,9 @@ export class Wire {
   get tlsInfo(): string | undefined {
     if (this.#tls === undefined) return undefined;
     // Deno before 2.8 tells neither.
-    const protocol: string | null | undefined = this.#tls.getProtocol();
-    const cipher: { name?: string } | undefined = this.#tls.getCipher();
-    return `${protocol ?? "TLS"} ${cipher?.name ?? ""}`.trim();
+    const protocol = this.#tls.getProtocol?.() ?? "TLS";
+    const cipher: { name?: string } | undefined = this.#tls.getCipher?.();
+    return `${protocol} ${cipher?.name ?? ""}`.trim();
   }
 
   /** True while nothing went wrong and the peer has not closed. */
@@ -106,12 +111,10 @@ export class Wire {
   async read(): Promise<Uint8Array> {
     if (this.#chunks.length === 0) {
       if (this.#failure !== undefined) throw this.#failure;
+      this.#startReading();
       await new Promise<void>((resolve, reject) => this.#reading = { resolve, reject });
     }
-    const chunk = this.#chunks.shift() ?? new Uint8Array(0);
-    this.#bufferedOctets -= chunk.length;
-    if (this.#socket.isPaused() && this.#bufferedOctets < BUFFER_OCTETS) this.#socket.resume();
-    return chunk;
+    return this.readBuffered() ?? new Uint8Array(0);
   }
 
   /** Takes what came already, without waiting; undefined where there is nothing. */
@@ -119,6 +122,14 @@ export class Wire {
     const chunk = this.#chunks.shift();
     if (chunk !== undefined) this.#bufferedOctets -= chunk.length;
     return chunk;
+  }
+
+  /**
+   * Reads no further than what is asked for, until {@linkcode startTls}. To be called before the last octets in the
+   * clear are asked for: a read that is under way would take octets of the handshake from the TLS socket (Deno before 2.8).
+   */
+  readSparingly(): void {
+    this.#isSparing = true;
   }
 
   /**
@@ -144,11 +155,12 @@ export class Wire {
       throw this.fail(new ClientError("tls", "Peer sent octets in the clear after its go-ahead for TLS"));
     }
     if (this.#failure !== undefined) throw this.#failure;
-    const plain = this.#socket;
+    const plain = this.#plain = this.#socket;
     plain.removeAllListeners();
     // What breaks the connection reaches the TLS socket too; without a listener here it would be uncaught.
     plain.on("error", () => {});
     this.#phase = "handshake";
+    this.#isReading = this.#isSparing = false;
     const { name, isVerified, caCertificates } = options;
     const secure = tls.connect({
       socket: plain,
@@ -180,13 +192,13 @@ export class Wire {
     this.#failure = error;
     this.#alarm?.abort();
     this.#socket.destroy();
+    this.#plain?.destroy();
     for (const waiter of [this.#reading, this.#draining, this.#opening]) waiter?.reject(error);
     this.#reading = this.#draining = this.#opening = undefined;
     return error;
   }
 
   #listen(socket: net.Socket, openEvent: "connect" | "secureConnect"): void {
-    socket.on("data", (octets: Uint8Array) => this.#take(octets));
     socket.on("drain", () => this.#settle("draining"));
     socket.on("error", (error: Error) => this.fail(this.#explain(error)));
     socket.on("end", () => this.fail(this.#explain(undefined)));
@@ -197,12 +209,19 @@ export class Wire {
     });
   }
 
+  /** Not before somebody asks: see {@linkcode readSparingly}. */
+  #startReading(): void {
+    if (!this.#isReading) this.#socket.on("data", (octets: Uint8Array) => this.#take(octets));
+    this.#isReading = true;
+    if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
   #take(octets: Uint8Array): void {
     if (octets.length === 0) return;
     if (this.#phase === "fresh TLS") this.#phase = "open";
     this.#chunks.push(octets);
     this.#bufferedOctets += octets.length;
-    if (this.#bufferedOctets > BUFFER_OCTETS) this.#socket.pause();
+    if (this.#isSparing || this.#bufferedOctets > BUFFER_OCTETS) this.#socket.pause();
     this.#settle("reading");
   }
 

@@ -1,0 +1,92 @@
+import { assert, assertEquals } from "@std/assert";
+import { planMail, xtext } from "../../../../lib/delivery/remote/mail_parameters.ts";
+import type { Envelope, EnvelopeRecipient } from "../../../../lib/mail/envelope.ts";
+import { memoryContent } from "../../../../lib/mail/content.ts";
+import { NO_EXTENSIONS, type PeerExtensions } from "../../../../lib/smtp/client/extensions.ts";
+import { mxHop, testRequest } from "../../../support/remote_delivery.ts";
+
+const ALL: PeerExtensions = { ...NO_EXTENSIONS, size: true, eightBitMime: true, smtpUtf8: true, dsn: true };
+
+/** MAIL and RCPT arguments, or the action and status where there is none. */
+async function plan(
+  extensions: PeerExtensions,
+  envelope: Partial<Envelope>,
+  recipients: readonly (string | EnvelopeRecipient)[] = ["a@example.test"],
+  content = "x\r\n",
+): Promise<string[]> {
+  const request = testRequest({ hop: mxHop("example.test"), recipients, envelope });
+  const outgoing = { ...request, head: new Uint8Array(10), content: memoryContent(new TextEncoder().encode(content)) };
+  const host = { name: "mx.test", address: { host: "192.0.2.1", port: 25 } };
+  const result = await planMail(outgoing, extensions, { host });
+  if (result.kind === "refused") return [`${result.outcome.action} ${result.outcome.status}`];
+  const rest = result.recipients.map((item) => typeof item === "string" ? item : `${item.action} ${item.status}`);
+  return [result.mail, ...rest];
+}
+
+Deno.test("a peer without extensions gets bare paths", async () => {
+  assertEquals(await plan(NO_EXTENSIONS, { ret: "HDRS", envid: "x" }), ["<sender@client.test>", "<a@example.test>"]);
+});
+
+Deno.test("the null reverse-path is <>", async () => {
+  assertEquals((await plan(NO_EXTENSIONS, { reversePath: "" }))[0], "<>");
+});
+
+Deno.test("SIZE counts trace fields and content", async () => {
+  assertEquals((await plan(ALL, {}))[0], "<sender@client.test> SIZE=13");
+  assertEquals(await plan({ ...ALL, maxMessageOctets: 12 }, {}), ["failed 5.3.4"]);
+  assertEquals((await plan({ ...ALL, maxMessageOctets: 13 }, {})).length, 2);
+});
+
+Deno.test("DSN parameters are passed on, encoded as xtext", async () => {
+  const recipient: EnvelopeRecipient = {
+    address: "a@example.test",
+    notify: ["success", "failure"],
+    orcpt: "rfc822;a+b=c@example.test",
+  };
+  const never: EnvelopeRecipient = { address: "b@example.test", notify: "never" };
+  assertEquals(await plan({ ...NO_EXTENSIONS, dsn: true }, { ret: "FULL", envid: "id 1+2" }, [recipient, never]), [
+    "<sender@client.test> RET=FULL ENVID=id+201+2B2",
+    "<a@example.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a+2Bb+3Dc@example.test",
+    "<b@example.test> NOTIFY=NEVER",
+  ]);
+});
+
+Deno.test("xtext encodes line ends and everything beyond printable US-ASCII", () => {
+  assertEquals(xtext("a\r\nb\u00fc~!"), "a+0D+0Ab\\x{FC}~!");
+});
+
+Deno.test("ORCPT beyond US-ASCII is left out where the peer could not read it", async () => {
+  const recipient = { address: "a@example.test", orcpt: "utf-8;\u00fc@example.test" };
+  assertEquals((await plan({ ...NO_EXTENSIONS, dsn: true }, {}, [recipient]))[1], "<a@example.test>");
+  assertEquals((await plan(ALL, {}, [recipient]))[1], "<a@example.test> ORCPT=utf-8;\\x{FC}@example.test");
+});
+
+Deno.test("8-bit content is declared, or sent where it is 7-bit in truth, or fails unchanged", async () => {
+  assertEquals((await plan(ALL, { body: "8BITMIME" }))[0], "<sender@client.test> SIZE=13 BODY=8BITMIME");
+  assertEquals((await plan(NO_EXTENSIONS, { body: "8BITMIME" }))[0], "<sender@client.test>");
+  assertEquals(await plan(NO_EXTENSIONS, { body: "8BITMIME" }, ["a@example.test"], "\u00fc\r\n"), ["failed 5.6.3"]);
+  assertEquals(await plan(ALL, { body: "BINARYMIME" }), ["failed 5.6.3"]);
+});
+
+Deno.test("addresses beyond US-ASCII need SMTPUTF8; without it only those recipients fail", async () => {
+  const recipients = ["j\u00fcrgen@example.test", "a@example.test", "b@b\u00fccher.test"];
+  assertEquals((await plan(ALL, {}, recipients))[0], "<sender@client.test> SIZE=13 SMTPUTF8");
+  assertEquals(await plan(NO_EXTENSIONS, {}, recipients), [
+    "<sender@client.test>",
+    "failed 5.6.7",
+    "<a@example.test>",
+    "<b@xn--bcher-kva.test>",
+  ]);
+  assertEquals(await plan(NO_EXTENSIONS, { reversePath: "\u00fc@client.test" }), ["failed 5.6.7"]);
+});
+
+Deno.test("an SMTPUTF8 message with an envelope in US-ASCII goes to a peer without SMTPUTF8", async () => {
+  assertEquals(await plan(NO_EXTENSIONS, { smtpUtf8: true }), ["<sender@client.test>", "<a@example.test>"]);
+});
+
+Deno.test("an address that would end the command early is never sent", async () => {
+  const result = await plan(NO_EXTENSIONS, {}, ["a@example.test>\r\nDATA"]);
+  assertEquals(result[1], "failed 5.1.3");
+  assertEquals(await plan(NO_EXTENSIONS, { reversePath: "a\r\nb@client.test" }), ["failed 5.1.7"]);
+  assert(result.length === 2);
+});
