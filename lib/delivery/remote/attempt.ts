@@ -7,10 +7,9 @@ import { runTransaction, type TransactionResult } from "../../smtp/client/transa
 import type { DeliveryRequest } from "../target.ts";
 import { planMail } from "./mail_parameters.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome, replyOutcome, stageText } from "./outcomes.ts";
-import type { HostsAnswer } from "./remote_host.ts";
+import type { HostsAnswer, RemoteHost } from "./remote_host.ts";
 import type { Session, SessionResult } from "./session.ts";
 import type { RemoteHop } from "./tls_policy.ts";
-import type { RemoteHost } from "./remote_host.ts";
 
 /** What the attempt is given to work with. */
 export interface AttemptTools {

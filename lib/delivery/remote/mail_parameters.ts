@@ -9,10 +9,13 @@ import { ownOutcome, type Peer } from "./outcomes.ts";
 
 /** A message on its way to a peer. */
 export interface OutgoingMail {
+  /** The whole envelope. */
   readonly envelope: Envelope;
+  /** Those that this transaction is for. */
   readonly recipients: readonly EnvelopeRecipient[];
   /** Header fields that go in front of the content. */
   readonly head: Uint8Array;
+  /** The message as it was received. */
   readonly content: Content;
 }
 

@@ -27,7 +27,7 @@ export type AddressesAnswer =
   /** Nobody knows at the moment. */
   | { readonly kind: "failed"; readonly reason: string };
 
-/** The reasons for the loop-back names that DNS servers do not know (RFC 6761 §6.3). */
+/** Names that stand for this machine without any DNS (RFC 6761 §6.3). */
 const LOOPBACK_NAME = /^(?:.+\.)?localhost$/i;
 
 /** Looks up A and AAAA at once. An address stands for itself. */

@@ -15,8 +15,11 @@ import type { TlsPolicy } from "./tls_policy.ts";
 export interface SessionOptions {
   /** Our name for EHLO. */
   readonly hostname: string;
+  /** How long a peer may take. */
   readonly limits: TimeLimits;
+  /** For the time limits. */
   readonly clock: Clock;
+  /** For TLS that failed and was done without. */
   readonly logger: Logger;
   /** PEM; default: the authorities that the runtime trusts. */
   readonly caCertificates?: readonly string[];
@@ -24,14 +27,19 @@ export interface SessionOptions {
 
 /** What the next hop asks of a session. */
 export interface SessionPlan {
+  /** What the host speaks. */
   readonly protocol: "smtp" | "lmtp";
+  /** How TLS is used. */
   readonly policy: TlsPolicy;
+  /** The account at a smarthost. */
   readonly login?: Login;
 }
 
 /** A host with an open connection. */
 export interface Session {
+  /** Where it leads. */
   readonly host: RemoteHost;
+  /** Ready for transactions. */
   readonly connection: SmtpConnection;
   /** Monotonic milliseconds. */
   readonly openedMs: number;
