@@ -13,10 +13,12 @@ import type { Config } from "../config/config.ts";
 import type { ConfigIo } from "../config/source.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
 import { InboundServer } from "../inbound/server.ts";
+import { parseMailbox } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { openFileSpool } from "../queue/file_spool.ts";
 import { dsnReporter } from "../queue/reporter.ts";
 import { QueueRunner, type QueueSettings } from "../queue/runner.ts";
+import type { Router } from "../routing/router.ts";
 import { authenticate, type Authentication } from "../sasl/authenticate.ts";
 import { PasswordHasher } from "../sasl/password.ts";
 import { LoginThrottle } from "../sasl/throttle.ts";
@@ -80,7 +82,8 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       clock,
       hostname: config.hostname,
       randomOctets,
-      expireAfterMs: config.queue.expireAfterMs,
+      expireAfterMs: () => live().config.queue.expireAfterMs,
+      expand: (address) => localTargets(live().router, address),
     }),
     settings: queueSettings(config),
     random: Math.random,
@@ -158,6 +161,13 @@ async function makeResolver({ live, io, clock, logger }: MailSystemOptions): Pro
   const servers = dnsServers.length > 0 ? dnsServers : await systemServers(io.readText);
   const resolver = new StubResolver({ servers, clock, logger: logger("dns") });
   return new CachingResolver({ resolver, cache: new DnsCache({ clock }) });
+}
+
+/** What an address of ours stands for, as at RCPT; another address is itself. */
+function localTargets(router: Router, address: string): readonly string[] {
+  const mailbox = parseMailbox(address);
+  const resolved = mailbox === undefined ? undefined : router.resolveRecipient(mailbox);
+  return resolved?.kind === "local" ? resolved.targets : [address];
 }
 
 function queueSettings({ queue, delivery }: Config): QueueSettings {

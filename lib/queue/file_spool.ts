@@ -15,8 +15,8 @@
 import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files, OpenFile } from "../system/files.ts";
+import { FolderSync } from "../system/folder_sync.ts";
 import { FileReception, type ReceptionHost } from "./file_reception.ts";
-import { FolderSync } from "./folder_sync.ts";
 import { JournalWriter } from "./journal_writer.ts";
 import { bucketOf, isQueueId, QueueIds } from "./queue_id.ts";
 import type { QueuedMessage, Reception, Spool, SpoolEvent } from "./spool.ts";
@@ -54,7 +54,7 @@ export interface FileSpoolOptions {
  */
 export async function openFileSpool(options: FileSpoolOptions): Promise<Spool> {
   const { files, folder, processId } = options;
-  const sync = new FolderSync(files);
+  const sync = new FolderSync(files, { clock: options.clock });
   let lock: OpenFile | undefined;
   try {
     await makeDurableFolder(files, sync, folder);
@@ -68,7 +68,7 @@ export async function openFileSpool(options: FileSpoolOptions): Promise<Spool> {
     await spool.findBuckets();
     return spool;
   } catch (error) {
-    sync[Symbol.dispose]();
+    await sync[Symbol.asyncDispose]();
     lock?.close();
     throw error;
   }
@@ -174,7 +174,7 @@ class FileSpool implements Spool, ReceptionHost {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.onDisk].map((reception) => reception.abort()));
-    this.#sync[Symbol.dispose]();
+    await this.#sync[Symbol.asyncDispose]();
     this.#lock.close();
   }
 

@@ -1,6 +1,7 @@
 /** Telling the sender: DSNs are written by `lib/dsn/` and go into the queue like any message. */
 
 import { composeDsn } from "../dsn/compose.ts";
+import type { EnvelopeRecipient } from "../mail/envelope.ts";
 import type { Clock } from "../system/clock.ts";
 import type { QueuedMessage, RecipientState, Spool } from "./spool.ts";
 
@@ -32,11 +33,14 @@ export interface DsnReporterOptions {
   /** Fills an array with unpredictable octets: `crypto.getRandomValues`. */
   readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;
   /** Age at which delivery is given up: said in a warning. */
-  readonly expireAfterMs: number;
+  readonly expireAfterMs: () => number;
+  /** The forward-paths that a sender of ours stands for, as at RCPT: it may be an alias. Itself where it is not ours. */
+  readonly expand: (address: string) => readonly string[];
 }
 
 /** A reporter that writes DSNs and makes them durable in the spool. */
-export function dsnReporter({ spool, clock, hostname, randomOctets, expireAfterMs }: DsnReporterOptions): Reporter {
+export function dsnReporter(options: DsnReporterOptions): Reporter {
+  const { spool, clock, hostname, randomOctets, expireAfterMs, expand } = options;
   return {
     async report({ queueId, envelope, content }, states, kind): Promise<QueuedMessage> {
       const random = new Uint8Array(16);
@@ -47,7 +51,7 @@ export function dsnReporter({ spool, clock, hostname, randomOctets, expireAfterM
         return [{ recipient, outcome, lastAttemptMs: lastAttemptMs ?? clock.now() }];
       });
       const nowMs = clock.now();
-      const expiresMs = Date.parse(envelope.arrived) + expireAfterMs;
+      const expiresMs = Date.parse(envelope.arrived) + expireAfterMs();
       const dsn = await composeDsn({
         kind,
         hostname,
@@ -62,10 +66,21 @@ export function dsnReporter({ spool, clock, hostname, randomOctets, expireAfterM
       const reception = spool.receive();
       try {
         await reception.write(dsn.content.inMemory);
-        return await reception.commit(dsn.envelope);
+        return await reception.commit({ ...dsn.envelope, recipients: expandAll(dsn.envelope.recipients, expand) });
       } finally {
         await reception.abort();
       }
     },
   };
+}
+
+function expandAll(
+  recipients: readonly EnvelopeRecipient[],
+  expand: DsnReporterOptions["expand"],
+): readonly EnvelopeRecipient[] {
+  return recipients.flatMap((recipient) =>
+    expand(recipient.address).map((address) =>
+      address === recipient.address ? recipient : { ...recipient, address, original: recipient.address }
+    )
+  );
 }

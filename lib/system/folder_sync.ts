@@ -53,15 +53,19 @@ export class FolderSync implements AsyncDisposable {
    * Makes durable what was renamed, created or removed in the folder before the call: when it resolves, an fsync that
    * began after the call has succeeded.
    *
-   * @throws {Deno.errors} What the disk said, to everybody who waited for that fsync. The next call opens the folder anew.
+   * @throws {Deno.errors} What the disk said, to everybody who waited for that fsync or for the one behind it. The next
+   * call opens the folder anew.
    */
   sync(folder: string): Promise<void> {
     if (this.#isClosed) return Promise.reject(new TypeError(`Cannot sync folder "${folder}": closed`));
     const entry = this.#use(folder);
     if (entry.waiting !== undefined) return entry.waiting;
     if (entry.running === undefined) return this.#start(entry);
-    const start = (): Promise<void> => this.#start(entry);
-    entry.waiting = entry.running.then(start, start);
+    entry.waiting = entry.running.then(() => this.#start(entry), (error) => {
+      // The kernel reports an error once: a second fsync that succeeds proves nothing about what was lost before it.
+      entry.waiting = undefined;
+      throw error;
+    });
     return entry.waiting;
   }
 

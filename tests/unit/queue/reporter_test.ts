@@ -1,0 +1,50 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { memoryContent } from "../../../lib/mail/content.ts";
+import type { Envelope } from "../../../lib/mail/envelope.ts";
+import { dsnReporter } from "../../../lib/queue/reporter.ts";
+import type { QueuedMessage } from "../../../lib/queue/spool.ts";
+import { systemClock } from "../../../lib/system/clock.ts";
+import { MemorySpool } from "../../support/memory_spool.ts";
+
+const envelope: Envelope = {
+  reversePath: "sales@example.org",
+  arrived: "2026-11-23T12:00:00.000Z",
+  body: "7BIT",
+  smtpUtf8: false,
+  trace: "Received: by mx.test\r\n",
+  session: { service: "mx" },
+  recipients: [{ address: "bob@elsewhere.test" }],
+};
+const message: QueuedMessage = {
+  queueId: "q0",
+  envelope,
+  content: memoryContent(new TextEncoder().encode("Subject: hi\r\n\r\n")),
+  recipients: [{
+    index: 0,
+    attempts: 1,
+    nextAttemptMs: 0,
+    lastOutcome: { action: "failed", status: "5.1.1", text: "550 5.1.1 No such user", isRemoteReply: true },
+    lastAttemptMs: 0,
+    isWarned: false,
+    isReported: false,
+  }],
+};
+
+Deno.test("a sender that is an alias of ours gets the report at the mailboxes it stands for", async () => {
+  const spool = new MemorySpool();
+  const reporter = dsnReporter({
+    spool,
+    clock: systemClock,
+    hostname: "mx.test",
+    randomOctets: (into) => void crypto.getRandomValues(into),
+    expireAfterMs: () => 1000,
+    expand: (address) => address === "sales@example.org" ? ["alice@example.org", "carol@other.test"] : [address],
+  });
+  const report = await reporter.report(message, message.recipients, "failed");
+  assertEquals(report?.envelope.reversePath, "");
+  assertEquals(report?.envelope.recipients, [
+    { address: "alice@example.org", original: "sales@example.org", notify: "never" },
+    { address: "carol@other.test", original: "sales@example.org", notify: "never" },
+  ]);
+  assertStringIncludes(new TextDecoder().decode(report?.content.inMemory), "To: sales@example.org");
+});
