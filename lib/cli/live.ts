@@ -19,7 +19,7 @@ export interface Live {
   readonly config: Config;
   /** Made from this configuration and the accounts file together. */
   readonly router: Router;
-  /** Stays that of the start where root's rights were needed to read it. */
+  /** Those read at the start with the rights of root; a reload reads them again. */
   readonly certificates: Certificates;
   /** What a new session takes; old sessions keep theirs. */
   readonly settings: Settings;

@@ -107,7 +107,7 @@ export async function editAccounts(options: EditAccountsOptions, change: Account
 async function parseSound(file: string, text: string, io: ConfigIo): Promise<Document.Parsed> {
   const source = await Source.parse(file, text, io);
   source.throwProblems();
-  return source.document;
+  return parseDocument(text);
 }
 
 function setPassword(pair: Pair | undefined, hash: string, createNode: (value: unknown) => unknown): void {

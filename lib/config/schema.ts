@@ -6,9 +6,9 @@
  * Only `Source.throwProblems` decides whether the result may be used.
  */
 
-import { isMap, isScalar, isSeq, type Node, type Pair, Scalar, type YAMLMap } from "yaml";
+import { isMap, isScalar, isSeq, type Pair, Scalar, type YAMLMap } from "yaml";
 import { nearMiss } from "./near_miss.ts";
-import { quote, type Source } from "./source.ts";
+import { type Node, quote, type Source } from "./source.ts";
 
 /** Reads one value. */
 export interface Type<T> {

@@ -4,7 +4,7 @@
  */
 
 import { dirname, resolve } from "node:path";
-import { type Document, isAlias, isScalar, LineCounter, type Node, parseDocument, Scalar, visit } from "yaml";
+import { type Document, isAlias, isScalar, LineCounter, parseDocument, Scalar, visit } from "yaml";
 import { ConfigError, type ConfigProblem } from "./errors.ts";
 
 /** What reading a configuration asks of the machine. */
@@ -13,6 +13,12 @@ export interface ConfigIo {
   readText(path: string): Promise<string>;
   /** An environment variable; undefined where it is not set. */
   env(name: string): string | undefined;
+}
+
+/** A node of a file as its readers hand it on; the guards of the YAML library (`isMap`, …) tell what it is. */
+export interface Node {
+  /** Offsets of its start, of the end of its value, and of what belongs to it; absent for a node that was made. */
+  readonly range?: [number, number, number] | null;
 }
 
 /** A scalar value after `!file` and `${NAME}`. */
@@ -36,10 +42,9 @@ export class Source {
   readonly file: string;
   /** Where its relative paths start; absolute. */
   readonly folder: string;
-  /** The parsed file. */
-  readonly document: Document.Parsed;
   /** All keys of the schema as paths, `limits.message_size`, to say where a misplaced key belongs. */
   readonly knownPaths: readonly string[];
+  readonly #document: Document.Parsed;
   readonly #lines: LineCounter;
   readonly #io: ConfigIo;
   readonly #files = new Map<Node, Outside>();
@@ -51,7 +56,7 @@ export class Source {
     this.folder = dirname(resolve(file));
     this.#io = io;
     this.#lines = new LineCounter();
-    this.document = parseDocument(text, {
+    this.#document = parseDocument(text, {
       lineCounter: this.#lines,
       prettyErrors: false, // their messages would quote the line, and so a secret
       customTags: [{ tag: "!file", resolve: (path: string): string => path }],
@@ -85,7 +90,7 @@ export class Source {
 
   /** The root of the document; an empty scalar for an empty file. */
   get root(): Node {
-    return this.document.contents ?? new Scalar(null);
+    return this.#document.contents ?? new Scalar(null);
   }
 
   /**
@@ -100,7 +105,7 @@ export class Source {
   /** The node that an alias (`*name`) stands for; other nodes are themselves. Undefined: it was reported. */
   resolve(node: Node): Node | undefined {
     if (!isAlias(node)) return node;
-    const target = node.resolve(this.document);
+    const target = node.resolve(this.#document);
     // The name is not repeated: an unquoted password may start with "*".
     if (target === undefined) this.report(node, 'no such anchor: put a value that starts with "*" in quotes');
     return target;
@@ -128,7 +133,7 @@ export class Source {
 
   async #readFiles(): Promise<void> {
     const nodes: { readonly node: Node; readonly path: string }[] = [];
-    visit(this.document, {
+    visit(this.#document, {
       Scalar: (_, node) => {
         if (node.tag === "!file" && typeof node.value === "string") nodes.push({ node, path: node.value });
       },
@@ -151,7 +156,7 @@ export class Source {
   #reportSyntax(text: string): boolean {
     let isBroken = false;
     const lines = new Set<number>();
-    for (const { code, message, pos: [offset] } of [...this.document.errors, ...this.document.warnings]) {
+    for (const { code, message, pos: [offset] } of [...this.#document.errors, ...this.#document.warnings]) {
       const { line } = this.position(offset);
       if (code !== "DUPLICATE_KEY" && code !== "TAG_RESOLVE_FAILED") {
         isBroken = true;
@@ -168,7 +173,7 @@ export class Source {
   /** The start of the quoted text that ends at an offset, where its closing mark is missing. */
   #quotedFrom(end: number): number {
     let start = end;
-    visit(this.document, {
+    visit(this.#document, {
       Scalar: (_, { range }) => {
         if (range && range[0] < end && range[1] >= end) start = range[0];
       },

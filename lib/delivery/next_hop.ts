@@ -5,14 +5,19 @@ export type TlsUse = "opportunistic" | "required" | "off";
 
 /** A configured server: the `via` of a route. */
 export interface Smarthost {
+  /** `smtps` is TLS from the first octet (RFC 8314 §3.3); `lmtp` answers for each recipient (RFC 2033 §4.2). */
   readonly scheme: "smtp" | "smtps" | "lmtp";
   /** Host name or address literal without brackets; empty where `socketPath` is given. */
   readonly host: string;
+  /** 1 to 65535; without meaning where `socketPath` is given. */
   readonly port: number;
   /** Unix socket of an LMTP server (`lmtp://unix:/path`). */
   readonly socketPath?: string;
+  /** For AUTH (RFC 4954); absent: we do not log in. */
   readonly username?: string;
+  /** Present exactly where `username` is. Must never reach a log line. */
   readonly password?: string;
+  /** `required`: without TLS nothing is sent, and the mail waits. */
   readonly tls: TlsUse;
 }
 

@@ -7,9 +7,13 @@ import type { NextHop } from "./next_hop.ts";
 
 /** One message and the recipients that share a next hop. */
 export interface DeliveryRequest<H extends NextHop = NextHop> {
+  /** The same at each attempt; names the message in log lines. */
   readonly queueId: string;
+  /** With all recipients of the message, those of other next hops included. */
   readonly envelope: Envelope;
+  /** What was received, without the trace fields: the target puts `envelope.trace` in front. */
   readonly content: Content;
+  /** The next hop that routing chose for all of `recipients`. */
   readonly hop: H;
   /** At least one; a subset of the envelope's recipients. */
   readonly recipients: readonly EnvelopeRecipient[];

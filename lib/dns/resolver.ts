@@ -6,11 +6,13 @@ export interface RecordData {
   A: string;
   /** IPv6 text. */
   AAAA: string;
+  /** RFC 1035 §3.3.9; lower preference is tried first. */
   MX: { readonly preference: number; /** Without final dot; empty for the null MX "." */ readonly exchange: string };
   /** One string a record: its character-strings joined (octets as Latin-1). */
   TXT: string;
   /** Host name without final dot. */
   PTR: string;
+  /** RFC 6698 §2.1; the data as octets. */
   TLSA: { readonly usage: number; readonly selector: number; readonly matchingType: number; readonly data: Uint8Array };
 }
 

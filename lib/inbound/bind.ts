@@ -11,23 +11,29 @@ export const HANDSHAKE_TIMEOUT_MS = 30_000;
 
 /** An accepted connection that may have a TLS handshake to do. */
 export interface IncomingConn {
+  /** Known before any handshake; of transport `unix` for a Unix socket. */
   readonly remoteAddr: Deno.Addr;
   /** Gives the connection, after the handshake where the listener is for implicit TLS. */
   open(): Promise<OctetConn | TlsConn>;
+  /** Closes a connection that was not opened. */
   close(): void;
 }
 
 /** A bound socket. */
 export interface BoundListener {
+  /** The entry of `listeners` it was bound for. */
   readonly config: ListenerConfig;
   /** Where it is bound: of interest where the configuration said port 0. */
   readonly addr: Deno.Addr;
+  /** Waits for a client, and for no handshake. Rejects once the listener is closed, and when descriptors run out. */
   accept(): Promise<IncomingConn>;
+  /** Accepts nobody any more; accepted connections stay. */
   close(): void;
 }
 
 /** Thrown where a socket cannot be bound; the message says which and what to do. */
 export class BindError extends Error {
+  /** Stands in front of the message in logs and stack traces. */
   override readonly name = "BindError";
 }
 

@@ -20,10 +20,15 @@ const encoder = new TextEncoder();
 
 /** What a connection is made of. */
 export interface ConnectionOptions {
+  /** Accepted, after the handshake under implicit TLS; the connection closes it. */
   readonly conn: OctetConn;
+  /** Fresh: the greeting 220 is not sent yet. */
   readonly session: Session;
+  /** What the verbs call. */
   readonly services: Services;
+  /** The server's pool: 64 KiB buffers are borrowed while content comes in. */
   readonly pool: BufferPool;
+  /** Watched by whoever calls `checkDeadline`. */
   readonly timeouts: InboundTimeouts;
 }
 

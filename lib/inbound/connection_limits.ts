@@ -2,6 +2,7 @@
 
 /** Limits of concurrent connections. */
 export interface ConnectionLimitSettings {
+  /** In all, Unix sockets included. */
   readonly connections: number;
   /** For an IPv4 address or an IPv6 /64, which is what one customer has. */
   readonly connectionsPerIp: number;

@@ -19,11 +19,13 @@ const encoder = new TextEncoder();
 
 /** What the server is made of. */
 export interface InboundServerOptions {
+  /** Shared by all connections. */
   readonly services: Services;
   /** The configuration now; a new connection takes what it says. */
   readonly settings: () => Settings;
   /** True where STARTTLS can be offered. */
   readonly canStartTls: boolean;
+  /** Absent: `DEFAULT_TIMEOUTS`. */
   readonly timeouts?: InboundTimeouts;
 }
 

@@ -21,15 +21,19 @@ export type ResolvedRecipient =
 
 /** Decides at RCPT whether a recipient exists. */
 export interface RecipientResolver {
+  /** Answers from memory, with no lookup: nothing else happens in the session meanwhile. */
   resolveRecipient(path: Mailbox | typeof BARE_POSTMASTER): ResolvedRecipient;
 }
 
 /** The part of the configuration that sessions use; one value for each reading of the file. */
 export interface Settings {
+  /** Our name in the greeting, EHLO reply and Received field. */
   readonly hostname: string;
+  /** Knows domains, accounts and aliases of the same reading. */
   readonly router: RecipientResolver;
   /** CIDR blocks of clients that may send anywhere. */
   readonly relayFrom: readonly CidrBlock[];
+  /** The `limits` section. */
   readonly limits: {
     readonly messageOctets: number;
     readonly recipients: number;
@@ -40,14 +44,19 @@ export interface Settings {
 
 /** A connection under TLS. */
 export interface TlsOctetConn extends OctetConn {
+  /** E.g. `TLSv1.3`. */
   readonly protocol: string;
+  /** IANA name; empty where the runtime does not tell it. */
   readonly cipher: string;
 }
 
 /** Everything that a session calls. */
 export interface Services {
+  /** `monotonic` for time limits, `now` for what is written down. */
   readonly clock: Clock;
+  /** Of the category `smtp`. */
   readonly logger: Logger;
+  /** Where content goes while it arrives; durable before the final 250. */
   readonly spool: Spool;
   /** Takes a message that is durable. */
   enqueue(message: QueuedMessage): void;

@@ -8,10 +8,13 @@ import type { Settings } from "./services.ts";
 export interface Transaction {
   /** Canonical text; empty for the null reverse-path. */
   readonly reversePath: string;
+  /** As MAIL declared it (RFC 6152 §2); 7BIT without a BODY parameter. The content is not checked against it. */
   readonly body: "7BIT" | "8BITMIME";
+  /** MAIL had the SMTPUTF8 parameter (RFC 6531 §3.4): without it, non-ASCII addresses are refused. */
   readonly smtpUtf8: boolean;
   /** After alias expansion, each address once. */
   readonly recipients: EnvelopeRecipient[];
+  /** The addresses of `recipients`, to find a double one at once. */
   readonly addresses: Set<string>;
   /** The forward-paths of the RCPT commands that were accepted, in order: LMTP answers each (RFC 2033 §4.2). */
   readonly accepted: string[];
@@ -19,6 +22,7 @@ export interface Transaction {
 
 /** One connection. */
 export interface Session {
+  /** What the listener is for; never changes. */
   readonly service: Service;
   /** The configuration as it was when the connection was accepted. */
   readonly settings: Settings;
@@ -28,10 +32,13 @@ export interface Session {
   readonly client: string;
   /** The client may still ask for TLS. */
   readonly mayStartTls: boolean;
+  /** The last EHLO, HELO or LHLO; undefined before the first one and again after STARTTLS (RFC 3207 §4.2). */
   greeting: { readonly verb: "EHLO" | "HELO" | "LHLO"; readonly name: string } | undefined;
+  /** Undefined without TLS; `cipher` is empty where the runtime does not tell it. */
   tls: { readonly protocol: string; readonly cipher: string } | undefined;
   /** The account that logged in. */
   login: string | undefined;
+  /** Undefined outside a transaction: before MAIL, after DATA, RSET or a greeting. */
   transaction: Transaction | undefined;
 }
 

@@ -6,7 +6,9 @@ import type { Session } from "./session.ts";
 
 /** What the field says besides the session. */
 export interface ReceivedFacts {
+  /** For the `id` clause: finds the message in our log. */
   readonly queueId: string;
+  /** Wall clock, milliseconds since 1970: when the content was complete. */
   readonly nowMs: number;
   /** Shown only where there is exactly one: others must not learn of each other (RFC 5321 §7.2). */
   readonly forwardPaths: readonly string[];

@@ -30,8 +30,11 @@ export interface SessionIo {
 
 /** What a handler works with. */
 export interface Context {
+  /** Handlers change it; they alone, and one at a time. */
   readonly session: Session;
+  /** What lies outside the connection. */
   readonly services: Services;
+  /** The connection, for the few verbs that read or send in the middle of a command. */
   readonly io: SessionIo;
 }
 
@@ -43,6 +46,7 @@ export type Handler<C extends Command = Command> = (context: Context, command: C
 
 /** The rule of one verb: what holds for several verbs stands here, not in handlers. */
 export interface VerbRule<C extends Command = Command> {
+  /** May rely on `needs` and `needsLogin`: they were checked. */
   readonly handle: Handler<C>;
   /** What must have come before (RFC 5321 §4.1.4): a greeting, MAIL, an accepted RCPT. */
   readonly needs: "nothing" | "greeting" | "transaction" | "recipient";

@@ -1,7 +1,20 @@
 /** Log records as lines: text for people, JSON for programs. */
 
-import type { LogRecord } from "@logtape/logtape";
 import { escapeControls, jsonValue, showValue } from "./fields.ts";
+
+/** What a line is made of; LogTape's records are such. */
+export interface LogRecord {
+  /** From the general to the special: `posthorn`, then the part of the program. */
+  readonly category: readonly string[];
+  /** `debug`, `info`, `warning` or `error`; LogTape has two more. */
+  readonly level: string;
+  /** Milliseconds since 1970. */
+  readonly timestamp: number;
+  /** The template, its fields as `{name}`; cut at its values where it was a template literal. */
+  readonly rawMessage: string | readonly string[];
+  /** The values of fields by name, those that the message does not show included. */
+  readonly properties: Record<string, unknown>;
+}
 
 /** Makes a line, without its end, from a record. */
 export type LineFormatter = (record: LogRecord) => string;

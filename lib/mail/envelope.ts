@@ -50,6 +50,8 @@ export interface Envelope {
   readonly envid?: string;
   /** Header fields to put in front of the content, each ended by CRLF: our Received field. Never empty. */
   readonly trace: string;
+  /** Of the connection that brought the message; `local` for a DSN of our own. */
   readonly session: SessionFacts;
+  /** At least one; each address once. */
   readonly recipients: readonly EnvelopeRecipient[];
 }

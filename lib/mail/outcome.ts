@@ -5,6 +5,7 @@ export type Action = "delivered" | "relayed" | "expanded" | "delayed" | "failed"
 
 /** The result of one attempt for one recipient. `delayed` means: keep it and try again. */
 export interface Outcome {
+  /** `delayed` is the only one that is not final. */
   readonly action: Action;
   /** Enhanced status code (RFC 3463), e.g. `2.1.5`. Its class fits the action: 2, 4 or 5. */
   readonly status: string;

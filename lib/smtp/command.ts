@@ -12,6 +12,7 @@ export type EsmtpParameters = ReadonlyMap<string, string | undefined>;
 
 /** EHLO, HELO or LHLO. */
 export interface GreetingCommand {
+  /** LHLO is the greeting of LMTP (RFC 2033 §4.1); HELO allows no extensions. */
   readonly verb: "EHLO" | "HELO" | "LHLO";
   /** What the client calls itself. */
   readonly name: string;
@@ -19,21 +20,27 @@ export interface GreetingCommand {
 
 /** MAIL. */
 export interface MailCommand {
+  /** RFC 5321 §4.1.1.2. */
   readonly verb: "MAIL";
   /** Undefined: the null reverse-path. */
   readonly reversePath: Mailbox | undefined;
+  /** As sent: whether a parameter was offered is not checked yet. */
   readonly parameters: EsmtpParameters;
 }
 
 /** RCPT. */
 export interface RcptCommand {
+  /** RFC 5321 §4.1.1.3. */
   readonly verb: "RCPT";
+  /** A source route in front of the mailbox is gone (RFC 5321 §3.3). */
   readonly forwardPath: Mailbox | typeof BARE_POSTMASTER;
+  /** As sent: whether a parameter was offered is not checked yet. */
   readonly parameters: EsmtpParameters;
 }
 
 /** AUTH. */
 export interface AuthCommand {
+  /** RFC 4954 §4. */
   readonly verb: "AUTH";
   /** Upper case. */
   readonly mechanism: string;
@@ -43,12 +50,15 @@ export interface AuthCommand {
 
 /** VRFY or EXPN. */
 export interface LookupCommand {
+  /** RFC 5321 §4.1.1.6 and §4.1.1.7. */
   readonly verb: "VRFY" | "EXPN";
+  /** Not parsed: may be a user, a list or an address; never empty. */
   readonly argument: string;
 }
 
 /** A verb without an argument, or whose argument does not matter. */
 export interface BareCommand {
+  /** NOOP and HELP may have had an argument, which is dropped. */
   readonly verb: "DATA" | "RSET" | "NOOP" | "QUIT" | "HELP" | "STARTTLS";
 }
 

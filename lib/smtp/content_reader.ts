@@ -9,7 +9,9 @@
 
 /** What is wrong with the content. `offset` counts octets on the wire from the first one after the DATA line. */
 export interface ContentProblem {
+  /** A NUL is refused because parsers end strings there; RFC 5321 §2.3.1 allows 1 to 127 only. */
   readonly kind: "bareCr" | "bareLf" | "nul";
+  /** Of the CR, LF or NUL itself, counted from 0; a removed dot counts too. */
   readonly offset: number;
 }
 

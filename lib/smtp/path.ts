@@ -8,6 +8,7 @@ export const BARE_POSTMASTER = "postmaster";
 
 /** A path cut off the argument of MAIL or RCPT, and the text behind it. */
 export interface PathAndRest<P> {
+  /** What stood between the angle brackets. */
   readonly path: P;
   /** What follows the closing bracket: empty, or begins with a blank. */
   readonly rest: string;

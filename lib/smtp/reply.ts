@@ -26,6 +26,7 @@ export function formatReply({ code, enhanced, lines }: Reply): string {
 
 /** A problem that ends a command with a reply; the one place that turns errors into replies sends it as it is. */
 export class SmtpError extends Error {
+  /** Stands in front of the message in logs and stack traces. */
   override readonly name = "SmtpError";
   /** What the client is told. */
   readonly reply: Reply;

@@ -2,37 +2,51 @@
 
 /** An open file or folder. `Deno.FsFile` is one. */
 export interface OpenFile {
+  /** Takes what is there, at most `into.length` octets; null at the end of the file. */
   read(into: Uint8Array): Promise<number | null>;
+  /** Returns how many octets were taken, which may be fewer than given: see `writeAll`. */
   write(octets: Uint8Array): Promise<number>;
+  /** Returns the new position, in octets from the start. */
   seek(offset: number, whence: Deno.SeekMode): Promise<number>;
   /** fdatasync */
   syncData(): Promise<void>;
   /** fsync; also for a folder. */
   sync(): Promise<void>;
+  /** `size` in octets. */
   stat(): Promise<{ readonly size: number }>;
+  /** Cuts or extends the file to this size; the position stays. */
   truncate(octets: number): Promise<void>;
   /** flock, if it is free; false where another process holds it. Absent before Deno 2.6. */
   tryLock?(exclusive: boolean): Promise<boolean>;
   /** flock; waits until it is free. */
   lock?(exclusive: boolean): Promise<void>;
+  /** Frees the descriptor and any lock; syncs nothing. */
   close(): void;
 }
 
 /** One entry of a folder. */
 export interface FolderEntry {
+  /** Without its folder. */
   readonly name: string;
+  /** False for a symbolic link, wherever it leads. */
   readonly isFile: boolean;
+  /** False for a symbolic link, wherever it leads. */
   readonly isDirectory: boolean;
 }
 
 /** The operations on paths that posthorn needs. Errors are those of Deno (`Deno.errors.NotFound`, …). */
 export interface Files {
+  /** Opens a file or, read-only, a folder. */
   open(path: string, options: Deno.OpenOptions): Promise<OpenFile>;
+  /** Replaces what `to` names, in one step; durable only after `sync` of the folder. */
   rename(from: string, to: string): Promise<void>;
+  /** A file or an empty folder; durable only after `sync` of its parent. */
   remove(path: string): Promise<void>;
   /** Makes the folder and its parents where missing. */
   makeFolder(path: string, mode: number): Promise<void>;
+  /** In no order; what changes meanwhile may be missed. */
   list(path: string): AsyncIterable<FolderEntry>;
+  /** Follows symbolic links. */
   stat(path: string): Promise<{ readonly size: number; readonly mtime: Date | null; readonly isDirectory: boolean }>;
 }
 
