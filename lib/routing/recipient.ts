@@ -1,5 +1,6 @@
 /** Resolves a recipient while the client waits at RCPT: whether it is ours, whether it exists, and whom it stands for. */
 
+import { BARE_POSTMASTER } from "../smtp/path.ts";
 import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { asOurs, type Directory, type OurMailbox } from "./directory.ts";
 
@@ -11,9 +12,6 @@ export type RecipientResolution =
   | { readonly kind: "remote"; readonly target: string }
   /** Of a domain of ours that has no such mailbox: 550 5.1.1. */
   | { readonly kind: "unknown" };
-
-/** `<Postmaster>` without a domain (RFC 5321 §4.1.1.3). */
-export const BARE_POSTMASTER = "postmaster";
 
 /** Aliases in a row; a recipient with more is refused as unknown. */
 const MAX_ALIAS_DEPTH = 10;

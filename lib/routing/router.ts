@@ -5,7 +5,8 @@ import type { RouteDecision } from "../delivery/next_hop.ts";
 import { foldAddress } from "../mail/fold.ts";
 import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { accountOf, asOurs, buildDirectory, type Directory, type RoutingConfig } from "./directory.ts";
-import { type BARE_POSTMASTER, type RecipientResolution, resolveRecipient } from "./recipient.ts";
+import type { BARE_POSTMASTER } from "../smtp/path.ts";
+import { type RecipientResolution, resolveRecipient } from "./recipient.ts";
 import { routeOf } from "./routes.ts";
 
 /** Routing by one configuration. Immutable; a reload makes another one. */

@@ -74,9 +74,9 @@ export type CommandOf<V extends Verb, C extends Command = Command> = C extends u
 
 /**
  * RFC 5321 §4.1.1.1 wants a domain or address literal. Clients send many other things, and RFC 5321 §4.1.4 forbids to
- * refuse mail for a name that does not verify; so any graphic characters pass but those with a meaning in Received.
+ * refuse mail for a name that does not verify; so all of printable US-ASCII passes but what has a meaning in Received.
  */
-const HELO_NAME = /^[^\x00-\x20()<>,;"\\\x7f-\x9f]{1,255}$/;
+const HELO_NAME = /^[^\x00-\x20()<>,;"\\\x7f-\u{10ffff}]{1,255}$/u;
 const KEYWORD = /^[A-Za-z0-9][A-Za-z0-9-]*$/;
 /** esmtp-value: any graphic character but `=`, and UTF-8 (RFC 6531 §3.3 item 6 needs it in ORCPT). */
 const VALUE = /^[^\x00-\x20=\x7f]+$/;

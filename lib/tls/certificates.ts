@@ -83,7 +83,7 @@ export class Certificates {
 /**
  * Reads and checks the certificates of the configuration.
  *
- * @throws {CertificateError} For the first one that cannot be read, does not fit its key, or is not valid now.
+ * @throws {CertificateError} For the first one that cannot be read or does not fit its key.
  */
 export async function loadCertificates(
   files: readonly [CertificateFiles, ...CertificateFiles[]],
@@ -176,19 +176,18 @@ function makeContext(pair: CertificatePair, files: CertificateFiles): SecureCont
   }
 }
 
+/** Says what is wrong with the dates. A server with an old certificate still takes mail from everybody who does not check. */
 function checkDates(certificate: Certificate, file: string, nowMs: number, logger: Logger): void {
   const notBefore = new Date(certificate.notBeforeMs).toISOString();
   const notAfter = new Date(certificate.notAfterMs).toISOString();
   if (nowMs < certificate.notBeforeMs) {
-    throw new CertificateError(
+    logger.error("Certificate {file} is not valid before {notBefore}: check the clock", { file, notBefore });
+  } else if (nowMs >= certificate.notAfterMs) {
+    logger.error("Certificate {file} ended on {notAfter}: renew it, clients that check it refuse it", {
       file,
-      `Cannot use certificate "${file}": not valid before ${notBefore}; check the clock`,
-    );
-  }
-  if (nowMs >= certificate.notAfterMs) {
-    throw new CertificateError(file, `Cannot use certificate "${file}": it ended on ${notAfter}; renew it`);
-  }
-  if (certificate.notAfterMs - nowMs < WARN_BEFORE_MS) {
+      notAfter,
+    });
+  } else if (certificate.notAfterMs - nowMs < WARN_BEFORE_MS) {
     const days = Math.floor((certificate.notAfterMs - nowMs) / DAY_MS);
     logger.warning("Certificate {file} ends in {days} days, on {notAfter}: renew it", { file, days, notAfter });
   }

@@ -2,10 +2,14 @@
 
 import { domainToASCII } from "node:url";
 import type { Content } from "../../mail/content.ts";
+import { readHeaderSection } from "../../mail/header.ts";
 import type { Envelope, EnvelopeRecipient } from "../../mail/envelope.ts";
 import type { Outcome } from "../../mail/outcome.ts";
 import type { PeerExtensions } from "../../smtp/client/extensions.ts";
 import { ownOutcome, type Peer } from "./outcomes.ts";
+
+/** How much of a header section is looked at for UTF-8. */
+const MAX_HEADER_OCTETS = 256 * 1024;
 
 /** A message on its way to a peer. */
 export interface OutgoingMail {
@@ -45,6 +49,9 @@ export async function planMail(outgoing: OutgoingMail, extensions: PeerExtension
   }
   if (envelope.body !== "7BIT" && !await canCarryBody(outgoing, extensions)) {
     return refused("5.6.3", `The message has 8-bit content, which ${peer.host.name} does not take`);
+  }
+  if (envelope.smtpUtf8 && !extensions.smtpUtf8 && !await hasAsciiHeader(content)) {
+    return refused("5.6.7", `The header section has UTF-8 text, which ${peer.host.name} does not take (SMTPUTF8)`);
   }
   const reversePath = wireAddress(envelope.reversePath, extensions);
   if (reversePath === undefined) return refused("5.6.7", noUtf8Text(envelope.reversePath, peer));
@@ -122,6 +129,11 @@ async function canCarryBody({ envelope, head, content }: OutgoingMail, extension
   if (content.inMemory !== undefined) return isSevenBit(content.inMemory);
   for await (const chunk of content.chunks()) if (!isSevenBit(chunk)) return false;
   return true;
+}
+
+/** RFC 6531 §3.5: without SMTPUTF8 a peer may get a message only where its header section is as RFC 5322 has it. */
+async function hasAsciiHeader(content: Content): Promise<boolean> {
+  return isSevenBit((await readHeaderSection(content, MAX_HEADER_OCTETS)).octets);
 }
 
 function isSevenBit(octets: Uint8Array): boolean {

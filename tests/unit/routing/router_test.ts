@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Account, Config, DomainConfig, RouteConfig } from "../../../lib/config/config.ts";
 import type { RouteDecision, Smarthost } from "../../../lib/delivery/next_hop.ts";
 import { parseMailbox } from "../../../lib/mail/mailbox.ts";
-import { BARE_POSTMASTER } from "../../../lib/routing/recipient.ts";
+import { BARE_POSTMASTER } from "../../../lib/smtp/path.ts";
 import { createRouter, type Router } from "../../../lib/routing/router.ts";
 
 /** Domains and accounts by short spelling; what a test does not name is empty. */

@@ -80,8 +80,12 @@ Deno.test("addresses beyond US-ASCII need SMTPUTF8; without it only those recipi
   assertEquals(await plan(NO_EXTENSIONS, { reversePath: "\u00fc@client.test" }), ["failed 5.6.7"]);
 });
 
-Deno.test("an SMTPUTF8 message with an envelope in US-ASCII goes to a peer without SMTPUTF8", async () => {
-  assertEquals(await plan(NO_EXTENSIONS, { smtpUtf8: true }), ["<sender@client.test>", "<a@example.test>"]);
+Deno.test("an SMTPUTF8 message goes to a peer without SMTPUTF8 only where envelope and header section are US-ASCII", async () => {
+  const sent = ["<sender@client.test>", "<a@example.test>"];
+  const to = (content: string): Promise<string[]> =>
+    plan({ ...NO_EXTENSIONS, eightBitMime: true }, { smtpUtf8: true }, undefined, content);
+  assertEquals(await to("Subject: hi\r\n\r\nb\u00f6dy\r\n"), sent);
+  assertEquals(await to("Subject: h\u00ef\r\n\r\nbody\r\n"), ["failed 5.6.7"]);
 });
 
 Deno.test("an address that would end the command early is never sent", async () => {
