@@ -25,6 +25,7 @@ const NEEDS: readonly Need[] = [
   "unbound",
   "openssl",
   "swaks",
+  "Net::SSLeay",
 ];
 const ALICE = { address: "alice@posthorn.test", password: "correct horse battery staple" };
 const CAROL = { address: "carol@posthorn.test", password: "another password" };
@@ -182,7 +183,11 @@ peerTest(
     const outages = [
       { name: "frozen", begin: (): void => lab.freezeResolver(true), end: (): void => lab.freezeResolver(false) },
       { name: "stopped", begin: () => lab.stopResolver(), end: () => lab.startResolver() },
-      { name: "without authority", begin: () => lab.stopAuthority(), end: () => lab.startAuthority() },
+      {
+        name: "without authority",
+        begin: () => lab.stopAuthority("postfix.test", "MX"),
+        end: () => lab.startAuthority(),
+      },
     ];
     for (const [count, outage] of outages.entries()) {
       await outage.begin();

@@ -24,6 +24,7 @@ Deno.test("SIGTERM ends the server with code 0 within 10 s, during a delivery an
       await release.promise;
     },
   });
+  using _release = { [Symbol.dispose]: release.resolve };
   await using posthorn = await PosthornProcess.start({
     listeners: [{ service: "mx" }],
     accounts: [ALICE],

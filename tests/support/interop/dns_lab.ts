@@ -127,8 +127,16 @@ stub-zone:
     await this.#waitForAnswer(KNOT_PORT, "knot", () => this.#knot?.log ?? "");
   }
 
-  /** Stops the authoritative server: the resolver then answers SERVFAIL. */
-  async stopAuthority(): Promise<void> {
+  /** Stops the authoritative server, and waits until the resolver has forgotten `name`: it then answers SERVFAIL. */
+  async stopAuthority(name: string, type: string): Promise<void> {
+    await this.#endAuthority();
+    await waitUntil(async () => {
+      const answer = await this.ask(name, type).catch(() => "");
+      return answer.includes("status: NOERROR") ? undefined : true;
+    }, { what: `the resolver to forget ${name}`, everyMs: 100 });
+  }
+
+  async #endAuthority(): Promise<void> {
     await this.#knot?.[Symbol.asyncDispose]();
     this.#knot = undefined;
   }
@@ -198,6 +206,6 @@ stub-zone:
   async [Symbol.asyncDispose](): Promise<void> {
     this.#unbound?.signal("SIGCONT");
     await this.stopResolver();
-    await this.stopAuthority();
+    await this.#endAuthority();
   }
 }

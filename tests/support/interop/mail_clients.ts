@@ -2,7 +2,7 @@
 
 import { type CommandResult, runCommand } from "./command.ts";
 import { dotStuffed, latin1, latin1Octets } from "./maildir.ts";
-import { type Program, programPath } from "./peers.ts";
+import { type Need, programPath } from "./peers.ts";
 
 /** One message to send, and how. */
 export interface Submission {
@@ -24,13 +24,13 @@ export interface Submission {
 /** A client: its name, what it needs, and how it sends. */
 export interface MailClient {
   readonly name: string;
-  readonly needs: readonly Program[];
+  readonly needs: readonly Need[];
   send(submission: Submission): Promise<CommandResult>;
 }
 
 const swaks: MailClient = {
   name: "swaks",
-  needs: ["swaks"],
+  needs: ["swaks", "Net::SSLeay"],
   async send({ host, port, security, caFile, login, from, to, content, prefix = [] }): Promise<CommandResult> {
     // With --no-data-fixup, swaks sends the octets as they are: dots are ours to stuff and to end with; CRLF is added.
     const data = latin1(dotStuffed(content)) + ".";

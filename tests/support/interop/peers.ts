@@ -27,7 +27,7 @@ const PROGRAMS = {
 export type Program = keyof typeof PROGRAMS;
 
 /** Something else that a test may need. */
-export type Need = Program | "root" | "sisimai" | "flufl.bounce" | "POSTHORN_BINARY";
+export type Need = Program | "root" | "sisimai" | "Net::SSLeay" | "flufl.bounce" | "POSTHORN_BINARY";
 
 /** Where a program is, or undefined where it is not installed. */
 export function findProgram(program: Program): string | undefined {
@@ -61,6 +61,8 @@ function has(need: Need): boolean {
       return Deno.build.os === "linux" && Deno.uid() === 0;
     case "sisimai":
       return succeeds(findProgram("perl"), ["-MSisimai", "-e", "1"]);
+    case "Net::SSLeay":
+      return succeeds(findProgram("perl"), ["-MNet::SSLeay", "-e", "1"]);
     case "flufl.bounce":
       return succeeds(findProgram("python"), ["-c", "import flufl.bounce"]);
     case "POSTHORN_BINARY":
@@ -96,7 +98,12 @@ export function peerTest(name: string, needs: readonly Need[], run: () => Promis
   }
 }
 
-/** Prints a line of figures among the test results. */
+/** Notes a line of figures: in the file that $POSTHORN_REPORT names, because `deno test --quiet` hides what tests print. */
 export async function report(line: string): Promise<void> {
-  await Deno.stdout.write(new TextEncoder().encode(`  ${line}\n`));
+  const file = Deno.env.get("POSTHORN_REPORT");
+  if (file === undefined) {
+    await Deno.stdout.write(new TextEncoder().encode(`  ${line}\n`));
+  } else {
+    await Deno.writeTextFile(file, `${line}\n`, { append: true });
+  }
 }

@@ -73,7 +73,7 @@ export class SmtpSink implements AsyncDisposable {
       const octets = latin1Octets(text);
       for (let at = 0; at < octets.length;) at += await connection.write(octets.subarray(at));
     };
-    let reversePath = "";
+    let reversePath: string | undefined;
     let recipients: string[] = [];
     await send(`${await this.#reply({ kind: "connect" }) ?? "220 sink.example ESMTP"}\r\n`);
     for (let line = await lines.next(); line !== undefined; line = await lines.next()) {
@@ -81,17 +81,17 @@ export class SmtpSink implements AsyncDisposable {
       if (verb === "EHLO") {
         await send(OFFER);
       } else if (verb === "MAIL") {
-        reversePath = pathIn(line);
+        const path = pathIn(line);
+        const reply = await this.#reply({ kind: "mail", reversePath: path }) ?? "250 2.1.0 Fine";
+        reversePath = reply.startsWith("2") ? path : undefined;
         recipients = [];
-        await send(`${await this.#reply({ kind: "mail", reversePath }) ?? "250 2.1.0 Fine"}\r\n`);
-      } else if (verb === "RCPT") {
+        await send(`${reply}\r\n`);
+      } else if (verb === "RCPT" && reversePath !== undefined) {
         const recipient = pathIn(line);
         const reply = await this.#reply({ kind: "recipient", recipient }) ?? "250 2.1.5 Fine";
         if (reply.startsWith("2")) recipients.push(recipient);
         await send(`${reply}\r\n`);
-      } else if (verb === "DATA" && recipients.length === 0) {
-        await send("503 5.5.1 No recipients\r\n");
-      } else if (verb === "DATA") {
+      } else if (verb === "DATA" && reversePath !== undefined && recipients.length > 0) {
         await send("354 Go on\r\n");
         const message = { reversePath, recipients, text: await lines.content() };
         const reply = await this.#reply({ kind: "content", message }) ?? "250 2.0.0 Taken";
@@ -101,7 +101,7 @@ export class SmtpSink implements AsyncDisposable {
         await send("221 2.0.0 Bye\r\n");
         return;
       } else {
-        await send(verb === "RSET" || verb === "NOOP" ? "250 2.0.0 Fine\r\n" : "502 5.5.1 Unknown\r\n");
+        await send(verb === "RSET" || verb === "NOOP" ? "250 2.0.0 Fine\r\n" : "503 5.5.1 Not now\r\n");
       }
     }
   }
