@@ -48,7 +48,7 @@ export async function serve(file: string, print: (text: string) => void): Promis
   const isEarly = first.certificates.length > 0 || !canUpgradeServer;
   const early = isEarly ? await readCertificates(first, options) : undefined;
   let certificates = early;
-  const listeners = bindAll(first, () => bound(certificates), server);
+  const listeners = await bindAll(first, () => bound(certificates), server);
   await becomeUser(first, server);
   const password = await makeFirstMailbox(first, processIo, systemFiles);
   await makeMissingKeys(first, server);
@@ -104,10 +104,14 @@ async function run(
   }
 }
 
-function bindAll(config: Config, certificates: () => Certificates, server: Logger): BoundListener[] {
+async function bindAll(
+  config: Config,
+  certificates: () => Certificates,
+  server: Logger,
+): Promise<BoundListener[]> {
   const bound: BoundListener[] = [];
   try {
-    for (const listener of config.listeners) bound.push(bindListener(listener, certificates));
+    for (const listener of config.listeners) bound.push(await bindListener(listener, certificates));
   } catch (error) {
     for (const listener of bound) listener.close();
     throw error;

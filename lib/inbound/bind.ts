@@ -14,7 +14,7 @@ export interface IncomingConn {
   /** Known before any handshake; of transport `unix` for a Unix socket. */
   readonly remoteAddr: Deno.Addr;
   /** Gives the connection, after the handshake where the listener is for implicit TLS. */
-  open(): Promise<OctetConn | TlsConn>;
+  open(signal?: AbortSignal): Promise<OctetConn | TlsConn>;
   /** Closes a connection that was not opened. */
   close(): void;
 }
@@ -43,8 +43,12 @@ export class BindError extends Error {
  * @param certificates Called for each handshake.
  * @throws {BindError} Where the address is taken, not ours, or needs more rights.
  */
-export function bindListener(config: ListenerConfig, certificates: () => Certificates): BoundListener {
+export async function bindListener(
+  config: ListenerConfig,
+  certificates: () => Certificates,
+): Promise<BoundListener> {
   try {
+    if (config.bind.kind === "unix") await removeStaleSocket(config.bind.path);
     return config.tls === "implicit" ? bindTls(config, certificates) : bindPlain(config);
   } catch (error) {
     throw new BindError(`Cannot listen on ${formatBind(config.bind)}: ${explain(error)}`, { cause: error });
@@ -69,17 +73,20 @@ function bindPlain(config: ListenerConfig): BoundListener {
 
 function listen(bind: BindAddress): Deno.Listener {
   if (bind.kind === "tcp") return Deno.listen({ hostname: bind.host, port: bind.port });
-  removeStaleSocket(bind.path);
   return Deno.listen({ transport: "unix", path: bind.path }) as unknown as Deno.Listener;
 }
 
-/** A socket file stays behind after a crash; nobody else listens below our data folder, which the spool lock guards. */
-function removeStaleSocket(path: string): void {
+/** A socket file stays behind after a crash: it is removed where nobody answers on it. */
+async function removeStaleSocket(path: string): Promise<void> {
   try {
-    if (Deno.lstatSync(path).isSocket) Deno.removeSync(path);
+    if (!(await Deno.lstat(path)).isSocket) return;
+    (await Deno.connect({ transport: "unix", path })).close();
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return;
+    if (error instanceof Deno.errors.ConnectionRefused) return await Deno.remove(path);
+    throw error;
   }
+  throw new Deno.errors.AddrInUse(path);
 }
 
 function bindTls(config: ListenerConfig, certificates: () => Certificates): BoundListener {
@@ -88,7 +95,7 @@ function bindTls(config: ListenerConfig, certificates: () => Certificates): Boun
   const listener = listenImplicit({ hostname: host, port, certificates, handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS });
   const accept = async (): Promise<IncomingConn> => {
     const conn = await listener.accept();
-    return { remoteAddr: conn.remoteAddr, open: () => conn.handshake(), close: () => conn.close() };
+    return { remoteAddr: conn.remoteAddr, open: (signal) => conn.handshake(signal), close: () => conn.close() };
   };
   return { config, addr: listener.addr, accept, close: () => listener.close() };
 }

@@ -1,7 +1,7 @@
 /** From a command line to its reply: parse it, see whether it is allowed now, carry it out. */
 
 import { mayRelay } from "../policy/relay.ts";
-import { type Command, parseCommand } from "../smtp/command.ts";
+import { type Command, parseCommand, type Verb } from "../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
 import type { Session } from "./session.ts";
@@ -14,15 +14,33 @@ import { VERBS } from "./verbs.ts";
  * @throws {ConnectionEnded} When the connection ended while the command was carried out; nothing else.
  */
 export function answerLine(context: Context, line: Uint8Array): Replies | Promise<Replies> {
+  let verb: Verb | undefined;
   try {
     const command = parseCommand(line);
-    const rule = VERBS[command.verb] as VerbRule;
+    verb = command.verb;
+    const rule = VERBS[verb] as VerbRule;
     checkAllowed(rule, command, context.session, context.io);
     const result = rule.handle(context, command);
-    return result instanceof Promise ? result.catch((error) => errorReply(error, context)) : result;
+    if (!(result instanceof Promise)) return counted(context.session, verb, result);
+    return result.catch((error) => errorReply(error, context)).then((replies) =>
+      counted(context.session, command.verb, replies)
+    );
   } catch (error) {
-    return errorReply(error, context);
+    return counted(context.session, verb, errorReply(error, context));
   }
+}
+
+/** Counts refusals; an accepted message shows that the client is no nuisance. */
+function counted(session: Session, verb: Verb | undefined, replies: Replies): Replies {
+  const code = "code" in replies ? replies.code : replies[0]?.code ?? 0;
+  if (code >= 500) {
+    if (verb === "RCPT") session.refusedRecipients++;
+    else session.errors++;
+  } else if (verb === "DATA" && code === 250) {
+    session.errors = 0;
+    session.refusedRecipients = 0;
+  }
+  return replies;
 }
 
 function checkAllowed(rule: VerbRule, command: Command, session: Session, io: SessionIo): void {

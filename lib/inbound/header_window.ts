@@ -3,7 +3,7 @@
 const CR = 0x0d;
 const LF = 0x0a;
 /** What lies further back is not looked at; real header sections are a hundred times smaller. */
-const MAX_OCTETS = 256 * 1024;
+const MAX_OCTETS = 64 * 1024;
 
 /** Collects octets up to the first empty line. */
 export class HeaderWindow {

@@ -12,8 +12,11 @@ import type { Session } from "./session.ts";
 
 /** How often silent connections are looked for. */
 const SWEEP_MS = 1000;
-/** Pause after a failed accept: out of file descriptors, most likely; trying again at once would burn a core. */
+/** Pause when there are no file descriptors: trying again at once would burn a core. */
 const ACCEPT_PAUSE_MS = 200;
+
+/** How long cut-off connections get to end. */
+const ABORT_MS = 1000;
 
 const encoder = new TextEncoder();
 
@@ -38,7 +41,10 @@ export class InboundServer {
   readonly #connections = new Map<Connection, Promise<void>>();
   readonly #listeners: BoundListener[] = [];
   readonly #sweeping = new AbortController();
+  /** Ends TLS handshakes that are under way. */
+  readonly #handshakes = new AbortController();
   #isStopping = false;
+  #stopped: Promise<void> | undefined;
 
   /** Makes a server that does not listen yet. */
   constructor(options: InboundServerOptions) {
@@ -63,16 +69,23 @@ export class InboundServer {
    *
    * @param graceMs What still runs after this is cut off: nothing of it was acknowledged.
    */
-  async stop(graceMs: number): Promise<void> {
+  stop(graceMs: number): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs);
+    return this.#stopped;
+  }
+
+  async #stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
+    this.#handshakes.abort(new Error("the server is stopping"));
     for (const listener of this.#listeners) listener.close();
     for (const connection of this.#connections.keys()) connection.stop();
     const { clock } = this.#options.services;
     const timer = new AbortController();
-    const done = Promise.all(this.#connections.values()).then(() => timer.abort());
+    const done = Promise.allSettled(this.#connections.values()).then(() => timer.abort());
     await clock.sleep(graceMs, timer.signal).catch(() => {});
     for (const connection of this.#connections.keys()) connection.abort();
-    await done;
+    // A disk that hangs must not keep the process: what it holds up was not acknowledged.
+    await Promise.race([done, clock.sleep(ABORT_MS, timer.signal).catch(() => {})]);
     this.#sweeping.abort();
   }
 
@@ -83,9 +96,12 @@ export class InboundServer {
         this.#welcome(await listener.accept(), listener.config);
       } catch (error) {
         if (this.#isStopping) return;
-        logger.error("Cannot accept a connection: {error}; trying again", {
-          error: error instanceof Error ? error.message : String(error),
-        });
+        const reason = error instanceof Error ? error.message : String(error);
+        if (!isOutOfResources(error)) {
+          logger.debug("A connection was gone before it was accepted: {reason}", { reason });
+          continue;
+        }
+        logger.error("Cannot accept connections: {reason}; trying again", { reason });
         await clock.sleep(ACCEPT_PAUSE_MS);
       }
     }
@@ -104,7 +120,7 @@ export class InboundServer {
       return await refuse(incoming, config);
     }
     try {
-      await this.#run(await incoming.open(), config, settings, clientAddress);
+      await this.#run(await incoming.open(this.#handshakes.signal), config, settings, clientAddress);
     } catch (error) {
       logger.info("No session with {client}: {error}", {
         client: clientName(incoming.remoteAddr),
@@ -133,12 +149,25 @@ export class InboundServer {
       tls: "protocol" in conn ? { protocol: conn.protocol, cipher: conn.cipher } : undefined,
       login: undefined,
       transaction: undefined,
+      errors: 0,
+      refusedRecipients: 0,
     };
     const connection = new Connection({ conn, session, services, pool: this.#pool, timeouts: this.#timeouts });
     const running = connection.run();
     this.#connections.set(connection, running);
-    await running;
-    this.#connections.delete(connection);
+    try {
+      await running;
+    } finally {
+      this.#connections.delete(connection);
+    }
+  }
+
+  #checkDeadline(connection: Connection, nowMs: number): void {
+    try {
+      connection.checkDeadline(nowMs);
+    } catch (error) {
+      this.#options.services.logger.error("Cannot end a silent connection: {error}", { error });
+    }
   }
 
   async #sweep(): Promise<void> {
@@ -148,7 +177,7 @@ export class InboundServer {
       while (!signal.aborted) {
         await clock.sleep(SWEEP_MS, signal);
         const nowMs = clock.monotonic();
-        for (const connection of this.#connections.keys()) connection.checkDeadline(nowMs);
+        for (const connection of this.#connections.keys()) this.#checkDeadline(connection, nowMs);
       }
     } catch {
       // Aborted: the server stopped.
@@ -156,15 +185,22 @@ export class InboundServer {
   }
 }
 
+/** A file descriptor or memory is missing; anything else concerns one connection. */
+function isOutOfResources(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "EMFILE" || code === "ENFILE" || code === "ENOMEM" || code === "ENOBUFS";
+}
+
 /** Says why, where the client can read it, and closes. */
 async function refuse(incoming: IncomingConn, { tls }: ListenerConfig): Promise<void> {
-  if (tls === "implicit") return incoming.close();
   try {
+    if (tls === "implicit") return;
     const conn = await incoming.open();
     await conn.write(encoder.encode(formatReply(reply(421, "4.7.0", "Too many connections; try again later"))));
-    conn.close();
   } catch {
     // The client is gone already.
+  } finally {
+    incoming.close();
   }
 }
 

@@ -40,6 +40,10 @@ export interface Session {
   login: string | undefined;
   /** Undefined outside a transaction: before MAIL, after DATA, RSET or a greeting. */
   transaction: Transaction | undefined;
+  /** Commands refused for good since the last accepted message; RCPT is counted apart. */
+  errors: number;
+  /** Recipients refused for good since the last accepted message. */
+  refusedRecipients: number;
 }
 
 /** Forgets the transaction, and nothing else (RSET, RFC 5321 §4.1.1.5). */

@@ -11,7 +11,8 @@ import type { VerbRules } from "./verb.ts";
 const ANY_TIME = { needs: "nothing", isLastInGroup: false, needsLogin: false } as const;
 const ALONE = { needs: "nothing", isLastInGroup: true, needsLogin: false } as const;
 
-/** The rule of each verb. RFC 5321 §4.1.4: NOOP, HELP, EXPN, VRFY and RSET are allowed at any time. */
+/** The rule of each verb. RFC 5321 §4.1.4: NOOP, HELP, EXPN, VRFY and RSET are allowed at any time; ours wants a greeting
+ * before VRFY, as most servers do. */
 export const VERBS: VerbRules = {
   EHLO: { ...ALONE, handle: greet },
   HELO: { ...ALONE, handle: greet },

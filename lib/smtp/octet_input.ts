@@ -42,6 +42,8 @@ export class OctetInput {
   #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(SMALL_BUFFER_OCTETS);
   #start = 0;
   #end = 0;
+  /** `skipLine` has dropped a CR just before. */
+  #isAfterCr = false;
 
   /** Reads from `conn`; takes large buffers from `pool`. */
   constructor(conn: OctetConn, pool: BufferPool) {
@@ -126,11 +128,18 @@ export class OctetInput {
     return this.length >= maxOctets ? { kind: "tooLong" } : undefined;
   }
 
-  /** Drops octets up to the end of an overlong line; true once its LF was seen. */
+  /** Drops octets up to the end of an overlong line; true once its CRLF was seen. */
   skipLine(): boolean {
-    const lf = this.peek().indexOf(LF);
-    this.consume(lf < 0 ? this.length : lf + 1);
-    return lf >= 0;
+    const octets = this.peek();
+    for (let lf = octets.indexOf(LF); lf >= 0; lf = octets.indexOf(LF, lf + 1)) {
+      if (lf === 0 ? !this.#isAfterCr : octets[lf - 1] !== CR) continue;
+      this.consume(lf + 1);
+      this.#isAfterCr = false;
+      return true;
+    }
+    if (octets.length > 0) this.#isAfterCr = octets[octets.length - 1] === CR;
+    this.consume(octets.length);
+    return false;
   }
 
   #makeRoom(): void {

@@ -96,7 +96,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
     canStartTls: canUpgradeServer,
     timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
   });
-  const listener = bindListener({
+  const listener = await bindListener({
     bind: { kind: "tcp", host: "127.0.0.1", port: 0 },
     service: options.service ?? "mx",
     tls: options.tls ?? "starttls",

@@ -61,10 +61,15 @@ async function readInto(
     write(piece): Promise<void> | undefined {
       octets += piece.length;
       if (octets > messageOctets || spoolError !== undefined) return undefined;
-      header.push(piece);
-      return reception.write(piece)?.catch((error) => {
+      try {
+        header.push(piece);
+        return reception.write(piece)?.catch((error) => {
+          spoolError = error;
+        });
+      } catch (error) {
         spoolError = error;
-      });
+        return undefined;
+      }
     },
   };
   const problem = await io.readContent(sink);
@@ -96,7 +101,7 @@ async function commit(
   };
   const octets = reception.octets;
   const message: QueuedMessage = await reception.commit(envelope);
-  services.enqueue(message);
+  handOver(services, message);
   services.logger.info("Accepted {queueId} from <{reversePath}> for {count} recipient(s), {octets} octets, {client}", {
     queueId,
     reversePath: envelope.reversePath,
@@ -108,6 +113,18 @@ async function commit(
     login: envelope.session.login,
   });
   return reply(250, "2.0.0", `Queued as ${queueId}`);
+}
+
+/** The message is durable: whatever goes wrong from here on, the client must not send it again. */
+function handOver(services: Services, message: QueuedMessage): void {
+  try {
+    services.enqueue(message);
+  } catch (error) {
+    services.logger.error("{queueId}: cannot start delivery, it waits for a restart: {error}", {
+      queueId: message.queueId,
+      error: error instanceof Error ? error.message : String(error),
+    });
+  }
 }
 
 function contentRefusal({ kind, offset }: ContentProblem): SmtpError {

@@ -1,5 +1,6 @@
 /** EHLO, HELO and LHLO (RFC 5321 §4.1.1.1, RFC 2033 §4.1). */
 
+import { saslMechanismNames } from "../../sasl/mechanisms.ts";
 import type { GreetingCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import type { Context } from "../verb.ts";
@@ -24,7 +25,7 @@ export function extensions(session: Session): string[] {
   const keywords = ["PIPELINING", `SIZE ${session.settings.limits.messageOctets}`, "8BITMIME", "SMTPUTF8"];
   keywords.push("ENHANCEDSTATUSCODES");
   if (session.mayStartTls && session.tls === undefined) keywords.push("STARTTLS");
-  if (mayLogIn(session)) keywords.push("AUTH PLAIN LOGIN");
+  if (mayLogIn(session)) keywords.push(`AUTH ${saslMechanismNames.join(" ")}`);
   return keywords;
 }
 

@@ -1,0 +1,139 @@
+/** The two directions of one connection: replies that wait to be sent, octets that have arrived, and time limits on both. */
+
+import type { OctetConn } from "../smtp/octet_conn.ts";
+import { type BufferPool, OctetInput } from "../smtp/octet_input.ts";
+import { formatReply, type Reply } from "../smtp/reply.ts";
+import type { Clock } from "../system/clock.ts";
+import { ConnectionEnded } from "./connection_ended.ts";
+
+/** How long a client may take to take a last reply in. */
+const ENDING_MS = 10_000;
+/** Replies are sent at the latest when so much text waits: a client may pipeline many commands and read nothing. */
+const MAX_WAITING_CHARACTERS = 16 * 1024;
+
+const encoder = new TextEncoder();
+
+/** What a wire is made of. */
+export interface WireOptions {
+  /** Belongs to the wire from now on. */
+  readonly conn: OctetConn;
+  /** Large buffers, shared by all connections. */
+  readonly pool: BufferPool;
+  /** Its monotonic time is used. */
+  readonly clock: Clock;
+  /** How long a client may take to read our replies, in milliseconds. */
+  readonly writeMs: number;
+}
+
+/** Reads and writes; knows nothing of SMTP but replies. */
+export class Wire {
+  /** What has arrived. */
+  readonly input: OctetInput;
+  readonly #clock: Clock;
+  readonly #writeMs: number;
+  #conn: OctetConn;
+  /** Replies that are due; they leave together before the next read (RFC 2920 §3.2). */
+  #output = "";
+  #isReading = false;
+  #isEnding = false;
+  #isClosed = false;
+  /** Monotonic time; infinite while it is not the client whom we wait for. */
+  #deadlineMs = Infinity;
+
+  /** Reads nothing yet. */
+  constructor({ conn, pool, clock, writeMs }: WireOptions) {
+    this.#conn = conn;
+    this.#clock = clock;
+    this.#writeMs = writeMs;
+    this.input = new OctetInput(conn, pool);
+  }
+
+  /** True while it waits for octets of the client. */
+  get isReading(): boolean {
+    return this.#isReading;
+  }
+
+  /** The connection below, for a TLS handshake. */
+  get conn(): OctetConn {
+    return this.#conn;
+  }
+
+  /** True when the client has been waited for too long. */
+  isOverdue(nowMs: number): boolean {
+    return nowMs >= this.#deadlineMs;
+  }
+
+  /** True once the end is under way: what is overdue then has had its last word. */
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
+
+  /** Lets a reply wait for the next flush. */
+  queue(message: Reply): void {
+    this.#output += formatReply(message);
+  }
+
+  /** Sends what waits, if that is much. */
+  async flushIfLong(): Promise<void> {
+    if (this.#output.length > MAX_WAITING_CHARACTERS) await this.flush();
+  }
+
+  /** Sends all replies that wait. Throws `ConnectionEnded` when the client does not take them. */
+  async flush(): Promise<void> {
+    if (this.#output === "") return;
+    const octets = encoder.encode(this.#output);
+    this.#output = "";
+    this.#deadlineMs = this.#clock.monotonic() + this.#writeMs;
+    try {
+      for (let sent = 0; sent < octets.length;) sent += await this.#conn.write(octets.subarray(sent));
+    } catch (error) {
+      throw new ConnectionEnded("the client takes no replies", { cause: error });
+    }
+    this.#deadlineMs = Infinity;
+  }
+
+  /** Waits for octets until a monotonic time. Throws `ConnectionEnded` when none will come. */
+  async fill(deadlineMs: number): Promise<void> {
+    if (this.#isEnding) throw new ConnectionEnded("closed by us");
+    this.#deadlineMs = deadlineMs;
+    this.#isReading = true;
+    let isOpen: boolean;
+    try {
+      isOpen = await this.input.fill();
+    } catch (error) {
+      throw new ConnectionEnded(this.#isEnding ? "closed by us" : "the connection broke", { cause: error });
+    } finally {
+      this.#isReading = false;
+    }
+    if (this.#isEnding) throw new ConnectionEnded("closed by us");
+    this.#deadlineMs = Infinity;
+    if (!isOpen) throw new ConnectionEnded("closed by the client");
+  }
+
+  /** Goes on with another connection, with nothing kept from before (RFC 3207 §4.2). */
+  replaceConn(conn: OctetConn): void {
+    this.#conn = conn;
+    this.input.replaceConn(conn);
+    if (this.#isClosed) conn.close();
+  }
+
+  /** Ends a connection that waits in a read: says why, if the client listens, and closes. */
+  endWith(message: Reply): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#deadlineMs = this.#clock.monotonic() + ENDING_MS;
+    this.#conn.write(encoder.encode(formatReply(message))).catch(() => {}).finally(() => this.close());
+  }
+
+  /** Closes the connection; a read or write that is under way ends. Never throws. */
+  close(): void {
+    this.#isEnding = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    try {
+      this.#conn.close();
+    } catch {
+      // A failed TLS handshake has closed it.
+    }
+  }
+}

@@ -1,0 +1,187 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { createConnection } from "node:net";
+import { canUpgradeServer } from "../../../lib/tls/server_tls.ts";
+import { Client } from "../../support/conversation.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { type InboundFixture, startInbound } from "../../support/inbound_server.ts";
+
+/** Opens a session and a transaction up to the 354. */
+async function upToData(server: InboundFixture): Promise<Client> {
+  const client = await Client.connect(server.port);
+  const steps = ["HELO client.test", "MAIL FROM:<bob@client.test>", "RCPT TO:<alice@example.org>", "DATA"];
+  await client.line();
+  for (const step of steps) {
+    client.send(`${step}\r\n`);
+    await client.line();
+  }
+  return client;
+}
+
+/** Waits until no connection is left. */
+async function untilEmpty(server: InboundFixture): Promise<void> {
+  for (let i = 0; i < 500 && server.server.connectionCount > 0; i++) await new Promise((done) => setTimeout(done, 10));
+  assertEquals(server.server.connectionCount, 0);
+}
+
+Deno.test("a full disk answers 452 4.3.1, and the session goes on", async () => {
+  await using server = await startInbound();
+  await using client = await upToData(server);
+  server.spool.faults.commit = Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" });
+  client.send("lost?\r\n.\r\n");
+  assertEquals(await client.line(), "452 4.3.1 Insufficient storage; try again later");
+  delete server.spool.faults.commit;
+  client.send("MAIL FROM:<bob@client.test>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n");
+  for (let i = 0; i < 3; i++) await client.line();
+  client.send("kept\r\n.\r\n");
+  assertMatch(await client.line(), /^250 2\.0\.0 Queued as /);
+  assertEquals([server.spool.messages.length, server.spool.openReceptions], [1, 0]);
+});
+
+Deno.test("a disk that fails in the middle of content answers 451 after the final dot only", async () => {
+  await using server = await startInbound();
+  await using client = await upToData(server);
+  server.spool.faults.write = new Error("Input/output error (os error 5)");
+  client.send("first\r\nMAIL FROM:<evil@client.test>\r\n.\r\nNOOP\r\n");
+  assertEquals(await client.line(), "451 4.3.0 Local problem; try again later");
+  assertEquals(await client.line(), "250 2.0.0 OK");
+  assertEquals(server.spool.openReceptions, 0);
+});
+
+Deno.test("a client that goes away in the middle of content leaves nothing behind", async () => {
+  await using server = await startInbound();
+  const client = await upToData(server);
+  client.send("half a mess");
+  await client[Symbol.asyncDispose]();
+  await untilEmpty(server);
+  assertEquals([server.spool.messages.length, server.spool.openReceptions], [0, 0]);
+});
+
+Deno.test("a silent client is told 421 4.4.2 when its time is over, also one that drips", async () => {
+  const clock = new FakeClock();
+  await using server = await startInbound({ clock, timeouts: { commandMs: 10_000 } });
+  await using client = await Client.connect(server.port);
+  await client.line();
+  for (let second = 0; second < 9; second++) {
+    client.send("N");
+    await clock.untilSleeping(1);
+    await clock.advance(1000);
+  }
+  client.send("NOOP\r\n");
+  assertEquals(await client.line(), "500 5.5.2 Command not recognized");
+  for (let second = 0; second < 12; second++) {
+    client.send("N");
+    await new Promise((done) => setTimeout(done, 2));
+    await clock.untilSleeping(1);
+    await clock.advance(1000);
+  }
+  assertEquals(await client.line(), "421 4.4.2 mx.test waited too long for you; closing connection");
+  assertEquals(await client.line(), "(closed)");
+});
+
+Deno.test("connections over the limit are told 421 4.7.0, and a place is free again after one ended", async () => {
+  await using server = await startInbound({ limits: { connectionsPerIp: 1 } });
+  const first = await Client.connect(server.port);
+  await first.line();
+  await using second = await Client.connect(server.port);
+  assertEquals(await second.line(), "421 4.7.0 Too many connections; try again later");
+  await first[Symbol.asyncDispose]();
+  await untilEmpty(server);
+  await using third = await Client.connect(server.port);
+  assertMatch(await third.line(), /^220 /);
+});
+
+Deno.test("connections that are reset before they are accepted hold nobody up", async () => {
+  await using server = await startInbound();
+  for (let i = 0; i < 50; i++) {
+    const socket = createConnection(server.port, "127.0.0.1");
+    await new Promise((resolve) => socket.once("connect", resolve));
+    socket.resetAndDestroy();
+  }
+  const start = performance.now();
+  await using client = await Client.connect(server.port);
+  assertMatch(await client.line(), /^220 /);
+  assert(performance.now() - start < 2000, "the banner came late");
+});
+
+Deno.test({
+  name: "a TLS handshake that fails ends its connection, and the server still stops in order",
+  ignore: !canUpgradeServer,
+  async fn() {
+    await using server = await startInbound();
+    await using client = await Client.connect(server.port);
+    await client.line();
+    client.send("HELO client.test\r\n");
+    await client.line();
+    client.send("STARTTLS\r\n");
+    assertMatch(await client.line(), /^220 /);
+    client.send("this is no handshake\r\n");
+    assertEquals(await client.line(), "(closed)");
+    await untilEmpty(server);
+    await server.server.stop(100);
+  },
+});
+
+Deno.test("recipients over the limit do not count as errors: the others get the message", async () => {
+  await using server = await startInbound({ limits: { recipients: 1 } });
+  await using client = await Client.connect(server.port);
+  await client.line();
+  client.send("HELO client.test\r\n");
+  await client.line();
+  client.send("MAIL FROM:<bob@client.test>\r\n" + "RCPT TO:<alice@example.org>\r\n".repeat(40) + "DATA\r\n");
+  const replies: string[] = [];
+  for (let i = 0; i < 42; i++) replies.push((await client.line()).slice(0, 3));
+  assertEquals(replies, ["250", "250", ...Array(39).fill("452"), "354"]);
+  client.send("hi\r\n.\r\n");
+  assertMatch(await client.line(), /^250 /);
+});
+
+Deno.test("who guesses addresses is cut off after 100 unknown recipients", async () => {
+  await using server = await startInbound();
+  await using client = await Client.connect(server.port);
+  await client.line();
+  client.send("HELO client.test\r\n");
+  await client.line();
+  client.send("MAIL FROM:<bob@client.test>\r\n" + "RCPT TO:<nobody@example.org>\r\n".repeat(101));
+  for (let i = 0; i < 102; i++) assertMatch(await client.line(), /^(250|550) /);
+  assertEquals(await client.line(), "421 4.7.0 Too many errors; closing connection");
+});
+
+Deno.test("at the stop an idle client is told 421, and a message that is under way is finished", async () => {
+  await using server = await startInbound();
+  await using idle = await Client.connect(server.port);
+  await idle.line();
+  await using sending = await upToData(server);
+  sending.send("half\r\n");
+  const stopped = server.server.stop(5000);
+  assertEquals(await idle.line(), "421 4.3.2 mx.test is shutting down; try again later");
+  assertEquals(await idle.line(), "(closed)");
+  sending.send("whole\r\n.\r\n");
+  assertMatch(await sending.line(), /^250 2\.0\.0 Queued/);
+  assertEquals(await sending.line(), "421 4.3.2 mx.test is shutting down; try again later");
+  await stopped;
+  assertEquals(server.spool.messages.length, 1);
+});
+
+Deno.test("a client that reads none of its replies costs bounded memory and is cut off in time", async () => {
+  const clock = new FakeClock();
+  await using server = await startInbound({ clock, timeouts: { commandMs: 10_000 } });
+  const socket = createConnection(server.port, "127.0.0.1");
+  await new Promise((resolve) => socket.once("connect", resolve));
+  socket.on("error", () => {});
+  socket.pause();
+  const commands = "HELP\r\n".repeat(20_000);
+  let isBlocked = false;
+  for (let i = 0; i < 400 && !isBlocked; i++) {
+    isBlocked = !socket.write(commands) && socket.writableLength > 4_000_000;
+    await new Promise((done) => setTimeout(done, 1));
+  }
+  assert(isBlocked, "the server went on reading");
+  const heap = Deno.memoryUsage().heapUsed;
+  assert(heap < 400_000_000, `${heap} octets of heap`);
+  for (let second = 0; second < 12; second++) {
+    await clock.untilSleeping(1);
+    await clock.advance(1000);
+  }
+  await untilEmpty(server);
+  socket.destroy();
+});
