@@ -106,7 +106,7 @@ Deno.test("connections that are reset before they are accepted hold nobody up", 
 Deno.test({
   name: "a TLS handshake that fails ends its connection, and the server still stops in order",
   ignore: !canUpgradeServer,
-  async fn() {
+  async fn(): Promise<void> {
     await using server = await startInbound();
     await using client = await Client.connect(server.port);
     await client.line();
