@@ -28,7 +28,9 @@ function complain(text: string): void {
 async function runCommand({ command, words, configFile, isJson }: CommandLine): Promise<void> {
   switch (command) {
     case "serve":
-      return await serve(await findConfig(configFile), print);
+      await serve(await findConfig(configFile), print);
+      // Whatever a library may still wait for: all that matters is on disk.
+      return Deno.exit(0);
     case "check":
       return complain(await check(await findConfig(configFile)));
     case "user":

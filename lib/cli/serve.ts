@@ -18,8 +18,8 @@ import { type MailSystem, makeMailSystem } from "./mail_system.ts";
 import { makeFirstMailbox, quickStartText } from "./quick_start.ts";
 import { VERSION } from "./version.ts";
 
-/** Running sessions and deliveries get this long at the end; the whole end takes less than 10 s. */
-const GRACE_MS = 6_000;
+/** Running sessions and deliveries get this long at the end. With what aborted deliveries take, it stays below 10 s. */
+const GRACE_MS = 3_000;
 
 const logger = (part: string): Logger => getLogger(["posthorn", part]);
 

@@ -54,8 +54,8 @@ export interface QueueRunnerOptions {
 
 /** Messages read back from disk at the same time because they are due. */
 const MAX_LOADS = 16;
-/** Aborted deliveries get this long to say what is final. */
-const ABORT_GRACE_MS = 1_000;
+/** Aborted deliveries get this long to say what is final: a peer that has the final dot is asked for 5 s more. */
+const ABORT_GRACE_MS = 5_500;
 
 /** The queue at work. */
 export class QueueRunner implements AsyncDisposable {
