@@ -93,6 +93,7 @@ export class ScriptedPeer implements AsyncDisposable {
   readonly #tlsListener: Deno.TlsListener;
   readonly #open = new Set<Disposable>();
   readonly #running = new Set<Promise<void>>();
+  readonly #talks = new Set<Promise<void>>();
   readonly #waiting: { readonly count: number; readonly resolve: () => void }[] = [];
 
   /** Use {@linkcode startPeer}. */
@@ -129,6 +130,16 @@ export class ScriptedPeer implements AsyncDisposable {
   received(count: number): Promise<void> {
     if (this.messages.length >= count) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push({ count, resolve }));
+  }
+
+  /** Waits up to a second for the connections so far to end; says whether they did. */
+  async haveEnded(): Promise<boolean> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), 1000));
+    const ended = Promise.all(this.#talks).then(() => true);
+    const isInTime = await Promise.race([ended, late]);
+    clearTimeout(timer);
+    return isInTime;
   }
 
   /** Called by a conversation at the final dot. */
@@ -174,7 +185,9 @@ export class ScriptedPeer implements AsyncDisposable {
       }
       this.connections++;
       this.keep(connection);
-      this.#running.add(new PeerConversation(this, connection, this.connections).run());
+      const talk = new PeerConversation(this, connection, this.connections).run();
+      this.#talks.add(talk);
+      this.#running.add(talk);
     }
   }
 

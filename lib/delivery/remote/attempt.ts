@@ -3,9 +3,10 @@
 import type { EnvelopeRecipient } from "../../mail/envelope.ts";
 import type { Outcome } from "../../mail/outcome.ts";
 import type { SmtpConnection } from "../../smtp/client/connection.ts";
+import { ClientError, errorText } from "../../smtp/client/client_error.ts";
 import { runTransaction, type TransactionResult } from "../../smtp/client/transaction.ts";
 import type { DeliveryRequest } from "../target.ts";
-import { planMail } from "./mail_parameters.ts";
+import { type MailPlan, planMail } from "./mail_parameters.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome, replyOutcome, stageText } from "./outcomes.ts";
 import type { HostsAnswer, RemoteHost } from "./remote_host.ts";
 import type { Session, SessionResult } from "./session.ts";
@@ -23,6 +24,8 @@ export interface AttemptTools {
   readonly open: (host: RemoteHost, onConnection: (connection: SmtpConnection) => void) => Promise<SessionResult>;
   /** Told why a host could not be used. */
   readonly onUnusable: (host: RemoteHost, outcome: Outcome) => void;
+  /** Told of a fault on our own side: the message cannot be read, or a bug. */
+  readonly onBroken: (error: unknown) => void;
 }
 
 /** Addresses tried in one attempt. */
@@ -61,14 +64,18 @@ export class Attempt {
     const { signal } = this.#request;
     const stop = (): void => this.#connection?.stop();
     signal.addEventListener("abort", stop);
+    let unknown = ownOutcome("delayed", "4.4.1", "No mail server could be reached");
     try {
       const spentHost = await this.#overKept();
       if (this.#pending.length > 0) await this.#overHosts(spentHost);
+    } catch (error) {
+      // What was delivered so far stays delivered.
+      this.#tools.onBroken(error);
+      unknown = ownOutcome("delayed", "4.3.0", "Delivery broke off on our side");
     } finally {
       signal.removeEventListener("abort", stop);
     }
     const stopped = ownOutcome("delayed", "4.3.2", "Stopped, because the server shuts down");
-    const unknown = ownOutcome("delayed", "4.4.1", "No mail server could be reached");
     return this.#outcomes.map((outcome) => outcome ?? (signal.aborted ? stopped : unknown));
   }
 
@@ -132,7 +139,13 @@ export class Attempt {
   async #transact(connection: SmtpConnection, indexes: number[], peer: Peer): Promise<TransactionResult | undefined> {
     const { envelope, content } = this.#request;
     const recipients = indexes.map((index) => this.#recipient(index));
-    const plan = await planMail({ envelope, recipients, head: this.#head, content }, connection.extensions, peer);
+    let plan: MailPlan;
+    try {
+      plan = await planMail({ envelope, recipients, head: this.#head, content }, connection.extensions, peer);
+    } catch (cause) {
+      const error = new ClientError("content", `Cannot read the message: ${errorText(cause)}`, { cause });
+      return { replies: indexes.map(() => undefined), failure: { stage: "mail", error } };
+    }
     if (plan.kind === "refused") {
       this.#note(indexes, plan.outcome);
       return undefined;
@@ -175,6 +188,7 @@ export class Attempt {
   /** Another host may take them, but not where this one may have: a message must not arrive twice without need. */
   #judgeFailure(failure: NonNullable<TransactionResult["failure"]>, indexes: readonly number[], peer: Peer): void {
     const { stage, error, farewell } = failure;
+    if (error.fault === "content" && indexes.length > 0) this.#tools.onBroken(error);
     const outcome = farewell === undefined
       ? faultOutcome(error, stageText(stage), peer)
       : refusalOutcome(farewell, peer);
@@ -199,6 +213,11 @@ export class Attempt {
 
 /** The peer closed a kept connection, or said 421, before it answered MAIL: it was idle or used for too long. */
 function isDead({ replies, failure }: TransactionResult): boolean {
-  if (failure !== undefined) return failure.stage === "mail" && failure.error.fault === "closed";
+  if (failure !== undefined) {
+    const { stage, error, farewell } = failure;
+    if (stage === "mail") return error.fault === "closed" || farewell !== undefined;
+    // With PIPELINING: 421 to MAIL, and the connection was closed before the answers to RCPT.
+    return stage === "rcpt" && farewell !== undefined && replies.every((answer) => answer === undefined);
+  }
   return replies.every((answer) => answer?.stage === "mail" && answer.reply.code === 421);
 }

@@ -22,14 +22,14 @@ export function ownOutcome(action: "delayed" | "failed", status: string, text: s
 
 /**
  * What a reply means for a recipient. 552 to RCPT is transient: it used to say "too many recipients"
- * (RFC 5321 §4.5.3.1.10). What is neither 2yz, 4yz nor 5yz makes no sense and is `delayed`.
+ * (RFC 5321 §4.5.3.1.10). 2yz means success after the end of data only. What makes no sense is `delayed`.
  *
  * @param success The action of 2yz: `relayed`, or `delivered` for LMTP.
  */
 export function replyOutcome({ stage, reply }: StageReply, success: Action, peer: Peer): Outcome {
   const isFull = stage === "rcpt" && reply.code === 552;
   const first = Math.floor(reply.code / 100);
-  if (first === 2) return remoteOutcome(success, 2, reply, peer);
+  if (first === 2 && stage === "dot") return remoteOutcome(success, 2, reply, peer);
   if (first === 5 && !isFull) return remoteOutcome("failed", 5, reply, peer);
   return remoteOutcome("delayed", 4, reply, peer);
 }
@@ -57,7 +57,8 @@ export function faultOutcome(error: ClientError, doing: string, peer: Peer): Out
     case "aborted":
       return ownOutcome("delayed", "4.3.2", `Stopped while ${doing}, because the server shuts down`, peer);
     case "content":
-      return ownOutcome("delayed", "4.3.0", error.message);
+      // The reason names our files: it is for the log, not for senders.
+      return ownOutcome("delayed", "4.3.0", "The message cannot be read on our side");
   }
 }
 

@@ -3,14 +3,12 @@
 import type { Logger } from "../../log/logger.ts";
 import type { Resolver } from "../../dns/resolver.ts";
 import type { Outcome } from "../../mail/outcome.ts";
-import { errorText } from "../../smtp/client/client_error.ts";
 import { TIME_LIMITS, type TimeLimits } from "../../smtp/client/time_limits.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { TlsUse } from "../next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "../target.ts";
 import { Attempt, type AttemptTools } from "./attempt.ts";
 import { findMxHosts, type MxOptions } from "./mx.ts";
-import { ownOutcome } from "./outcomes.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";
 import { addressText, type HostsAnswer, smarthostHosts } from "./remote_host.ts";
 import { openSession, type SessionOptions, type SessionPlan } from "./session.ts";
@@ -60,14 +58,7 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
 
   /** Tries once; never rejects. */
   async deliver(request: DeliveryRequest<RemoteHop>): Promise<readonly Outcome[]> {
-    try {
-      return await new Attempt(request, this.#tools(request)).run();
-    } catch (error) {
-      const { queueId, hop, recipients } = request;
-      this.#options.logger.error("{queueId}: delivery to {hop} broke off: {error}", { queueId, hop: hop.key, error });
-      const outcome = ownOutcome("delayed", "4.3.0", `Delivery broke off: ${errorText(error)}`);
-      return recipients.map(() => outcome);
-    }
+    return await new Attempt(request, this.#tools(request)).run();
   }
 
   #tools({ hop, signal, queueId }: DeliveryRequest<RemoteHop>): AttemptTools {
@@ -86,6 +77,12 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
           address: addressText(address),
           status,
           text,
+        }),
+      onBroken: (error) =>
+        this.#options.logger.error("{queueId}: delivery to {hop} broke off: {error}", {
+          queueId,
+          hop: hop.key,
+          error,
         }),
     };
   }

@@ -93,7 +93,10 @@ async function attempt(
     await connection.quit();
     return { kind: "unusable", outcome };
   } catch (error) {
-    if (!(error instanceof ClientError)) throw error;
+    if (!(error instanceof ClientError)) {
+      connection.fail(new ClientError("closed", "Connection is closed"));
+      throw error;
+    }
     connection.fail(error);
     const { use, isImplicit } = plan.policy;
     const isTlsFault = error.fault === "tls" || error.fault === "certificate";

@@ -5,6 +5,7 @@ import type { Reply } from "../reply.ts";
 import { ClientError, errorText } from "./client_error.ts";
 import type { SmtpConnection } from "./connection.ts";
 import { DotStuffer } from "./dot_stuffing.ts";
+import { replyText } from "./reply_parser.ts";
 
 /** A message for a peer. */
 export interface Transaction {
@@ -136,6 +137,10 @@ function noteRecipient(run: Run, index: number, answer: StageReply): void {
 
 /** Takes the answer to DATA and tells whether the content is to follow. */
 async function noteData({ connection, replies, accepted }: Run, reply: Reply): Promise<boolean> {
+  // Neither a go-ahead nor a refusal: who answers what is not known any more, and nothing was sent that it could be for.
+  if (reply.code < 400 && reply.code !== 354) {
+    throw new ClientError("protocol", `Peer answered DATA with ${replyText(reply)}`);
+  }
   if (reply.code !== 354) {
     for (const index of accepted) replies[index] = { stage: "data", reply };
     return false;

@@ -375,7 +375,7 @@ Deno.test("content that cannot be read is never ended with a dot", async () => {
   await using peer = startPeer();
   await using target = testTarget(ZONE, { mxPort: peer.port });
   const [outcome] = await target.deliver(testRequest({ hop: HOP, recipients: ["a@example.test"], content }));
-  assertEquals([outcome?.action, outcome?.text], ["delayed", "Cannot read the message: disk on fire"]);
+  assertEquals([outcome?.action, outcome?.text], ["delayed", "The message cannot be read on our side"]);
   assertEquals(peer.messages.length, 0);
 });
 
@@ -407,4 +407,55 @@ Deno.test("a smarthost whose name cannot be found delays", async () => {
   await using target = testTarget({});
   const hop = smarthostHop({ host: "nowhere.test" });
   assertEquals(summary(await target.deliver(testRequest({ hop, recipients: ["a@example.test"] }))), ["delayed 4.4.3"]);
+});
+
+for (const extensions of [["PIPELINING"], []]) {
+  const how = extensions.length > 0 ? "with" : "without";
+  Deno.test(`2yz to DATA is no delivery: nothing was sent yet, ${how} PIPELINING`, async () => {
+    await using peer = startPeer({ extensions, replies: { data: "250 2.0.0 OK" } });
+    await using target = testTarget(ZONE, { mxPort: peer.port });
+    const [outcome] = await target.deliver(testRequest({ hop: HOP, recipients: ["a@example.test"] }));
+    assertEquals([outcome?.action, outcome?.status], ["delayed", "4.5.0"]);
+    assertStringIncludes(outcome?.text ?? "", "250");
+    assertEquals(peer.messages.length, 0);
+  });
+}
+
+Deno.test("a kept connection that answers 421 and closes at once is replaced at once", async () => {
+  await using peer = startPeer({
+    replies: {
+      mail: (_, talk) => talk.transactions > 0 ? "421 4.4.2 Enough of you" : undefined,
+      rcpt: (_, talk) => talk.transactions > 0 ? "drop" : undefined,
+    },
+  });
+  await using target = testTarget(ZONE, { mxPort: peer.port });
+  for (let count = 0; count < 2; count++) {
+    const outcomes = await target.deliver(testRequest({ hop: HOP, recipients: ["a@example.test"] }));
+    assertEquals(summary(outcomes), ["relayed 2.6.0"]);
+  }
+  assertEquals(peer.connections, 2);
+});
+
+Deno.test("a message that can no longer be read keeps the outcomes it has, and no connection stays open", async () => {
+  // Eight-bit content is looked through before each transaction with a peer that has no 8BITMIME.
+  const octets = new TextEncoder().encode("Subject: test\r\n\r\nHello\r\n");
+  let reads = 0;
+  const content = {
+    octets: octets.length,
+    async *chunks(): AsyncGenerator<Uint8Array> {
+      if (++reads > 2) throw new Deno.errors.NotFound("open '/var/spool/secret/path'");
+      yield await Promise.resolve(octets);
+    },
+  };
+  await using peer = startPeer({ extensions: ["PIPELINING"] });
+  const target = testTarget(ZONE, { mxPort: peer.port });
+  const recipients = Array.from({ length: 150 }, (_, number) => `r${number}@example.test`);
+  const request = testRequest({ hop: HOP, recipients, content, envelope: { body: "8BITMIME" } });
+  const outcomes = await target.deliver(request);
+  assertEquals(peer.messages.length, 1);
+  assertEquals(new Set(summary(outcomes.slice(0, 100))), new Set(["relayed 2.6.0"]));
+  assertEquals(new Set(summary(outcomes.slice(100))), new Set(["delayed 4.3.0"]));
+  assert(!outcomes.some(({ text }) => text.includes("/var/spool")), "senders learn no paths");
+  await target[Symbol.asyncDispose]();
+  assert(await peer.haveEnded());
 });
