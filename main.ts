@@ -1,19 +1,14 @@
 /** posthorn: a complete mail server. Reads the command line and hands over to the command. */
 
 import { check } from "./lib/cli/check.ts";
-import { CommandError } from "./lib/cli/command_error.ts";
-import { type CommandLine, parseCommandLine, USAGE, UsageError } from "./lib/cli/command_line.ts";
+import { type CommandLine, parseCommandLine, UsageError } from "./lib/cli/command_line.ts";
 import { dkim } from "./lib/cli/dkim_keys.ts";
+import { explain } from "./lib/cli/explain.ts";
 import { findConfig } from "./lib/cli/find_config.ts";
 import { queue } from "./lib/cli/queue.ts";
 import { serve } from "./lib/cli/serve.ts";
 import { user } from "./lib/cli/user.ts";
 import { VERSION } from "./lib/cli/version.ts";
-import { ConfigError } from "./lib/config/errors.ts";
-import { BindError } from "./lib/inbound/bind.ts";
-import { PrivilegeError } from "./lib/system/privileges.ts";
-import { CONFIG_ERROR, INTERNAL_ERROR, UNAVAILABLE, USAGE_ERROR } from "./lib/system/sysexits.ts";
-import { CertificateError } from "./lib/tls/certificates.ts";
 
 const encoder = new TextEncoder();
 
@@ -25,7 +20,16 @@ function complain(text: string): void {
   Deno.stderr.writeSync(encoder.encode(`${text}\n`));
 }
 
+/** Results go to standard output; that there are none is told to people only. */
+function printOr(text: string, whenEmpty: string): void {
+  if (text === "") complain(whenEmpty);
+  else print(text);
+}
+
 async function runCommand({ command, words, configFile, isJson }: CommandLine): Promise<void> {
+  if (words.length > 0 && ["serve", "check", "version"].includes(command)) {
+    throw new UsageError(`unexpected "${words.join(" ")}" after ${command}`);
+  }
   switch (command) {
     case "serve":
       await serve(await findConfig(configFile), print);
@@ -34,11 +38,14 @@ async function runCommand({ command, words, configFile, isJson }: CommandLine): 
     case "check":
       return complain(await check(await findConfig(configFile)));
     case "user":
-      return print(await user(await findConfig(configFile), words, isJson));
+      return printOr(await user(await findConfig(configFile), words, isJson), "There are no mailboxes yet");
     case "dkim":
-      return print(await dkim(await findConfig(configFile), words));
+      return printOr(
+        await dkim(await findConfig(configFile), words),
+        "There is no such DKIM key; `dkim create` makes one",
+      );
     case "queue":
-      return print(await queue(await findConfig(configFile), words, isJson));
+      return printOr(await queue(await findConfig(configFile), words, isJson), "The queue is empty");
     case "version":
       return print(`posthorn ${VERSION}`);
     default:
@@ -46,32 +53,12 @@ async function runCommand({ command, words, configFile, isJson }: CommandLine): 
   }
 }
 
-/** Says what went wrong, and returns the exit code (sysexits.h). */
-function explain(error: unknown): number {
-  if (error instanceof UsageError) {
-    complain(error.message === "" ? USAGE : `posthorn: ${error.message}\n\n${USAGE}`);
-    return USAGE_ERROR;
-  }
-  if (error instanceof ConfigError || error instanceof CertificateError) {
-    complain(error.message);
-    return CONFIG_ERROR;
-  }
-  if (error instanceof CommandError || error instanceof PrivilegeError) {
-    complain(`posthorn: ${error.message}`);
-    return error.exitCode;
-  }
-  if (error instanceof BindError) {
-    complain(`posthorn: ${error.message}`);
-    return UNAVAILABLE;
-  }
-  complain(`posthorn: ${error instanceof Error ? error.message : String(error)}`);
-  return INTERNAL_ERROR;
-}
-
 if (import.meta.main) {
   try {
     await runCommand(parseCommandLine(Deno.args));
   } catch (error) {
-    Deno.exit(explain(error));
+    const { text, exitCode } = explain(error);
+    complain(text);
+    Deno.exit(exitCode);
   }
 }

@@ -1,5 +1,6 @@
 /** Who the server runs as, and who its files belong to. */
 
+import { lchown } from "node:fs/promises";
 import process from "node:process";
 import type { Config } from "../config/config.ts";
 import type { Logger } from "../log/logger.ts";
@@ -34,9 +35,19 @@ export async function becomeUser({ user }: Config, logger: Logger): Promise<void
   }
 }
 
-/** Gives a file that a command wrote as root to the user of the server. */
-export async function giveToUser(path: string, { user }: Config): Promise<void> {
-  if (user === undefined || !isRoot(process)) return;
-  const { uid, gid } = findUser(user, await readPasswd());
-  await Deno.chown(path, uid, gid);
+/** Gives a file that a command wrote as root to the user of the server: `user`, else the owner of the data folder. */
+export async function giveToUser(path: string, { user, data }: Config): Promise<void> {
+  if (!isRoot(process)) return;
+  const owner = user === undefined ? await Deno.lstat(data) : findUser(user, await readPasswd());
+  if (owner.uid === null || owner.gid === null) return;
+  // Not Deno.chown: it follows symbolic links, and the folder may be that user's, who could put one there.
+  await lchown(path, owner.uid, owner.gid);
+}
+
+/** Gives folders that a command may have made as root, outermost first, in the same way. */
+export async function giveFoldersToUser(paths: readonly string[], config: Config): Promise<void> {
+  if (!isRoot(process)) return;
+  for (const path of paths) {
+    if ((await Deno.lstat(path)).uid === 0) await giveToUser(path, config);
+  }
 }

@@ -1,5 +1,6 @@
 /** `posthorn dkim`: the keys that sign mail, and the records that publish them. */
 
+import { dirname } from "node:path";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
@@ -7,7 +8,7 @@ import { normalizeDomain } from "../mail/mailbox.ts";
 import { createDkimKey, DkimKeyError, dkimKeyPath, dkimRecord, listDkimSelectors } from "../msgauth/dkim/key.ts";
 import { systemFiles } from "../system/files.ts";
 import { CANNOT_CREATE, DATA_ERROR } from "../system/sysexits.ts";
-import { giveToUser } from "./become_user.ts";
+import { giveFoldersToUser, giveToUser } from "./become_user.ts";
 import { CommandError } from "./command_error.ts";
 import { UsageError } from "./command_line.ts";
 import { processIo } from "./find_config.ts";
@@ -35,7 +36,8 @@ export async function dkim(file: string, words: readonly string[]): Promise<stri
   const config = await loadConfig(file, processIo);
   const domain = normalizeDomain(rawDomain);
   if (domain === undefined || !config.domains.has(domain)) {
-    throw new CommandError(DATA_ERROR, `"${rawDomain}" is none of our domains`);
+    const ours = [...config.domains.keys()].join(", ");
+    throw new CommandError(DATA_ERROR, `"${rawDomain}" is none of our domains (${ours})`);
   }
   switch (action) {
     case "create":
@@ -48,12 +50,25 @@ export async function dkim(file: string, words: readonly string[]): Promise<stri
 }
 
 async function create(config: Config, domain: string, selector: string): Promise<string> {
+  checkSelector(config, domain, selector);
   try {
     const path = await createDkimKey(keysFolder(config), { domain, selector }, systemFiles);
+    const folder = dirname(path);
     await giveToUser(path, config);
+    await giveFoldersToUser([config.data, keysFolder(config), dirname(folder), folder], config);
     return await record(config, domain, selector);
   } catch (error) {
     if (error instanceof DkimKeyError) throw new CommandError(CANNOT_CREATE, error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** A selector that is no DNS name is a mistake of the command line, not of the disk. */
+function checkSelector(config: Config, domain: string, selector: string): void {
+  try {
+    dkimKeyPath(keysFolder(config), { domain, selector });
+  } catch (error) {
+    if (error instanceof DkimKeyError) throw new CommandError(DATA_ERROR, error.message, { cause: error });
     throw error;
   }
 }

@@ -1,6 +1,8 @@
 /** Where the configuration is read from. */
 
 import type { ConfigIo } from "../config/source.ts";
+import { CONFIG_ERROR } from "../system/sysexits.ts";
+import { CommandError } from "./command_error.ts";
 
 /** Reads files and environment of this process. */
 export const processIo: ConfigIo = {
@@ -13,7 +15,7 @@ const USUAL_PLACES = ["./posthorn.yaml", "/etc/posthorn/posthorn.yaml"];
 /**
  * Finds the configuration file: the one named, $POSTHORN_CONFIG, `./posthorn.yaml`, `/etc/posthorn/posthorn.yaml`.
  *
- * @throws {Error} Where none of the usual places has one.
+ * @throws {CommandError} Where none of the usual places has one.
  */
 export async function findConfig(named: string | undefined): Promise<string> {
   const file = named ?? Deno.env.get("POSTHORN_CONFIG");
@@ -26,5 +28,8 @@ export async function findConfig(named: string | undefined): Promise<string> {
       // The next place.
     }
   }
-  throw new Error(`Cannot find a configuration: no --config, no $POSTHORN_CONFIG, no ${USUAL_PLACES.join(", no ")}`);
+  throw new CommandError(
+    CONFIG_ERROR,
+    `Cannot find a configuration: there is no ${USUAL_PLACES.join(" and no ")}; name one with --config FILE`,
+  );
 }

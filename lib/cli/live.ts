@@ -10,7 +10,7 @@ import { relayBlocks } from "../policy/relay.ts";
 import { createRouter, type Router } from "../routing/router.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
-import { type Certificates, loadCertificates } from "../tls/certificates.ts";
+import { CertificateError, type Certificates, loadCertificates } from "../tls/certificates.ts";
 import { ensureSelfSigned } from "../tls/self_signed_files.ts";
 
 /** One reading of configuration, accounts and certificates. */
@@ -48,12 +48,42 @@ export interface LiveOptions {
  */
 export async function loadLive(options: LiveOptions, certificates?: Certificates): Promise<Live> {
   const config = await loadConfig(options.file, options.io);
-  const accounts = await loadAccounts(config, options.io) ?? [];
-  const router = createRouter(config, accounts);
+  return await assemble(config, options, () => certificates ?? readCertificates(config, options));
+}
+
+/**
+ * Reads everything again. Certificates that could be read as root only stay in use as they are.
+ *
+ * @throws {ConfigError | CertificateError} As {@linkcode loadLive}.
+ */
+export async function reloadLive(options: LiveOptions, old: Live): Promise<Live> {
+  const config = await loadConfig(options.file, options.io);
+  return await assemble(config, options, async () => {
+    try {
+      return await readCertificates(config, options);
+    } catch (error) {
+      const isUnchanged = JSON.stringify(config.certificates) === JSON.stringify(old.config.certificates);
+      if (!(error instanceof CertificateError && error.cause instanceof Deno.errors.PermissionDenied && isUnchanged)) {
+        throw error;
+      }
+      options.logger.warning("{reason}; those read at the start stay in use: a renewed one needs a restart", {
+        reason: error.message,
+      });
+      return old.certificates;
+    }
+  });
+}
+
+async function assemble(
+  config: Config,
+  { io }: LiveOptions,
+  certificates: () => Certificates | Promise<Certificates>,
+): Promise<Live> {
+  const router = createRouter(config, await loadAccounts(config, io) ?? []);
   return {
     config,
     router,
-    certificates: certificates ?? await readCertificates(config, options),
+    certificates: await certificates(),
     settings: {
       hostname: config.hostname,
       router,

@@ -30,7 +30,7 @@ interface ListedMessage {
 /** Lists the queue, oldest message first. */
 export async function queue(file: string, words: readonly string[], isJson: boolean): Promise<string> {
   const [action, ...more] = words;
-  if (action !== "list" || more.length > 0) throw new UsageError("queue list");
+  if (action !== "list" || more.length > 0) throw new UsageError("queue list [--json]");
   const { data } = await loadConfig(file, processIo);
   const messages: ListedMessage[] = [];
   for await (const message of listSpool(systemFiles, `${data}/spool`)) messages.push(listed(message));

@@ -13,7 +13,7 @@ import { canUpgradeServer } from "../tls/server_tls.ts";
 import { becomeUser, giveDataFolder } from "./become_user.ts";
 import { makeMissingKeys } from "./dkim_keys.ts";
 import { processIo } from "./find_config.ts";
-import { type Live, type LiveOptions, loadLive, readCertificates } from "./live.ts";
+import { type Live, type LiveOptions, loadLive, readCertificates, reloadLive } from "./live.ts";
 import { type MailSystem, makeMailSystem } from "./mail_system.ts";
 import { makeFirstMailbox, quickStartText } from "./quick_start.ts";
 import { VERSION } from "./version.ts";
@@ -137,7 +137,7 @@ function serviceText({ service, tls }: ListenerConfig): string {
 /** Reads everything again; where something is wrong, all stays as it was. */
 async function reloaded(options: LiveOptions, old: Live, system: MailSystem, server: Logger): Promise<Live> {
   try {
-    const live = await loadLive(options);
+    const live = await reloadLive(options, old);
     system.update(live.config);
     for (const key of restartKeys(old.config, live.config)) {
       server.warning("The change of {key} takes effect after a restart", { key });

@@ -72,8 +72,18 @@ async function change(config: Config, change: Parameters<typeof editAccounts>[1]
     beforePublish: (path) => giveToUser(path, config),
   }, change);
   await giveDataFolder(config);
-  if (result === "exists") throw new CommandError(DATA_ERROR, `${change.address} exists already`);
-  if (result === "absent") throw new CommandError(DATA_ERROR, `there is no ${change.address}`);
+  if (result === "exists") {
+    throw new CommandError(
+      DATA_ERROR,
+      `${change.address} exists already; \`posthorn user password\` gives it a new password`,
+    );
+  }
+  if (result === "absent") {
+    throw new CommandError(
+      DATA_ERROR,
+      `there is no ${change.address}; \`posthorn user list\` shows those that are there`,
+    );
+  }
   const done = { add: "added", password: "has a new password", remove: "removed" }[change.kind];
-  return `${change.address} ${done}; a running server knows after SIGHUP`;
+  return `${change.address} ${done}; a running server knows after SIGHUP (systemctl reload posthorn, or kill -HUP)`;
 }

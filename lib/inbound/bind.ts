@@ -101,7 +101,9 @@ function bindTls(config: ListenerConfig, certificates: () => Certificates): Boun
 }
 
 function explain(error: unknown): string {
-  if (error instanceof Deno.errors.AddrInUse) return "the address is in use; is another mail server running?";
+  if (error instanceof Deno.errors.AddrInUse) {
+    return "the address is in use; is posthorn or another mail server running (ss -ltnp)?";
+  }
   if (error instanceof Deno.errors.PermissionDenied) {
     return "permission denied; start as root with `user`, give CAP_NET_BIND_SERVICE, or use a port above 1023";
   }

@@ -93,7 +93,7 @@ export function logAttempt(logger: Logger, message: QueuedMessage, event: SpoolE
     action: outcome.action,
     recipient: event.recipients.map((index) => recipients[index]?.address).join(", "),
     sender: reversePath,
-    hop,
+    ...(via !== hop && { hop }),
     via,
     delaySeconds: (Date.parse(event.at) - Date.parse(arrived)) / 1000,
     status: outcome.status,
@@ -101,7 +101,10 @@ export function logAttempt(logger: Logger, message: QueuedMessage, event: SpoolE
     ...(outcome.tls !== undefined && { tls: outcome.tls }),
     ...(event.nextAttempt !== undefined && { nextAttempt: event.nextAttempt }),
   };
-  const line = "{queueId}: {action} to {recipient} via {via} after {delaySeconds}s, status {status}: {reply}";
+  const isOpen = outcome.action === "delayed" || outcome.action === "failed";
+  const line = `{queueId}: {action} ${
+    isOpen ? "for" : "to"
+  } {recipient} via {via} after {delaySeconds}s, status {status}: {reply}`;
   if (outcome.action === "delayed") logger.warning(`${line}; next attempt {nextAttempt}`, fields);
   else if (outcome.action === "failed") logger.warning(line, fields);
   else logger.info(line, fields);

@@ -14,6 +14,12 @@ export interface SpoolLockOptions {
   readonly processId: number;
 }
 
+/** Thrown where another process works on the spool; the text names it. */
+export class SpoolInUseError extends Error {
+  /** Stands in front of the message in logs and stack traces. */
+  override readonly name = "SpoolInUseError";
+}
+
 /** How long to wait where the runtime can only wait for a lock, not try it. */
 const PATIENCE_MS = 300;
 
@@ -22,7 +28,7 @@ const PATIENCE_MS = 300;
  * stale lock and no process id to guess about.
  *
  * @returns The open file: closing it releases the lock.
- * @throws {Error} Another process holds it; the text names it.
+ * @throws {SpoolInUseError} Another process holds it; the text names it.
  */
 export async function lockSpool(options: SpoolLockOptions): Promise<OpenFile> {
   const { files, path, folder, processId } = options;
@@ -40,7 +46,7 @@ export async function lockSpool(options: SpoolLockOptions): Promise<OpenFile> {
     throw error;
   }
   const holder = await readHolder(files, path);
-  throw new Error(`Cannot lock spool folder "${folder}": in use by ${holder}`);
+  throw new SpoolInUseError(`Cannot lock spool folder "${folder}": in use by ${holder}`);
 }
 
 /** Says whether the lock is ours; closes the file where it is not. */

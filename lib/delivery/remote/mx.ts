@@ -43,7 +43,7 @@ export async function findMxHosts(domain: string, options: MxOptions, signal: Ab
   const answer = await options.resolver.lookup(domain, "MX", signal);
   switch (answer.kind) {
     case "failed":
-      return noHosts("delayed", "4.4.3", `Cannot look up the MX records of ${domain}: ${answer.reason}`);
+      return noHosts("delayed", "4.4.3", answer.reason);
     case "noName":
       return noHosts("failed", "5.1.2", `The domain ${domain} does not exist`);
     case "noData":

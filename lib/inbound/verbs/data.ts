@@ -157,7 +157,11 @@ function refusal(error: unknown, session: Session, services: Services, queueId: 
       queueId,
       reversePath,
       client,
-      error: error instanceof Error ? error.message : String(error),
+      error: isFull
+        ? "the disk of the spool is full, make room"
+        : error instanceof Error
+        ? error.message
+        : String(error),
     },
   );
   return isFull

@@ -311,7 +311,7 @@ Deno.test("the sender is warned once, and told at expiry with status 4.4.7 and t
   assert(lab.attempts.includes("bob@x.example 1440"), "the last attempt is made at expiry");
   assertMatch(
     lab.log.lines.join("\n"),
-    /failed to bob@x.example via mx:x.example after 86400s, status 4.4.7: 450 later/,
+    /failed for bob@x.example via mx:x.example after 86400s, status 4.4.7: 450 later/,
   );
   assertEquals(await lab.onDisk(), []);
 });
