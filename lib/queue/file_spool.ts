@@ -112,6 +112,8 @@ class FileSpool implements Spool, ReceptionHost {
   #freeMemoryOctets: number;
   /** Folders below `queue/` that are known to be durable, or on their way. */
   readonly #buckets: Map<string, Promise<void> | undefined> = new Map();
+  /** In their folder, but not yet acknowledged: whoever commits them hands them over, so `recover` must not. */
+  readonly #publishing: Set<string> = new Set();
 
   constructor(options: FileSpoolOptions, lock: OpenFile, sync: FolderSync) {
     this.files = options.files;
@@ -205,6 +207,15 @@ class FileSpool implements Spool, ReceptionHost {
   }
 
   async publish(queueId: string): Promise<void> {
+    this.#publishing.add(queueId);
+    try {
+      await this.#publish(queueId);
+    } finally {
+      this.#publishing.delete(queueId);
+    }
+  }
+
+  async #publish(queueId: string): Promise<void> {
     const bucket = bucketOf(queueId);
     const path = this.queuePath(queueId);
     const isMade = this.#buckets.has(bucket) ? this.#buckets.get(bucket) : this.#makeBucket(bucket);
@@ -258,6 +269,7 @@ class FileSpool implements Spool, ReceptionHost {
     }
     for (const bucket of buckets.sort()) {
       for await (const { name } of this.files.list(`${this.#folder}/queue/${bucket}`)) {
+        if (this.#publishing.has(name)) continue;
         if (isQueueId(name) && bucketOf(name) === bucket) yield name;
         else {await this.#setAside(
             `${this.#folder}/queue/${bucket}/${name}`,

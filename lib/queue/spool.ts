@@ -91,6 +91,9 @@ export interface Spool extends AsyncDisposable {
   append(queueId: string, events: readonly SpoolEvent[]): Promise<void>;
   /** Removes a message whose work is done. */
   remove(queueId: string): Promise<void>;
-  /** All messages, for start-up and listing; content is not read. What cannot be read is set aside, with a log line. */
+  /**
+   * All messages whose `commit` has resolved, for start-up and listing; content is not read. What cannot be read is set
+   * aside, with a log line.
+   */
   recover(): AsyncIterable<QueuedMessage>;
 }

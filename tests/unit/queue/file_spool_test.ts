@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { encodeHead } from "../../../lib/queue/spool_file.ts";
-import { systemFiles } from "../../../lib/system/files.ts";
+import { type OpenFile, systemFiles } from "../../../lib/system/files.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { diskFull, MemoryFiles } from "../../support/memory_files.ts";
 import {
@@ -253,3 +253,21 @@ function replaced(file: Uint8Array, from: string, to: string): Uint8Array {
   assert(text.includes(from));
   return Uint8Array.from(text.replace(from, to), (character) => character.charCodeAt(0));
 }
+
+Deno.test("what is not yet acknowledged is not found by recover: its commit hands it over", async () => {
+  const gate = Promise.withResolvers<void>();
+  class SlowFolders extends MemoryFiles {
+    override async open(path: string, options: Deno.OpenOptions): Promise<OpenFile> {
+      const file = await super.open(path, options);
+      return /\/queue\/..$/.test(path) ? { ...file, sync: () => gate.promise.then(() => file.sync()) } : file;
+    }
+  }
+  const files = new SlowFolders();
+  await using spool = await openSpool(files);
+  const committing = put(spool);
+  while (![...files.tree("/data/spool/queue").keys()].length) await new Promise((resolve) => setTimeout(resolve));
+  assertEquals((await recoverAll(spool)).size, 0);
+  gate.resolve();
+  const { queueId } = await committing;
+  assertEquals([...(await recoverAll(spool)).keys()], [queueId]);
+});
