@@ -91,9 +91,7 @@ async function run(
         service: serviceText(listener.config),
       });
     }
-    system.queue.start().catch((error) => {
-      server.error("Cannot read the queue: {error}; new mail is taken, older mail waits", { error });
-    });
+    system.queue.start().catch((error) => server.error("Cannot start the queue: {error}", { error }));
     greet();
     const signal = await end.promise;
     server.info("{signal}: finishing what runs", { signal });

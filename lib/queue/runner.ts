@@ -119,7 +119,7 @@ export class QueueRunner implements AsyncDisposable {
 
   /**
    * Finds the messages of the spool and begins to work on those that are due. Resolves when all are known; mail can be
-   * taken before that.
+   * taken before that. Where the spool cannot be read, it is tried again until it can, or until `drain`.
    */
   start(): Promise<void> {
     this.#starting ??= this.#recover();
@@ -163,14 +163,37 @@ export class QueueRunner implements AsyncDisposable {
     const seen = new Set<string>(this.#active.keys());
     this.#cameDuringStart = seen;
     let found = 0;
-    for await (const message of this.#options.spool.recover()) {
-      if (this.#isStopping) break;
-      if (seen.has(message.queueId)) continue;
+    const take = ({ queueId }: QueuedMessage, waitMs: number): void => {
+      // Known: it came meanwhile, or was found before the reading broke off.
+      if (seen.has(queueId) || this.#active.has(queueId) || this.#scheduler.has(queueId)) return;
       found++;
-      this.#schedule(message.queueId, this.#waitOf(message));
+      this.#schedule(queueId, waitMs);
+    };
+    try {
+      while (!await this.#readSpool(take)) await this.#options.clock.sleep(LONGEST_REPAIR_MS, this.#stop.signal);
+    } catch (error) {
+      if (!this.#isStopping) throw error;
+    } finally {
+      this.#cameDuringStart = undefined;
     }
-    this.#cameDuringStart = undefined;
     this.#logger.info("Found {messages} message(s) in the queue", { messages: found });
+  }
+
+  /** Reads all of the spool; false where that broke off, which the log tells. */
+  async #readSpool(take: (message: QueuedMessage, waitMs: number) => void): Promise<boolean> {
+    try {
+      for await (const message of this.#options.spool.recover()) {
+        if (this.#isStopping) break;
+        take(message, this.#waitOf(message));
+      }
+      return true;
+    } catch (error) {
+      this.#logger.error(
+        "Cannot read the queue: {error}; new mail is taken, older mail waits; will try again in {waitSeconds}s",
+        { error, waitSeconds: LONGEST_REPAIR_MS / 1000 },
+      );
+      return false;
+    }
   }
 
   /** Milliseconds until something is to be done for the message. */
@@ -232,6 +255,8 @@ export class QueueRunner implements AsyncDisposable {
   /** Routes the recipients that are due and hands them over, grouped by next hop. */
   #begin(message: QueuedMessage): void {
     const { queueId, envelope } = message;
+    // Somebody else was faster: two at work on one message would deliver it twice.
+    if (this.#active.has(queueId)) return;
     const active = activeMessage(message);
     this.#active.set(queueId, active);
     const groups: Map<string, { readonly hop: NextHop; readonly recipients: number[] }> = new Map();

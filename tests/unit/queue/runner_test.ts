@@ -231,6 +231,37 @@ Deno.test("mail that is accepted while the spool is being read is delivered once
   assertEquals(await lab.onDisk(), []);
 });
 
+Deno.test("a queue that cannot be read at the start is read again, and nothing in it is lost or sent twice", async () => {
+  const files = new MemoryFiles();
+  {
+    await using lab = await Lab.open({}, files);
+    await lab.runner.drain(0);
+    for (let i = 0; i < 3; i++) {
+      await lab.accept(sampleEnvelope([`old${i}@x.example`]));
+      // The next folder of the spool.
+      await lab.clock.advance(10_000);
+    }
+  }
+  await using lab = await Lab.open({}, files, "2026-01-02T00:00:00Z");
+  let lists = 0;
+  files.fault = ({ name }): void => {
+    // The list of folders and the first of them can be read, the second cannot.
+    if (name === "list" && ++lists === 3) throw new Error("Too many open files (os error 24)");
+  };
+  const starting = lab.runner.start();
+  await lab.advance(1);
+  await lab.accept(sampleEnvelope(["new@x.example"]));
+  await lab.advance(5 * MINUTE);
+  await starting;
+  await lab.advance(1);
+  assertEquals(
+    lab.attempts.map((attempt) => attempt.replace(/@.*/, "")).sort(),
+    ["new", "old0", "old1", "old2"],
+  );
+  assertMatch(lab.log.lines.join("\n"), /Cannot read the queue: .*Too many open files/);
+  assertEquals(await lab.onDisk(), []);
+});
+
 Deno.test("a permanent failure is reported to the sender, and the report is on disk before the message is gone", async () => {
   await using lab = await Lab.open();
   lab.answer = (address) => address.startsWith("alice") ? LATER : NEVER;
