@@ -67,7 +67,7 @@ export function attemptEvents(
   random: number,
 ): SpoolEvent[] {
   const at = new Date(nowMs).toISOString();
-  const attempts = 1 + Math.max(...recipients.map((index) => message.recipients[index]?.attempts ?? 0));
+  const attempts = 1 + recipients.reduce((most, index) => Math.max(most, message.recipients[index]?.attempts ?? 0), 0);
   const arrivedMs = Date.parse(message.envelope.arrived);
   const next = nextAttempt({ arrivedMs, attempts, nowMs }, settings, random);
   return groupEqual(recipients, outcomes).map(({ outcome, indexes }) => {

@@ -290,7 +290,9 @@ export class QueueRunner implements AsyncDisposable {
    */
   #dueRecipients({ recipients }: QueuedMessage): number[] {
     const pending = recipients.filter(isPending);
-    const earliestMs = recipients.some(isUnreported) ? 0 : Math.min(...pending.map((state) => state.nextAttemptMs));
+    const earliestMs = recipients.some(isUnreported)
+      ? 0
+      : pending.reduce((earliest, { nextAttemptMs }) => Math.min(earliest, nextAttemptMs), Infinity);
     const dueMs = Math.max(this.#options.clock.now(), earliestMs);
     return pending.filter((state) => state.nextAttemptMs <= dueMs).map((state) => state.index);
   }

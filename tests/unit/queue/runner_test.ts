@@ -558,3 +558,13 @@ Deno.test("hundreds of messages with every kind of outcome all come to an end", 
   assertEquals(await lab.onDisk(), []);
   assertEquals(lab.runner.size, { active: 0, scheduled: 0 });
 });
+
+Deno.test("a list with more members than the runtime takes arguments is delivered", async () => {
+  await using lab = await Lab.open({ route: () => ({ kind: "hop", hop: { kind: "mx", domain: "x", key: "x" } }) });
+  lab.answer = () => LATER;
+  const members = Array.from({ length: 200_000 }, (_, i) => ({ address: `m${i}@x` }));
+  await lab.accept(sampleEnvelope([], { recipients: members }));
+  await lab.advance(1);
+  assertEquals(lab.attempts.length, 200_000);
+  assertEquals(lab.runner.size, { active: 0, scheduled: 1 });
+});
