@@ -8,6 +8,15 @@ import { dropPrivileges, findUser, giveFolder, isRoot } from "../system/privileg
 
 const readPasswd = (): Promise<string> => Deno.readTextFile("/etc/passwd");
 
+/**
+ * Looks whether there is the user that the server would become. Without the rights of root nothing is looked up.
+ *
+ * @throws {PrivilegeError} There is none.
+ */
+export async function findOwnUser({ user }: Config): Promise<void> {
+  if (user !== undefined && isRoot(process)) findUser(user, await readPasswd());
+}
+
 /** Gives a fresh data folder to `user`, so that everything in it can be written after the rights of root are gone. */
 export async function giveDataFolder({ user, data }: Config): Promise<void> {
   if (user === undefined || !isRoot(process)) return;

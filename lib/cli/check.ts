@@ -4,16 +4,18 @@ import { loadAccounts } from "../config/accounts.ts";
 import { loadConfig } from "../config/load.ts";
 import { getLogger } from "@logtape/logtape";
 import { loadCertificates } from "../tls/certificates.ts";
+import { findOwnUser } from "./become_user.ts";
 import { processIo } from "./find_config.ts";
 
 /**
  * Reads all that `serve` reads, and changes nothing.
  *
  * @returns A sentence for people.
- * @throws {ConfigError | CertificateError} For what is wrong.
+ * @throws {ConfigError | CertificateError | PrivilegeError} For what is wrong.
  */
 export async function check(file: string): Promise<string> {
   const config = await loadConfig(file, processIo);
+  await findOwnUser(config);
   const accounts = await loadAccounts(config, processIo);
   const [first, ...others] = config.certificates;
   if (first !== undefined) {

@@ -47,8 +47,9 @@ export function explain(error: unknown): Explanation {
   if (error instanceof CommandError || error instanceof PrivilegeError) {
     return { text: `posthorn: ${error.message}`, exitCode: error.exitCode };
   }
-  if (error instanceof BindError || error instanceof SpoolInUseError) {
-    return { text: `posthorn: ${error.message}`, exitCode: UNAVAILABLE };
+  if (error instanceof BindError) return { text: `posthorn: ${error.message}`, exitCode: UNAVAILABLE };
+  if (error instanceof SpoolInUseError) {
+    return { text: `posthorn: ${error.message}; is posthorn running already?`, exitCode: UNAVAILABLE };
   }
   if (!(error instanceof Error)) return { text: `posthorn: ${String(error)}`, exitCode: INTERNAL_ERROR };
   return explainSystem(error.message) ?? { text: `posthorn: ${internal(error)}`, exitCode: INTERNAL_ERROR };

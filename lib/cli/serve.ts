@@ -55,7 +55,7 @@ export async function serve(file: string, print: (text: string) => void): Promis
   let live = await loadLive(options, early);
   certificates = live.certificates;
   const system = await makeMailSystem({ ...options, live: () => live, logger });
-  await Deno.writeTextFile(`${first.data}/posthorn.pid`, `${Deno.pid}\n`);
+  await writeProcessId(`${first.data}/posthorn.pid`, server);
   const reload = async (): Promise<void> => {
     live = await reloaded(options, live, system, server);
     certificates = live.certificates;
@@ -68,6 +68,15 @@ export async function serve(file: string, print: (text: string) => void): Promis
   await run(system, listeners, server, reload, greet);
   await Deno.remove(`${first.data}/posthorn.pid`).catch(() => {});
   server.info("posthorn stopped");
+}
+
+/** For scripts. A full disk must not keep the server from starting: delivering is what empties it. */
+async function writeProcessId(file: string, server: Logger): Promise<void> {
+  try {
+    await Deno.writeTextFile(file, `${Deno.pid}\n`);
+  } catch (error) {
+    server.warning("Cannot write {file}, going on without: {error}", { file, error });
+  }
 }
 
 /** Serves until a signal ends it. */
@@ -144,7 +153,7 @@ async function reloaded(options: LiveOptions, old: Live, system: MailSystem, ser
     return live;
   } catch (error) {
     server.error("Cannot reload, everything stays as it was: {error}", {
-      error: error instanceof Error ? error.message : String(error),
+      error: (error instanceof Error ? error.message : String(error)).replaceAll("\n", "; "),
     });
     return old;
   }

@@ -125,7 +125,7 @@ export function object<F extends Fields>(fields: F): Type<Values<F>> {
 /** As `object`, but with the keys that were right where a required one is wrong or missing. */
 export function partial<F extends Fields>(fields: F): Type<Partial<Values<F>>> {
   const byKey = new Map(Object.values(fields).map((field) => [field.key, field]));
-  const keys = [...byKey.keys()];
+  const keys = [...byKey.values()].filter(({ presence }) => presence !== "unavailable").map(({ key }) => key);
   const expects = `a mapping with the keys ${keys.join(", ")}`;
   return {
     expects,

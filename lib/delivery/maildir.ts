@@ -98,11 +98,15 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
       return DELIVERED;
     } catch (error) {
       if (request.signal.aborted) return STOPPED;
-      this.#options.logger.error('Cannot deliver {queueId} to mailbox "{account}", will retry: {reason}', {
-        queueId: request.queueId,
-        account,
-        reason: error instanceof Error ? error.message : String(error),
-      });
+      this.#options.logger.error(
+        'Cannot deliver {queueId} to mailbox "{account}" below {folder}, will retry: {reason}',
+        {
+          queueId: request.queueId,
+          account,
+          folder: this.#options.mailRoot,
+          reason: error instanceof Error ? error.message : String(error),
+        },
+      );
       return isOutOfSpace(error) ? FULL : BROKEN;
     }
   }
