@@ -1,6 +1,6 @@
 /** Keeps two servers off one spool: a file that is locked (flock) for as long as the process lives. */
 
-import { type Files, type OpenFile, writeAll } from "../system/files.ts";
+import { type Files, isOutOfSpace, type OpenFile, writeAll } from "../system/files.ts";
 
 /** What the lock is taken with. */
 export interface SpoolLockOptions {
@@ -37,8 +37,7 @@ export async function lockSpool(options: SpoolLockOptions): Promise<OpenFile> {
   try {
     isOurs = await tryLock(file);
     if (isOurs) {
-      await file.truncate(0);
-      await writeAll(file, new TextEncoder().encode(`${processId}\n`));
+      await writeHolder(file, processId);
       return file;
     }
   } catch (error) {
@@ -65,6 +64,16 @@ async function tryLock(file: OpenFile): Promise<boolean> {
   clearTimeout(timer);
   if (!isOurs) locked.catch(() => {}).finally(() => file.close());
   return isOurs;
+}
+
+/** Who holds the lock is a courtesy. A full disk must not keep a server from starting: delivering is what empties it. */
+async function writeHolder(file: OpenFile, processId: number): Promise<void> {
+  try {
+    await file.truncate(0);
+    await writeAll(file, new TextEncoder().encode(`${processId}\n`));
+  } catch (error) {
+    if (!isOutOfSpace(error)) throw error;
+  }
 }
 
 async function readHolder(files: Files, path: string): Promise<string> {

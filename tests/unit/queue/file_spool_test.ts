@@ -271,3 +271,13 @@ Deno.test("what is not yet acknowledged is not found by recover: its commit hand
   const { queueId } = await committing;
   assertEquals([...(await recoverAll(spool)).keys()], [queueId]);
 });
+
+Deno.test("a server starts on a full disk, or the queue could never drain", async () => {
+  const files = new MemoryFiles();
+  await (await openSpool(files))[Symbol.asyncDispose]();
+  files.fault = ({ name }): void => {
+    if (name === "write") throw diskFull();
+  };
+  await using spool = await openSpool(files);
+  assertEquals((await recoverAll(spool)).size, 0);
+});
