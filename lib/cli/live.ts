@@ -2,6 +2,7 @@
 
 import { loadAccounts } from "../config/accounts.ts";
 import type { Config } from "../config/config.ts";
+import { ConfigError } from "../config/errors.ts";
 import { loadConfig } from "../config/load.ts";
 import type { ConfigIo } from "../config/source.ts";
 import type { Logger } from "../log/logger.ts";
@@ -19,6 +20,8 @@ export interface Live {
   readonly config: Config;
   /** Made from this configuration and the accounts file together. */
   readonly router: Router;
+  /** False where there was no accounts file. */
+  readonly hasAccounts: boolean;
   /** Those read at the start with the rights of root; a reload reads them again. */
   readonly certificates: Certificates;
   /** What a new session takes; old sessions keep theirs. */
@@ -54,11 +57,11 @@ export async function loadLive(options: LiveOptions, certificates?: Certificates
 /**
  * Reads everything again. Certificates that could be read as root only stay in use as they are.
  *
- * @throws {ConfigError | CertificateError} As {@linkcode loadLive}.
+ * @throws {ConfigError | CertificateError} As {@linkcode loadLive}; also where the accounts file is gone.
  */
 export async function reloadLive(options: LiveOptions, old: Live): Promise<Live> {
   const config = await loadConfig(options.file, options.io);
-  return await assemble(config, options, async () => {
+  const live = await assemble(config, options, async () => {
     try {
       return await readCertificates(config, options);
     } catch (error) {
@@ -72,6 +75,10 @@ export async function reloadLive(options: LiveOptions, old: Live): Promise<Live>
       return old.certificates;
     }
   });
+  if (live.hasAccounts || !old.hasAccounts) return live;
+  // Without it every mailbox would be unknown, and what waits for them in the queue would bounce.
+  const message = "cannot read the accounts file: no such file; it was there before";
+  throw new ConfigError([{ file: config.accountsFile, line: 1, column: 1, message }]);
 }
 
 async function assemble(
@@ -79,10 +86,12 @@ async function assemble(
   { io }: LiveOptions,
   certificates: () => Certificates | Promise<Certificates>,
 ): Promise<Live> {
-  const router = createRouter(config, await loadAccounts(config, io) ?? []);
+  const accounts = await loadAccounts(config, io);
+  const router = createRouter(config, accounts ?? []);
   return {
     config,
     router,
+    hasAccounts: accounts !== undefined,
     certificates: await certificates(),
     settings: {
       hostname: config.hostname,

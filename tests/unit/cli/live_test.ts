@@ -1,74 +1,64 @@
-import { assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
-import { type LiveOptions, loadLive, reloadLive } from "../../../lib/cli/live.ts";
-import { processIo } from "../../../lib/cli/find_config.ts";
-import type { Logger } from "../../../lib/log/logger.ts";
-import { systemClock } from "../../../lib/system/clock.ts";
-import { systemFiles } from "../../../lib/system/files.ts";
-import { CertificateError } from "../../../lib/tls/certificates.ts";
-import { makeSelfSigned } from "../../../lib/tls/self_signed.ts";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { getLogger } from "@logtape/logtape";
+import { type Live, type LiveOptions, loadLive, reloadLive } from "../../../lib/cli/live.ts";
+import { parseMailbox } from "../../../lib/mail/mailbox.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { MemoryFiles } from "../../support/memory_files.ts";
+import { readTestPem } from "../../support/scripted_peer.ts";
 
-/** A site with a key that only root reads: as soon as `isLocked`, we are no longer root. */
-class Site implements AsyncDisposable {
-  readonly warnings: string[] = [];
-  isLocked = false;
+const CONFIG = `
+hostname: mail.example.org
+domains: { example.org: {} }
+tls: { certificates: [{ chain: c.pem, key: k.pem }] }
+`;
 
-  private constructor(readonly folder: string) {}
-
-  static async make(): Promise<Site> {
-    const site = new Site(await Deno.makeTempDir({ prefix: "posthorn-live-" }));
-    const { chain, key } = await makeSelfSigned("mail.example.org", Date.now());
-    await Deno.writeTextFile(`${site.folder}/chain.pem`, chain);
-    await Deno.writeTextFile(`${site.folder}/key.pem`, key);
-    await Deno.writeTextFile(`${site.folder}/other.pem`, key);
-    await site.configure("key.pem", "example.org");
-    return site;
-  }
-
-  async configure(key: string, domain: string): Promise<void> {
-    const tls = `tls: { certificates: [{ chain: chain.pem, key: ${key} }] }`;
-    await Deno.writeTextFile(
-      `${this.folder}/posthorn.yaml`,
-      `hostname: mail.example.org\ndomains: { ${domain}: {} }\n${tls}\n`,
-    );
-  }
-
-  get options(): LiveOptions {
-    const readText = (path: string): Promise<string> =>
-      this.isLocked && /(key|other)\.pem$/.test(path)
-        ? Promise.reject(new Deno.errors.PermissionDenied("Permission denied (os error 13)"))
-        : processIo.readText(path);
-    const warning: Logger["warning"] = (message) => void this.warnings.push(message);
-    const logger: Logger = { debug: () => {}, info: () => {}, warning, error: () => {} };
-    return {
-      file: `${this.folder}/posthorn.yaml`,
-      io: { ...processIo, readText },
-      files: systemFiles,
-      clock: systemClock,
-      logger,
-    };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.folder, { recursive: true });
-  }
+/** What a server reads from these files. */
+function optionsFor(files: Map<string, string>): LiveOptions {
+  const readText = (path: string): Promise<string> => {
+    const text = files.get(path);
+    return text === undefined ? Promise.reject(new Deno.errors.NotFound(path)) : Promise.resolve(text);
+  };
+  return {
+    file: "/etc/posthorn.yaml",
+    io: { readText, env: () => undefined },
+    files: new MemoryFiles(),
+    clock: new FakeClock(),
+    logger: getLogger(["test", "live"]),
+  };
 }
 
-Deno.test("a reload keeps certificates that could be read as root only, says so, and takes the rest", async () => {
-  await using site = await Site.make();
-  const old = await loadLive(site.options);
-  site.isLocked = true;
-  site.warnings.length = 0;
-  await site.configure("key.pem", "example.net");
-  const live = await reloadLive(site.options, old);
-  assertStrictEquals(live.certificates, old.certificates);
-  assertEquals([...live.config.domains.keys()], ["example.net"]);
-  assertMatch(site.warnings.join("\n"), /stay in use/);
+function sampleFiles(): Map<string, string> {
+  return new Map([
+    ["/etc/posthorn.yaml", CONFIG],
+    ["/etc/accounts.yaml", "alice@example.org: {}\n"],
+    ["/etc/c.pem", readTestPem("certificate.pem")],
+    ["/etc/k.pem", readTestPem("key.pem")],
+  ]);
+}
+
+function resolutionOf(live: Live, address: string): string | undefined {
+  const mailbox = parseMailbox(address);
+  return mailbox === undefined ? undefined : live.router.resolveRecipient(mailbox).kind;
+}
+
+Deno.test("a reload without the accounts file is refused: every mailbox would be unknown, and queued mail would bounce", async () => {
+  const files = sampleFiles();
+  const options = optionsFor(files);
+  const live = await loadLive(options);
+  assertEquals(resolutionOf(live, "alice@example.org"), "local");
+  files.delete("/etc/accounts.yaml");
+  const error = await assertRejects(() => reloadLive(options, live), Error);
+  assertMatch(error.message, /\/etc\/accounts\.yaml.*no such file/);
+  files.set("/etc/accounts.yaml", "bob@example.org: {}\n");
+  assertEquals(resolutionOf(await reloadLive(options, live), "bob@example.org"), "local");
 });
 
-Deno.test("a reload is refused where another certificate is named that cannot be read", async () => {
-  await using site = await Site.make();
-  const old = await loadLive(site.options);
-  site.isLocked = true;
-  await site.configure("other.pem", "example.org");
-  await assertRejects(() => reloadLive(site.options, old), CertificateError, "permission denied");
+Deno.test("a server without any accounts file starts, and finds one at a reload", async () => {
+  const files = sampleFiles();
+  files.delete("/etc/accounts.yaml");
+  const options = optionsFor(files);
+  const live = await loadLive(options);
+  assertEquals(resolutionOf(await reloadLive(options, live), "alice@example.org"), "unknown");
+  files.set("/etc/accounts.yaml", "alice@example.org: {}\n");
+  assertEquals(resolutionOf(await reloadLive(options, live), "alice@example.org"), "local");
 });
