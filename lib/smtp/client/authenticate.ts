@@ -23,7 +23,7 @@ export async function authenticate(connection: SmtpConnection, login: Login): Pr
   const { authMechanisms } = connection.extensions;
   if (authMechanisms.includes("PLAIN")) {
     const response = base64(`\0${login.username}\0${login.password}`);
-    return resultOf(await connection.command(`AUTH PLAIN ${response}`));
+    return resultOf(await connection.command(`AUTH PLAIN ${response}`), login);
   }
   if (!authMechanisms.includes("LOGIN")) return { kind: "unavailable" };
   let reply = await connection.command("AUTH LOGIN");
@@ -31,11 +31,19 @@ export async function authenticate(connection: SmtpConnection, login: Login): Pr
     if (reply.code !== 334) break;
     reply = await connection.command(base64(answer));
   }
-  return resultOf(reply);
+  return resultOf(reply, login);
 }
 
-function resultOf(reply: Reply): LoginResult {
-  return reply.code === 235 ? { kind: "ok" } : { kind: "refused", reply };
+function resultOf(reply: Reply, login: Login): LoginResult {
+  return reply.code === 235 ? { kind: "ok" } : { kind: "refused", reply: withoutSecrets(reply, login) };
+}
+
+/** Some servers repeat a line that they do not understand; the reply goes to the log, and in the end to senders. */
+function withoutSecrets(reply: Reply, { username, password }: Login): Reply {
+  const plain = base64(`\0${username}\0${password}`);
+  const secrets = [plain, base64(password), password].filter((secret) => secret !== "");
+  const hide = (line: string): string => secrets.reduce((text, secret) => text.replaceAll(secret, "[hidden]"), line);
+  return { ...reply, lines: reply.lines.map(hide) };
 }
 
 function base64(text: string): string {

@@ -196,6 +196,17 @@ Deno.test("a refused password delays, and neither text names it", async () => {
   assertEquals([outcome?.action, outcome?.status, outcome?.text], ["delayed", "4.7.8", "535 5.7.8 Wrong"]);
 });
 
+Deno.test("a peer that repeats our login puts no password into log or report", async () => {
+  const replies = {
+    auth: (line: string): string => `500-5.5.1 Unknown: "${line}"\r\n500 5.5.1 (${atob(line.slice(11)).slice(6)})`,
+  };
+  await using peer = startPeer({ login: LOGIN, replies });
+  await using target = testTarget({});
+  const hop = smarthostHop({ port: peer.port, username: "user", password: "geheim1" });
+  const [outcome] = await target.deliver(testRequest({ hop, recipients: ["a@example.test"] }));
+  assertEquals(outcome?.text, '500 5.5.1 Unknown: "AUTH PLAIN [hidden]" ([hidden])');
+});
+
 Deno.test("a smarthost without AUTH delays with a clear text", async () => {
   await using peer = startPeer();
   await using target = testTarget({});
