@@ -35,7 +35,7 @@ const MAX_HOSTS = 10;
  * Looks up where mail for a domain goes.
  *
  * @param domain A-label form, or an address literal in brackets.
- * @returns Hosts by preference, in random order among equals, each with its IPv6 and then its IPv4 addresses; what is not
+ * @returns Hosts by preference, in random order among equals, each with its IPv6 and IPv4 addresses by turns; what is not
  * better than ourselves is left out. An unreliable lookup is `delayed`; `failed` only on a definite answer of the DNS.
  */
 export async function findMxHosts(domain: string, options: MxOptions, signal: AbortSignal): Promise<HostsAnswer> {

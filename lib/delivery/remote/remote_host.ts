@@ -19,7 +19,7 @@ export type HostsAnswer =
   | { readonly kind: "hosts"; readonly hosts: readonly RemoteHost[] }
   | { readonly kind: "none"; readonly outcome: Outcome };
 
-/** The addresses of a name: IPv6 first (RFC 6724), then IPv4. */
+/** The addresses of a name: IPv6 (RFC 6724) and IPv4 by turns. */
 export type AddressesAnswer =
   | { readonly kind: "found"; readonly addresses: readonly string[] }
   /** The name has no address, or does not exist. */
@@ -35,7 +35,10 @@ export async function findAddresses(resolver: Resolver, name: string, signal: Ab
   if (net.isIP(name) !== 0) return { kind: "found", addresses: [name] };
   if (LOOPBACK_NAME.test(name)) return { kind: "found", addresses: ["127.0.0.1", "::1"] };
   const answers = await Promise.all([resolver.lookup(name, "AAAA", signal), resolver.lookup(name, "A", signal)]);
-  const addresses = answers.flatMap((answer) => answer.kind === "found" ? answer.records : []);
+  const [v6 = [], v4 = []] = answers.map((answer) => answer.kind === "found" ? answer.records : []);
+  // By turns: only the first few are tried, and a machine without IPv6 must not spend all its tries on it.
+  const addresses = Array.from({ length: Math.max(v6.length, v4.length) }, (_, at) => [v6[at], v4[at]]).flat()
+    .filter((address) => address !== undefined);
   if (addresses.length > 0) return { kind: "found", addresses };
   const failure = answers.find((answer) => answer.kind === "failed");
   return failure?.kind === "failed" ? { kind: "failed", reason: failure.reason } : { kind: "none" };

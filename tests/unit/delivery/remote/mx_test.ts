@@ -130,3 +130,16 @@ Deno.test("of many MX hosts the ten best are used", async () => {
   const hosts = await find({ zone });
   assertEquals([hosts.length, hosts[0]], [10, "h29.test 192.0.2.1:25"]);
 });
+
+Deno.test("many addresses of one family leave room for the other among the first", async () => {
+  const AAAA = Array.from({ length: 12 }, (_, number) => `2001:db8::${number + 1}`);
+  const hosts = await find({ zone: { "example.test": { AAAA, A: ["192.0.2.1", "192.0.2.2"] } } });
+  assertEquals(hosts.length, 14);
+  assertEquals(hosts.slice(0, 5).map((host) => host.replace("example.test ", "")), [
+    "[2001:db8::1]:25",
+    "192.0.2.1:25",
+    "[2001:db8::2]:25",
+    "192.0.2.2:25",
+    "[2001:db8::3]:25",
+  ]);
+});
