@@ -7,5 +7,6 @@
  * @param address The `text` of a mailbox; its domain is lower case already.
  */
 export function foldAddress(address: string): string {
-  return address.normalize("NFC").toLowerCase();
+  // Some capital letters are two characters where the small one is one: composed again, folding twice changes nothing.
+  return address.normalize("NFC").toLowerCase().normalize("NFC");
 }

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { foldAddress } from "../../../lib/mail/fold.ts";
 import { normalizeDomain, parseMailbox } from "../../../lib/mail/mailbox.ts";
 
 const text = (address: string): string | undefined => parseMailbox(address)?.text;
@@ -65,4 +66,12 @@ Deno.test("a domain is brought into A-labels and lower case", () => {
   assertEquals(normalizeDomain("bücher.EXAMPLE"), "xn--bcher-kva.example");
   assertEquals(normalizeDomain("xn--bcher-kva.example"), "xn--bcher-kva.example");
   assertEquals(normalizeDomain("a".repeat(256)), undefined);
+});
+
+Deno.test("an address that is folded stays as it is when it is folded again", () => {
+  // J with caron has one character for the small letter only.
+  for (const address of ["J\u030coe@example.org", "\u01f0oe@example.org"]) {
+    assertEquals(foldAddress(address), "\u01f0oe@example.org");
+    assertEquals(foldAddress(foldAddress(address)), foldAddress(address));
+  }
 });
