@@ -1,6 +1,7 @@
 /** Reads the messages of a spool on disk without opening it: for looking on while a server runs. */
 
 import type { Files, FolderEntry } from "../system/files.ts";
+import { isQueueId } from "./queue_id.ts";
 import type { QueuedMessage } from "./spool.ts";
 import { SpoolFileError } from "./spool_json.ts";
 import { READ_OCTETS, readSpoolFile } from "./spool_read.ts";
@@ -13,7 +14,9 @@ import { READ_OCTETS, readSpoolFile } from "./spool_read.ts";
 export async function* listSpool(files: Files, folder: string): AsyncGenerator<QueuedMessage> {
   const buffer = new Uint8Array(READ_OCTETS);
   for await (const bucket of entries(files, `${folder}/queue`)) {
+    if (!bucket.isDirectory) continue;
     for await (const { name } of entries(files, `${folder}/queue/${bucket.name}`)) {
+      if (!isQueueId(name)) continue;
       try {
         const path = `${folder}/queue/${bucket.name}/${name}`;
         yield (await readSpoolFile(files, path, name, buffer, false)).message;
