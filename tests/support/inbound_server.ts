@@ -37,7 +37,7 @@ export interface InboundFixture extends AsyncDisposable {
 }
 
 /** `alice@example.org` exists, `team@example.org` is an alias for her and somebody elsewhere; `bob@example.org` is not. */
-const resolver: RecipientResolver = {
+export const testResolver: RecipientResolver = {
   resolveRecipient(path): ResolvedRecipient {
     if (path === BARE_POSTMASTER) return { kind: "local", targets: ["alice@example.org"] };
     if (path.domain !== "example.org") return { kind: "remote" };
@@ -74,7 +74,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
   const certificates = await testCertificates();
   const settings: Settings = {
     hostname: "mx.test",
-    router: resolver,
+    router: testResolver,
     relayFrom: relayBlocks(options.relayFrom ?? []),
     limits: { messageOctets: 1_000_000, recipients: 5, connections: 100, connectionsPerIp: 100, ...options.limits },
   };

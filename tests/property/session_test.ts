@@ -1,0 +1,182 @@
+/** Whole sessions of the receiving side, without a network: random commands, random octets, random cuts. */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { getLogger } from "@logtape/logtape";
+import fc from "fast-check";
+import { Connection } from "../../lib/inbound/connection.ts";
+import { DEFAULT_TIMEOUTS } from "../../lib/inbound/services.ts";
+import type { Session } from "../../lib/inbound/session.ts";
+import { BufferPool } from "../../lib/smtp/octet_input.ts";
+import { systemClock } from "../../lib/system/clock.ts";
+import { testResolver } from "../support/inbound_server.ts";
+import { MemoryConn } from "../support/memory_conn.ts";
+import { MemorySpool } from "../support/memory_spool.ts";
+
+const encoder = new TextEncoder();
+const pool = new BufferPool();
+const silent = getLogger(["test"]);
+
+interface Played {
+  readonly output: string;
+  readonly contents: readonly string[];
+  readonly openReceptions: number;
+  readonly closes: number;
+}
+
+/** Plays groups of octets; the next one is sent when the server has answered all it can. */
+async function play(groups: readonly (readonly Uint8Array[])[], service: Session["service"]): Promise<Played> {
+  const conn = new MemoryConn();
+  const spool = new MemorySpool();
+  const session: Session = {
+    service,
+    settings: {
+      hostname: "mx.test",
+      router: testResolver,
+      relayFrom: [],
+      limits: { messageOctets: 2000, recipients: 3, connections: 1, connectionsPerIp: 1 },
+    },
+    clientAddress: "192.0.2.1",
+    client: "192.0.2.1:4711",
+    mayStartTls: false,
+    greeting: undefined,
+    tls: undefined,
+    login: undefined,
+    transaction: undefined,
+    errors: 0,
+    refusedRecipients: 0,
+  };
+  const services = {
+    clock: systemClock,
+    logger: silent,
+    spool,
+    enqueue: (): void => {},
+    login: () => Promise.resolve({ kind: "refused" } as const),
+    startTls: () => Promise.reject(new Error("no TLS here")),
+  };
+  const connection = new Connection({ conn, session, services, pool, timeouts: DEFAULT_TIMEOUTS });
+  const running = connection.run();
+  for (const group of groups) await conn.send(group);
+  conn.end();
+  await running;
+  const contents = spool.messages.map(({ content }) => new TextDecoder("latin1").decode(content.inMemory));
+  return { output: conn.output, contents, openReceptions: spool.openReceptions, closes: conn.closes };
+}
+
+/** Cuts octets at the given places. */
+function cut(octets: Uint8Array, places: readonly number[]): Uint8Array[] {
+  const sorted = [...new Set(places.map((place) => place % (octets.length + 1)))].sort((a, b) => a - b);
+  return [0, ...sorted].map((from, index) => octets.subarray(from, sorted[index] ?? octets.length));
+}
+
+function checkSane({ output, openReceptions, closes }: Played): void {
+  assertEquals([openReceptions, closes], [0, 1]);
+  assert(output.endsWith("\r\n"), "the last reply has no end");
+  for (const line of output.split("\r\n").slice(0, -1)) assertMatch(line, /^[2-5]\d\d[ -]/);
+}
+
+/** Verbs that may be pipelined, and those that must be the last of their group (RFC 2920 §3.1). */
+const middle = fc.constantFrom(
+  "MAIL FROM:<bob@client.test>",
+  "MAIL FROM:<>",
+  "MAIL FROM:<bob@client.test> SIZE=1999 BODY=8BITMIME",
+  "RCPT TO:<alice@example.org>",
+  "RCPT TO:<team@example.org>",
+  "RCPT TO:<nobody@example.org>",
+  "RCPT TO:<carol@elsewhere.test>",
+  "RSET",
+  "NOOP",
+  "FOO",
+  "MAIL FROM:bob",
+  "VRFY alice",
+);
+const last = fc.constantFrom(
+  "EHLO client.test",
+  "HELO client.test",
+  "LHLO client.test",
+  "AUTH PLAIN",
+  "STARTTLS",
+  "HELP",
+);
+const line = fc.stringMatching(/^[a-z. ]{0,20}$/);
+const cuts = fc.array(fc.nat(500), { maxLength: 8 });
+
+/** A group of commands, and with DATA the content behind its 354. */
+const group = fc.oneof(
+  fc.tuple(fc.array(middle, { maxLength: 4 }), fc.option(last, { nil: undefined })).map(([verbs, end]) => [
+    [...verbs, ...(end === undefined ? [] : [end])].map((verb) => `${verb}\r\n`).join(""),
+  ]),
+  fc.array(line, { maxLength: 6 }).map((lines) => [
+    "MAIL FROM:<bob@client.test>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n",
+    lines.map((text) => `${text.startsWith(".") ? "." : ""}${text}\r\n`).join("") + ".\r\n",
+  ]),
+).map((parts) => parts);
+
+Deno.test("the replies are the same wherever TCP cuts a session", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(group, { maxLength: 6 }),
+      cuts,
+      fc.constantFrom("mx", "lmtp"),
+      async (groups, cuts, service) => {
+        const hello = service === "lmtp" ? "LHLO client.test\r\n" : "EHLO client.test\r\n";
+        const sent = [hello, ...groups.flat()].map((text) => encoder.encode(text));
+        const whole = await play(sent.map((octets) => [octets]), service);
+        checkSane(whole);
+        const pieces = await play(sent.map((octets) => cut(octets, cuts)), service);
+        assertEquals(pieces, whole);
+      },
+    ),
+    { numRuns: 1500 },
+  );
+});
+
+Deno.test("content arrives as it was sent, message after message", async () => {
+  const content = fc.array(line, { maxLength: 10 }).map((lines) => lines.map((text) => `${text}\r\n`).join(""));
+  await fc.assert(
+    fc.asyncProperty(fc.array(content, { minLength: 1, maxLength: 4 }), cuts, async (contents, cuts) => {
+      const sent = contents.flatMap((text) => [
+        "MAIL FROM:<bob@client.test>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n",
+        `${text.replace(/^\./gm, "..")}.\r\n`,
+      ]);
+      const groups = ["HELO client.test\r\n", ...sent].map((text) => cut(encoder.encode(text), cuts));
+      assertEquals((await play(groups, "mx")).contents, contents);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+Deno.test("no octets make a session throw, hang, or leave anything behind", async () => {
+  const tricky = fc.constantFrom(
+    "\r\n",
+    "\n",
+    "\r",
+    "\r\n.\r\n",
+    ".",
+    "\0",
+    "DATA\r\n",
+    "é",
+    "<",
+    ">",
+    '"',
+    "\\",
+    " ",
+    "=",
+  );
+  const noise = fc.oneof(
+    fc.uint8Array({ maxLength: 60 }),
+    fc.array(fc.oneof(tricky, middle, last, line), { maxLength: 12 }).map((texts) => encoder.encode(texts.join(""))),
+    fc.constant(encoder.encode("MAIL FROM:<a@b.test>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n")),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(noise, { maxLength: 8 }),
+      cuts,
+      fc.constantFrom("mx", "submission", "lmtp"),
+      async (groups, cuts, service) => {
+        const sent = [encoder.encode("EHLO client.test\r\n"), ...groups];
+        checkSane(await play(sent.map((octets) => cut(octets, cuts)), service));
+      },
+    ),
+    { numRuns: 15_000 },
+  );
+});
