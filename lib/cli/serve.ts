@@ -42,6 +42,7 @@ export async function serve(file: string, print: (text: string) => void): Promis
     clock: systemClock,
     logger: logger("tls"),
   };
+  const hangup = onHangup();
   await systemFiles.makeFolder(first.data, 0o700);
   await giveDataFolder(first);
   // Keys of a real site may be readable by root only. Old Deno needs a certificate to bind a socket for TLS.
@@ -56,18 +57,28 @@ export async function serve(file: string, print: (text: string) => void): Promis
   certificates = live.certificates;
   const system = await makeMailSystem({ ...options, live: () => live, logger });
   await writeProcessId(`${first.data}/posthorn.pid`, server);
-  const reload = async (): Promise<void> => {
+  hangup.reload(async () => {
     live = await reloaded(options, live, system, server);
     certificates = live.certificates;
     log.configure(live.config.log);
-  };
+  });
   const greet = (): void => {
     const hint = quickStartText(live.config, password);
     if (hint !== undefined) print(hint);
   };
-  await run(system, listeners, server, reload, greet);
+  await run(system, listeners, server, greet);
   await Deno.remove(`${first.data}/posthorn.pid`).catch(() => {});
   server.info("posthorn stopped");
+}
+
+/** Takes SIGHUP from now on: passed over until there is something to do, and then one reload at a time, in order. */
+function onHangup(): { reload(action: () => Promise<void>): void } {
+  let action: (() => Promise<void>) | undefined;
+  let last = Promise.resolve();
+  Deno.addSignalListener("SIGHUP", () => {
+    if (action !== undefined) last = last.then(action);
+  });
+  return { reload: (wanted) => action = wanted };
 }
 
 /** For scripts. A full disk must not keep the server from starting: delivering is what empties it. */
@@ -84,14 +95,11 @@ async function run(
   system: MailSystem,
   listeners: readonly BoundListener[],
   server: Logger,
-  reload: () => Promise<void>,
   greet: () => void,
 ): Promise<void> {
   const end = Promise.withResolvers<string>();
   const onEnd = ["SIGTERM", "SIGINT"].map((name) => ({ name, handler: () => end.resolve(name) } as const));
-  const onReload = (): void => void reload();
   for (const { name, handler } of onEnd) Deno.addSignalListener(name as Deno.Signal, handler);
-  Deno.addSignalListener("SIGHUP", onReload);
   try {
     for (const listener of listeners) {
       system.inbound.serve(listener);
@@ -107,7 +115,6 @@ async function run(
     await system.stop(GRACE_MS);
   } finally {
     for (const { name, handler } of onEnd) Deno.removeSignalListener(name as Deno.Signal, handler);
-    Deno.removeSignalListener("SIGHUP", onReload);
   }
 }
 
@@ -161,6 +168,7 @@ async function reloaded(options: LiveOptions, old: Live, system: MailSystem, ser
 
 /** Keys that are looked at once, at the start. */
 function restartKeys(old: Config, now: Config): string[] {
-  const keys = ["hostname", "data", "user", "listeners", "dnsServers", "delivery"] as const;
-  return keys.filter((key) => JSON.stringify(old[key]) !== JSON.stringify(now[key]));
+  const keys = ["hostname", "data", "user", "listeners", "dnsServers"] as const;
+  const changed: string[] = keys.filter((key) => JSON.stringify(old[key]) !== JSON.stringify(now[key]));
+  return old.delivery.tls === now.delivery.tls ? changed : [...changed, "delivery.tls"];
 }
