@@ -6,7 +6,7 @@ import { isIPv4, isIPv6 } from "node:net";
 export function parseIpAddress(text: string): Uint8Array<ArrayBuffer> | undefined {
   if (isIPv4(text)) return Uint8Array.from(text.split("."), Number);
   if (!isIPv6(text)) return undefined;
-  const [head = [], tail] = text.replace(/%.*$/, "").split("::").map(groupsOf);
+  const [head = [], tail] = text.replace(/%.*$/s, "").split("::").map(groupsOf);
   const octets = new Uint8Array(16);
   octets.set(head);
   if (tail !== undefined) octets.set(tail, 16 - tail.length);
@@ -21,6 +21,24 @@ function groupsOf(text: string): number[] {
     const value = parseInt(group, 16);
     return [value >> 8, value & 0xff];
   });
+}
+
+/** The 4 octets of an IPv4 address that is mapped into IPv6 (RFC 4291 §2.5.5.2); any other address as it is. */
+export function unmapped(octets: Uint8Array): Uint8Array {
+  const isMapped = octets.length === 16 && octets.every((octet, i) => i >= 12 || octet === (i < 10 ? 0 : 0xff));
+  return isMapped ? octets.slice(12) : octets;
+}
+
+/**
+ * What one customer has, as text to count by: an IPv4 address, also where it is mapped into IPv6, or the /64 of an IPv6
+ * address (RFC 6177 §2). Text that is no address is itself.
+ */
+export function networkKey(text: string): string {
+  const parsed = parseIpAddress(text);
+  if (parsed === undefined) return text;
+  const octets = unmapped(parsed);
+  if (octets.length === 16) octets.fill(0, 8);
+  return formatIpAddress(octets);
 }
 
 /** The text of 4 or 16 octets; for IPv6 the one form of RFC 5952 §4. */

@@ -12,7 +12,6 @@ const MAX_PLAIN = 900;
 
 // Controls of C0 and C1, line and paragraph separators, lone surrogates.
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+/gu;
-// deno-lint-ignore no-control-regex
 const NON_ASCII = /[^\x00-\x7f]/;
 const NON_ASCII_CHARACTER = /[\u{80}-\u{10ffff}]/gu;
 

@@ -1,5 +1,7 @@
 /** How many connections there are, in all and from one client. */
 
+import { networkKey } from "../dns/ip_address.ts";
+
 /** Limits of concurrent connections. */
 export interface ConnectionLimitSettings {
   /** In all, Unix sockets included. */
@@ -26,7 +28,7 @@ export class ConnectionLimits {
    */
   enter(address: string | undefined, limits: ConnectionLimitSettings): "total" | "client" | undefined {
     if (this.#total >= limits.connections) return "total";
-    const key = address === undefined ? undefined : clientKey(address);
+    const key = address === undefined ? undefined : networkKey(address);
     if (key !== undefined) {
       const count = this.#byClient.get(key) ?? 0;
       if (count >= limits.connectionsPerIp) return "client";
@@ -40,22 +42,9 @@ export class ConnectionLimits {
   leave(address: string | undefined): void {
     this.#total--;
     if (address === undefined) return;
-    const key = clientKey(address);
+    const key = networkKey(address);
     const count = this.#byClient.get(key) ?? 0;
     if (count <= 1) this.#byClient.delete(key);
     else this.#byClient.set(key, count - 1);
   }
-}
-
-/** The address, or the /64 of an IPv6 address as four groups. */
-export function clientKey(address: string): string {
-  if (!address.includes(":")) return address;
-  const [head = "", tail] = address.split("::");
-  const groups = head === "" ? [] : head.split(":");
-  if (tail !== undefined) {
-    const after = tail === "" ? [] : tail.split(":");
-    while (groups.length + after.length < 8) groups.push("0");
-    groups.push(...after);
-  }
-  return groups.slice(0, 4).map((group) => parseInt(group, 16).toString(16)).join(":");
 }

@@ -3,7 +3,7 @@
  * address: that is how a client of a dual-stack socket shows up.
  */
 
-import { isIPv4, isIPv6 } from "node:net";
+import { parseIpAddress as parseOctets, unmapped } from "../dns/ip_address.ts";
 
 /** A block of addresses of one family. */
 export interface CidrBlock {
@@ -13,9 +13,6 @@ export interface CidrBlock {
   readonly prefixBits: number;
 }
 
-/** The first 96 bits of an IPv4-mapped IPv6 address. */
-const MAPPED_PREFIX_OCTETS = 12;
-
 /**
  * Reads an address into its octets: 4 for IPv4 and IPv4-mapped IPv6, 16 for other IPv6.
  *
@@ -23,10 +20,8 @@ const MAPPED_PREFIX_OCTETS = 12;
  * @returns Undefined where it is no address.
  */
 export function parseIpAddress(text: string): Uint8Array | undefined {
-  if (isIPv4(text)) return Uint8Array.from(text.split("."), Number);
-  if (!isIPv6(text)) return undefined;
-  const octets = ipv6Octets(text.replace(/%.*$/s, ""));
-  return isMapped(octets) ? octets.slice(MAPPED_PREFIX_OCTETS) : octets;
+  const octets = parseOctets(text);
+  return octets === undefined ? undefined : unmapped(octets);
 }
 
 /**
@@ -60,27 +55,4 @@ export function isInBlock(address: Uint8Array, block: CidrBlock): boolean {
 function maskOctet(prefixBits: number, index: number): number {
   const bits = Math.min(8, Math.max(0, prefixBits - index * 8));
   return (0xff00 >> bits) & 0xff;
-}
-
-function isMapped(octets: Uint8Array): boolean {
-  return octets.every((octet, i) => i >= MAPPED_PREFIX_OCTETS || octet === (i < 10 ? 0 : 0xff));
-}
-
-/** Expands a valid IPv6 text, with `::` and a dotted quad at its end where it has one (RFC 4291 §2.2). */
-function ipv6Octets(text: string): Uint8Array {
-  const groups = (part: string): number[] =>
-    part === "" ? [] : part.split(":").flatMap((group) => {
-      if (group.includes(".")) return group.split(".").map(Number);
-      const value = parseInt(group, 16);
-      return [value >> 8, value & 0xff];
-    });
-  const [head = "", tail] = text.split("::");
-  const front = groups(head);
-  const octets = new Uint8Array(16);
-  octets.set(front);
-  if (tail !== undefined) {
-    const back = groups(tail);
-    octets.set(back, 16 - back.length);
-  }
-  return octets;
 }

@@ -1,5 +1,6 @@
 /** Slows failed logins down, counted by account and by client address (RFC 4954 §9 asks servers to do so). */
 
+import { networkKey } from "../dns/ip_address.ts";
 import type { Clock } from "../system/clock.ts";
 
 /** How failures are slowed. */
@@ -56,7 +57,7 @@ export class LoginThrottle {
    */
   enter(identity: string, host: string): LoginTurn | undefined {
     const account = identity.normalize("NFC").toLowerCase();
-    const address = addressKey(host);
+    const address = networkKey(host);
     const waitMs = Math.max(this.#waitMs(this.#accounts.get(account)), this.#waitMs(this.#addresses.get(address)));
     const keys = waitMs === 0 ? [] : [`account ${account}`, `address ${address}`];
     if (keys.some((key) => (this.#turns.get(key) ?? 0) >= MAX_TURNS)) return undefined;
@@ -104,20 +105,4 @@ export class LoginThrottle {
     if (left > 0) this.#turns.set(key, left);
     else this.#turns.delete(key);
   }
-}
-
-/** IPv4 as it is (also when mapped into IPv6), IPv6 as its first 64 bits. */
-function addressKey(host: string): string {
-  const text = host.toLowerCase().replace(/%.*$/, "");
-  if (!text.includes(":")) return text;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(text);
-  if (mapped?.[1] !== undefined) return mapped[1];
-  const [head = "", tail] = text.split("::");
-  const groups = head === "" ? [] : head.split(":");
-  if (tail !== undefined) {
-    const after = tail === "" ? [] : tail.split(":");
-    while (groups.length + after.length < 8) groups.push("0");
-    groups.push(...after);
-  }
-  return groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, "")).join(":") + "::/64";
 }

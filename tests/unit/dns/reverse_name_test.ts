@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { formatIpAddress, parseIpAddress } from "../../../lib/dns/ip_address.ts";
+import { formatIpAddress, networkKey, parseIpAddress } from "../../../lib/dns/ip_address.ts";
 import { reverseName } from "../../../lib/dns/reverse_name.ts";
 
 Deno.test("An address becomes its name below in-addr.arpa or ip6.arpa", () => {
@@ -30,4 +30,13 @@ Deno.test("IPv6 addresses are written in the one form of RFC 5952", () => {
     assertEquals(formatIpAddress(parseIpAddress(text) ?? new Uint8Array()), form);
   }
   for (const text of ["", "1.2.3", "::1::", "example", "[::1]"]) assertEquals(parseIpAddress(text), undefined);
+});
+
+Deno.test("an IPv4 address counts by itself, an IPv6 address by its /64", () => {
+  assertEquals(networkKey("192.0.2.1"), "192.0.2.1");
+  assertEquals(networkKey("::ffff:192.0.2.1"), "192.0.2.1");
+  assertEquals(networkKey("2001:DB8:0:0:ffff::2"), networkKey("2001:db8::1"));
+  assertEquals(networkKey("2001:db8:0:1::1"), "2001:db8:0:1::");
+  assertEquals(networkKey("fe80::1%eth0"), "fe80::");
+  assertEquals(networkKey("unix"), "unix");
 });

@@ -38,11 +38,9 @@ export function parseDsn({ content, envelope }: Dsn): ParsedDsn {
   assert(!binary.includes("\0"), "NUL");
   assert(!/\r(?!\n)|(?<!\r)\n/.test(binary), "bare CR or LF");
   for (const line of binary.split("\r\n")) assert(line.length <= 998, `line of ${line.length} octets`);
-  // deno-lint-ignore no-control-regex
   assertEquals(envelope.body, /[^\x00-\x7f]/.test(binary) ? "8BITMIME" : "7BIT");
 
   const [header, body] = splitEntity(octets);
-  // deno-lint-ignore no-control-regex
   if (!envelope.smtpUtf8) assert(!/[^\x00-\x7f]/.test(header.flat().join("")), "8-bit header");
   const type = valueOf(header, "content-type") ?? "";
   assertMatch(type, /^multipart\/report; report-type=delivery-status; boundary="[^"]{1,70}"$/);
@@ -89,7 +87,6 @@ function splitParts(body: Uint8Array, boundary: string): MimePart[] {
     const octets = Uint8Array.from(piece.slice(2), (character) => character.charCodeAt(0));
     const [header, content] = splitEntity(octets);
     const encoding = valueOf(header, "content-transfer-encoding");
-    // deno-lint-ignore no-control-regex
     assertEquals(encoding, /[^\x00-\x7f]/.test(latin1(content)) ? "8bit" : "7bit");
     return { header, octets: content, text: new TextDecoder().decode(content) };
   });

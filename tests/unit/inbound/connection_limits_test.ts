@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { clientKey, ConnectionLimits } from "../../../lib/inbound/connection_limits.ts";
+import { ConnectionLimits } from "../../../lib/inbound/connection_limits.ts";
 
 Deno.test("connections are limited in all and by client", () => {
   const limits = new ConnectionLimits();
@@ -15,8 +15,9 @@ Deno.test("connections are limited in all and by client", () => {
 });
 
 Deno.test("all addresses of an IPv6 /64 are one client", () => {
-  assertEquals(clientKey("2001:db8::1"), clientKey("2001:db8:0:0:ffff::2"));
-  assertEquals(clientKey("2001:db8:0:1::1") === clientKey("2001:db8::1"), false);
-  assertEquals(clientKey("::1"), "0:0:0:0");
-  assertEquals(clientKey("fe80::1:2:3:4"), "fe80:0:0:0");
+  const limits = new ConnectionLimits();
+  const settings = { connections: 9, connectionsPerIp: 1 };
+  assertEquals(limits.enter("2001:db8::1", settings), undefined);
+  assertEquals(limits.enter("2001:db8:0:0:ffff::2", settings), "client");
+  assertEquals(limits.enter("2001:db8:0:1::1", settings), undefined);
 });
