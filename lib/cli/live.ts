@@ -97,6 +97,7 @@ async function assemble(
       hostname: config.hostname,
       router,
       relayFrom: relayBlocks(config.relayFrom),
+      submission: config.submission,
       limits: config.limits,
     },
   };

@@ -5,6 +5,9 @@ import type { Smarthost, TlsUse } from "../delivery/next_hop.ts";
 /** What a listener is for. */
 export type Service = "mx" | "submission" | "lmtp";
 
+/** Which sender addresses a login may use: those of its account (RFC 6409 §6.1), or any. */
+export type Senders = "own" | "any";
+
 /** Where a server socket is bound. */
 export type BindAddress =
   | { readonly kind: "tcp"; /** Without brackets. */ readonly host: string; readonly port: number }
@@ -80,6 +83,8 @@ export interface Config {
   readonly aliases: ReadonlyMap<string, readonly string[]>;
   /** CIDR blocks as text, e.g. `192.0.2.0/24`, `2001:db8::/32`; checked. */
   readonly relayFrom: readonly string[];
+  /** Mail from users who logged in. */
+  readonly submission: { readonly senders: Senders };
   /** In the order of the file; each domain once. */
   readonly routes: readonly RouteConfig[];
   /** Mail that could not be delivered at once. */

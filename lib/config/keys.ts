@@ -61,7 +61,8 @@ export interface RouteDraft {
 }
 
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
-export interface FileContent extends Pick<Config, "hostname" | "user" | "queue" | "delivery" | "limits" | "log"> {
+export interface FileContent
+  extends Pick<Config, "hostname" | "user" | "submission" | "queue" | "delivery" | "limits" | "log"> {
   /** A path as written. */
   readonly data: string;
   /** Absent: the default listeners. */
@@ -202,6 +203,14 @@ export const configType: Type<Partial<FileContent>> = partial({
     [],
     "Clients that may send anywhere without logging in.",
   ),
+  submission: section("submission", {
+    senders: withDefault(
+      "senders",
+      value.oneOf("own", "any"),
+      "own",
+      "Reverse-paths and From addresses that a login may use: those of its account, or any.",
+    ),
+  }, "Mail from users who logged in."),
   routes: withDefault("routes", listOf(route, "routes"), [], "Next hop by recipient domain; without a match: its MX."),
   queue: section("queue", {
     retryMs: withDefault(

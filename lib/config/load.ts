@@ -49,6 +49,7 @@ function assemble(content: FileContent, source: Source): Config {
     accountsFile: path(content.accounts),
     aliases: new Map(content.aliases.map(({ key, value }) => [key, value])),
     relayFrom: content.relayFrom,
+    submission: content.submission,
     routes: content.routes.map((route) => ({
       domain: route.domain.value,
       via: smarthostOf(route, content.delivery.tls),

@@ -24,6 +24,11 @@ export class HeaderWindow {
     this.#isComplete = end >= 0 || this.#length === MAX_OCTETS;
   }
 
+  /** True where the header section goes on behind what is kept. */
+  get isCut(): boolean {
+    return this.#length === MAX_OCTETS;
+  }
+
   /** The header section, its last line end included. A view. */
   octets(): Uint8Array {
     return this.#octets.subarray(0, this.#length);

@@ -1,6 +1,7 @@
 /** What the receiving side needs from the rest of posthorn, as interfaces: `main.ts` hands the real things in. */
 
 import type { Logger } from "../log/logger.ts";
+import type { Senders } from "../config/config.ts";
 import type { CidrBlock } from "../policy/cidr.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
@@ -19,10 +20,12 @@ export type ResolvedRecipient =
   /** Our domain, and nobody of that name in it. */
   | { readonly kind: "unknown" };
 
-/** Decides at RCPT whether a recipient exists. */
+/** Knows whom the addresses belong to. */
 export interface RecipientResolver {
   /** Answers from memory, with no lookup: nothing else happens in the session meanwhile. */
   resolveRecipient(path: Mailbox | typeof BARE_POSTMASTER): ResolvedRecipient;
+  /** Whether an account, named by its address, may send as this mailbox. */
+  mayUse(account: string, mailbox: Mailbox): boolean;
 }
 
 /** The part of the configuration that sessions use; one value for each reading of the file. */
@@ -33,6 +36,8 @@ export interface Settings {
   readonly router: RecipientResolver;
   /** CIDR blocks of clients that may send anywhere. */
   readonly relayFrom: readonly CidrBlock[];
+  /** The `submission` section. */
+  readonly submission: { readonly senders: Senders };
   /** The `limits` section. */
   readonly limits: {
     readonly messageOctets: number;

@@ -65,7 +65,7 @@ function isPostmaster({ localPart }: Mailbox): boolean {
 }
 
 /** The forward-paths that a mailbox of ours stands for; empty where there is no such mailbox. */
-function targetsOf(directory: Directory, ours: OurMailbox): readonly string[] {
+export function targetsOf(directory: Directory, ours: OurMailbox): readonly string[] {
   const expansion: Expansion = { directory, targets: new Set(), followed: new Set(), isTooDeep: false };
   expand(expansion, ours, []);
   // Refused as a whole: to leave out the targets behind the bound would lose mail.

@@ -6,6 +6,7 @@ import { foldAddress } from "../mail/fold.ts";
 import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { accountOf, asOurs, buildDirectory, type Directory, type RoutingConfig } from "./directory.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
+import { mayUse } from "./own_addresses.ts";
 import { type RecipientResolution, resolveRecipient } from "./recipient.ts";
 import { routeOf } from "./routes.ts";
 
@@ -17,6 +18,8 @@ export interface Router {
   nextHop(address: string): RouteDecision;
   /** The account with exactly this address, under any of its domain's names; for logins. */
   findAccount(address: string): Account | undefined;
+  /** Whether the account with this address may name the mailbox as the sender; see own_addresses.ts. */
+  mayUse(account: string, mailbox: Mailbox): boolean;
 }
 
 /** Makes a router. Where an account is given twice, the last one counts. */
@@ -26,6 +29,7 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
     resolveRecipient: (recipient) => resolveRecipient(directory, recipient),
     nextHop: (address) => nextHop(directory, address),
     findAccount: (address) => findAccount(directory, address),
+    mayUse: (account, mailbox) => mayUse(directory, account, mailbox),
   };
 }
 

@@ -33,6 +33,7 @@ async function play(groups: readonly (readonly Uint8Array[])[], service: Session
       hostname: "mx.test",
       router: testResolver,
       relayFrom: [],
+      submission: { senders: "own" },
       limits: { messageOctets: 2000, recipients: 3, connections: 1, connectionsPerIp: 1 },
     },
     clientAddress: "192.0.2.1",

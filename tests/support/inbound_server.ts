@@ -2,6 +2,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import type { ListenerConfig } from "../../lib/config/config.ts";
+import type { Logger } from "../../lib/log/logger.ts";
 import { bindListener } from "../../lib/inbound/bind.ts";
 import { InboundServer } from "../../lib/inbound/server.ts";
 import {
@@ -24,9 +25,12 @@ export interface InboundFixtureOptions {
   readonly service?: ListenerConfig["service"];
   readonly tls?: ListenerConfig["tls"];
   readonly relayFrom?: readonly string[];
+  readonly senders?: Settings["submission"]["senders"];
   readonly limits?: Partial<Settings["limits"]>;
   readonly timeouts?: Partial<InboundTimeouts>;
   readonly clock?: Clock;
+  readonly logger?: Logger;
+  readonly proxyProtocol?: readonly string[];
 }
 
 /** A running receiving side. */
@@ -51,6 +55,7 @@ export const testResolver: RecipientResolver = {
         return { kind: "unknown" };
     }
   },
+  mayUse: (account, { text }) => text.toLowerCase().replace(/\+[^@]*@/, "@") === account,
 };
 
 /** A certificate for `mx.test`, made once for each test process. */
@@ -76,12 +81,13 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
     hostname: "mx.test",
     router: testResolver,
     relayFrom: relayBlocks(options.relayFrom ?? []),
+    submission: { senders: options.senders ?? "own" },
     limits: { messageOctets: 1_000_000, recipients: 5, connections: 100, connectionsPerIp: 100, ...options.limits },
   };
   const server = new InboundServer({
     services: {
       clock: options.clock ?? systemClock,
-      logger: getLogger(["test"]),
+      logger: options.logger ?? getLogger(["test"]),
       spool,
       enqueue: () => {},
       login: ({ identity, password }) =>
@@ -100,6 +106,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
     bind: { kind: "tcp", host: "127.0.0.1", port: 0 },
     service: options.service ?? "mx",
     tls: options.tls ?? "starttls",
+    ...(options.proxyProtocol === undefined ? {} : { proxyProtocol: options.proxyProtocol }),
   }, () => certificates);
   server.serve(listener);
   return {
