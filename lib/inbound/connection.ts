@@ -8,7 +8,7 @@ import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
 import { answerLine } from "./dispatch.ts";
 import type { InboundTimeouts, Services } from "./services.ts";
-import type { Session } from "./session.ts";
+import { resetTransaction, type Session } from "./session.ts";
 import type { ContentSink, Context, Replies } from "./verb.ts";
 import { Wire } from "./wire.ts";
 
@@ -65,7 +65,8 @@ export class Connection {
         send: (message) => this.#wire.queue(message),
         hasMore: () => this.#wire.input.length > 0,
         readLine: (maxOctets) => this.#readLine(maxOctets),
-        readContent: (sink) => this.#readContent(sink),
+        readContent: (sink) => this.#inContent(() => this.#readContent(sink)),
+        readChunk: (octets, sink) => this.#inContent(() => this.#readChunk(octets, sink)),
         startTls: () => this.#startTls(),
         close: () => this.#isClosing = true,
       },
@@ -89,6 +90,7 @@ export class Connection {
     } finally {
       this.#wire.close();
       this.#wire.input.release();
+      await resetTransaction(this.#session);
     }
   }
 
@@ -182,15 +184,38 @@ export class Connection {
       if (accepted !== undefined) waiting = waiting === undefined ? accepted : Promise.all([waiting, accepted]).then();
     };
     input.grow();
+    for (;;) {
+      if (input.length > 0) input.consume(reader.push(input.peek(), emit));
+      if (waiting !== undefined) await waiting;
+      waiting = undefined;
+      if (reader.isDone) return reader.problem;
+      await this.#fillContent();
+    }
+  }
+
+  async #readChunk(octets: number, sink: ContentSink): Promise<void> {
+    const { input } = this.#wire;
+    for (let left = octets;;) {
+      const piece = input.peek().subarray(0, left);
+      const waiting = piece.length > 0 ? sink.write(piece) : undefined;
+      input.consume(piece.length);
+      left -= piece.length;
+      if (waiting !== undefined) await waiting;
+      if (left === 0) return;
+      await this.#wire.flush();
+      input.grow();
+      await this.#fillContent();
+    }
+  }
+
+  async #fillContent(): Promise<void> {
+    await this.#wire.fill(this.#services.clock.monotonic() + this.#timeouts.contentMs);
+  }
+
+  async #inContent<T>(read: () => Promise<T>): Promise<T> {
     this.#isInContent = true;
     try {
-      for (;;) {
-        if (input.length > 0) input.consume(reader.push(input.peek(), emit));
-        if (waiting !== undefined) await waiting;
-        waiting = undefined;
-        if (reader.isDone) return reader.problem;
-        await this.#wire.fill(this.#services.clock.monotonic() + this.#timeouts.contentMs);
-      }
+      return await read();
     } catch (error) {
       // Who stops reading in the middle of content must not go on reading commands.
       this.#isClosing = true;
@@ -218,7 +243,7 @@ export class Connection {
     }
     this.#session.greeting = undefined;
     this.#session.login = undefined;
-    this.#session.transaction = undefined;
+    await resetTransaction(this.#session);
   }
 
   #queueAll(replies: Replies): void {

@@ -14,33 +14,42 @@ import { VERBS } from "./verbs.ts";
  * @throws {ConnectionEnded} When the connection ended while the command was carried out; nothing else.
  */
 export function answerLine(context: Context, line: Uint8Array): Replies | Promise<Replies> {
+  const { session } = context;
+  // A client may have pipelined any number of chunks behind one that was refused (RFC 3030 §2): no new errors.
+  const isDropping = session.transaction?.chunks?.isRefused === true;
   let verb: Verb | undefined;
+  const counted = (replies: Replies): Replies => {
+    if (verb !== "BDAT" || !isDropping) count(session, verb, replies);
+    return replies;
+  };
   try {
     const command = parseCommand(line);
     verb = command.verb;
-    const rule = VERBS[verb] as VerbRule;
-    checkAllowed(rule, command, context.session, context.io);
-    const result = rule.handle(context, command);
-    if (!(result instanceof Promise)) return counted(context.session, verb, result);
-    return result.catch((error) => errorReply(error, context)).then((replies) =>
-      counted(context.session, command.verb, replies)
-    );
+    const result = carryOut(context, command);
+    if (!(result instanceof Promise)) return counted(result);
+    return result.catch((error) => errorReply(error, context)).then(counted);
   } catch (error) {
-    return counted(context.session, verb, errorReply(error, context));
+    return counted(errorReply(error, context));
   }
 }
 
-/** Counts refusals; an accepted message shows that the client is no nuisance. */
-function counted(session: Session, verb: Verb | undefined, replies: Replies): Replies {
+/** Counts refusals. */
+function count(session: Session, verb: Verb | undefined, replies: Replies): void {
   const code = "code" in replies ? replies.code : replies[0]?.code ?? 0;
-  if (code >= 500) {
-    if (verb === "RCPT") session.refusedRecipients++;
-    else session.errors++;
-  } else if (verb === "DATA" && code === 250) {
-    session.errors = 0;
-    session.refusedRecipients = 0;
+  if (code < 500) return;
+  if (verb === "RCPT") session.refusedRecipients++;
+  else session.errors++;
+}
+
+function carryOut(context: Context, command: Command): Replies | Promise<Replies> {
+  const rule = VERBS[command.verb] as VerbRule;
+  try {
+    checkAllowed(rule, command, context.session, context.io);
+  } catch (error) {
+    if (rule.drop === undefined || !(error instanceof SmtpError)) throw error;
+    return rule.drop(context, command, error.reply).then(() => error.reply);
   }
-  return replies;
+  return rule.handle(context, command);
 }
 
 function checkAllowed(rule: VerbRule, command: Command, session: Session, io: SessionIo): void {

@@ -2,6 +2,7 @@
 
 import type { Service } from "../config/config.ts";
 import type { EnvelopeRecipient } from "../mail/envelope.ts";
+import type { ChunkedMessage } from "./chunked_message.ts";
 import type { Settings } from "./services.ts";
 
 /** One mail transaction: from MAIL to the end of the content (RFC 5321 §3.3). */
@@ -18,6 +19,8 @@ export interface Transaction {
   readonly addresses: Set<string>;
   /** The forward-paths of the RCPT commands that were accepted, in order: LMTP answers each (RFC 2033 §4.2). */
   readonly accepted: string[];
+  /** What BDAT brings; undefined before the first chunk. */
+  chunks: ChunkedMessage | undefined;
 }
 
 /** One connection. */
@@ -38,7 +41,7 @@ export interface Session {
   tls: { readonly protocol: string; readonly cipher: string } | undefined;
   /** The account that logged in. */
   login: string | undefined;
-  /** Undefined outside a transaction: before MAIL, after DATA, RSET or a greeting. */
+  /** Undefined outside a transaction: before MAIL, after DATA, the last BDAT, RSET or a greeting. */
   transaction: Transaction | undefined;
   /** Commands refused for good since the last accepted message; RCPT is counted apart. */
   errors: number;
@@ -46,7 +49,9 @@ export interface Session {
   refusedRecipients: number;
 }
 
-/** Forgets the transaction, and nothing else (RSET, RFC 5321 §4.1.1.5). */
-export function resetTransaction(session: Session): void {
+/** Forgets the transaction and what has come of its message, and nothing else (RSET, RFC 5321 §4.1.1.5). Never throws. */
+export async function resetTransaction(session: Session): Promise<void> {
+  const chunks = session.transaction?.chunks;
   session.transaction = undefined;
+  await chunks?.abort();
 }

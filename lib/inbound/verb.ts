@@ -22,6 +22,8 @@ export interface SessionIo {
   readLine(maxOctets: number): Promise<string>;
   /** Reads content up to the final dot; undefined where nothing is wrong with it. */
   readContent(sink: ContentSink): Promise<ContentProblem | undefined>;
+  /** Reads exactly so many octets of content. */
+  readChunk(octets: number, sink: ContentSink): Promise<void>;
   /** Sends what is due, does the handshake, and goes on under TLS with nothing kept from before. */
   startTls(): Promise<void>;
   /** Ends the connection after the reply. */
@@ -48,6 +50,8 @@ export type Handler<C extends Command = Command> = (context: Context, command: C
 export interface VerbRule<C extends Command = Command> {
   /** May rely on `needs` and `needsLogin`: they were checked. */
   readonly handle: Handler<C>;
+  /** For a verb with octets behind its line: takes them before the reply, where the rule does not allow the command. */
+  readonly drop?: (context: Context, command: C, refusal: Reply) => Promise<void>;
   /** What must have come before (RFC 5321 §4.1.4): a greeting, MAIL, an accepted RCPT. */
   readonly needs: "nothing" | "greeting" | "transaction" | "recipient";
   /** Must not be followed by another command before its reply (RFC 2920 §3.1, RFC 3207 §4, RFC 4954 §4). */

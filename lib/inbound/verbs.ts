@@ -1,6 +1,7 @@
 /** The table of verbs: what the wire can reach, and under which conditions. */
 
 import { auth } from "./verbs/auth.ts";
+import { bdat, dropChunk } from "./verbs/bdat.ts";
 import { data } from "./verbs/data.ts";
 import { greet } from "./verbs/greet.ts";
 import { mail } from "./verbs/mail.ts";
@@ -22,6 +23,8 @@ export const VERBS: VerbRules = {
   MAIL: { ...ANY_TIME, needs: "greeting", needsLogin: true, handle: mail },
   RCPT: { ...ANY_TIME, needs: "transaction", needsLogin: true, handle: rcpt },
   DATA: { ...ALONE, needs: "recipient", needsLogin: true, handle: data },
+  // May be pipelined (RFC 3030 §2), and its chunk must be read even where it is refused.
+  BDAT: { ...ANY_TIME, needs: "recipient", needsLogin: true, handle: bdat, drop: dropChunk },
   RSET: { ...ANY_TIME, handle: rset },
   NOOP: { ...ANY_TIME, handle: noop },
   VRFY: { ...ANY_TIME, needs: "greeting", needsLogin: true, handle: vrfy },

@@ -48,6 +48,16 @@ export interface AuthCommand {
   readonly initialResponse?: string;
 }
 
+/** BDAT. */
+export interface BdatCommand {
+  /** RFC 3030 §2. */
+  readonly verb: "BDAT";
+  /** Octets of the chunk behind the line; undefined where the argument is malformed, so that nobody knows. */
+  readonly octets: number | undefined;
+  /** The chunk is the last one of its message. */
+  readonly isLast: boolean;
+}
+
 /** VRFY or EXPN. */
 export interface LookupCommand {
   /** RFC 5321 §4.1.1.6 and §4.1.1.7. */
@@ -63,7 +73,14 @@ export interface BareCommand {
 }
 
 /** A command line, parsed. */
-export type Command = GreetingCommand | MailCommand | RcptCommand | AuthCommand | LookupCommand | BareCommand;
+export type Command =
+  | GreetingCommand
+  | MailCommand
+  | RcptCommand
+  | AuthCommand
+  | BdatCommand
+  | LookupCommand
+  | BareCommand;
 
 /** A verb that the parser knows. */
 export type Verb = Command["verb"];
@@ -80,6 +97,8 @@ const HELO_NAME = /^[^\x00-\x20()<>,;"\\\x7f-\u{10ffff}]{1,255}$/u;
 const KEYWORD = /^[A-Za-z0-9][A-Za-z0-9-]*$/;
 /** esmtp-value: any graphic character but `=`, and UTF-8 (RFC 6531 §3.3 item 6 needs it in ORCPT). */
 const VALUE = /^[^\x00-\x20=\x7f]+$/;
+/** chunk-size is 1*DIGIT, and its number has no bound (RFC 3030 §2). */
+const CHUNK = /^(\d+)( LAST)?$/i;
 const MECHANISM = /^[A-Za-z0-9_-]{1,20}$/;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -108,6 +127,8 @@ export function parseCommand(line: Uint8Array): Command {
       return { verb, name: argument };
     case "AUTH":
       return parseAuth(argument);
+    case "BDAT":
+      return parseBdat(argument);
     case "DATA":
     case "RSET":
     case "QUIT":
@@ -184,4 +205,11 @@ function parseAuth(argument: string): Command {
   }
   const known = { verb: "AUTH", mechanism: mechanism.toUpperCase() } as const;
   return initialResponse === undefined ? known : { ...known, initialResponse };
+}
+
+/** `BDAT` chunk-size [`LAST`] (RFC 3030 §2). Sizes that cannot be counted exactly are malformed. */
+function parseBdat(argument: string): Command {
+  const [, digits, last] = CHUNK.exec(argument) ?? [];
+  const octets = digits === undefined ? undefined : Number(digits);
+  return { verb: "BDAT", octets: Number.isSafeInteger(octets) ? octets : undefined, isLast: last !== undefined };
 }

@@ -122,7 +122,7 @@ function needsSmtpUtf8(envelope: Envelope, recipients: readonly EnvelopeRecipien
 
 /** RFC 6152 §3: 8-bit content goes to a peer without 8BITMIME only where it has no octet beyond 127 in truth. */
 async function canCarryBody({ envelope, head, content }: OutgoingMail, extensions: PeerExtensions): Promise<boolean> {
-  // BINARYMIME needs BDAT (RFC 3030), which is not offered to those who send to us.
+  // BINARYMIME needs BDAT (RFC 3030 §3), which our client does not speak; nor is it offered to those who send to us.
   if (envelope.body === "BINARYMIME") return false;
   if (extensions.eightBitMime) return true;
   if (!isSevenBit(head)) return false;

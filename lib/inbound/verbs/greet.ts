@@ -7,13 +7,13 @@ import type { Context } from "../verb.ts";
 import { resetTransaction, type Session } from "../session.ts";
 
 /** Answers a greeting with what this session can do. A greeting also ends a transaction (RFC 5321 §4.1.4). */
-export function greet({ session }: Context, command: GreetingCommand): Reply {
+export async function greet({ session }: Context, command: GreetingCommand): Promise<Reply> {
   const isLmtp = session.service === "lmtp";
   if (isLmtp !== (command.verb === "LHLO")) {
     const right = isLmtp ? "This is LMTP: greet with LHLO" : "This is SMTP: greet with EHLO";
     throw new SmtpError(500, "5.5.1", right);
   }
-  resetTransaction(session);
+  await resetTransaction(session);
   session.greeting = command;
   const { hostname } = session.settings;
   if (command.verb === "HELO") return reply(250, undefined, hostname);
@@ -23,7 +23,7 @@ export function greet({ session }: Context, command: GreetingCommand): Reply {
 /** The EHLO keywords of this session, now. */
 export function extensions(session: Session): string[] {
   const keywords = ["PIPELINING", `SIZE ${session.settings.limits.messageOctets}`, "8BITMIME", "SMTPUTF8"];
-  keywords.push("ENHANCEDSTATUSCODES");
+  keywords.push("CHUNKING", "ENHANCEDSTATUSCODES");
   if (session.mayStartTls && session.tls === undefined) keywords.push("STARTTLS");
   if (mayLogIn(session)) keywords.push(`AUTH ${saslMechanismNames.join(" ")}`);
   return keywords;

@@ -5,6 +5,7 @@ import type { EsmtpParameters, MailCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import type { Context } from "../verb.ts";
 import type { Session } from "../session.ts";
+import { tooBig } from "../incoming_message.ts";
 
 /** Starts a transaction. */
 export function mail({ session }: Context, { reversePath, parameters }: MailCommand): Reply {
@@ -16,7 +17,15 @@ export function mail({ session }: Context, { reversePath, parameters }: MailComm
   if (!smtpUtf8 && isNonAscii(path)) {
     throw new SmtpError(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
   }
-  session.transaction = { reversePath: path, body, smtpUtf8, recipients: [], addresses: new Set(), accepted: [] };
+  session.transaction = {
+    reversePath: path,
+    body,
+    smtpUtf8,
+    recipients: [],
+    addresses: new Set(),
+    accepted: [],
+    chunks: undefined,
+  };
   return reply(250, "2.1.0", "Sender OK");
 }
 
@@ -67,9 +76,4 @@ function checkSize(value: string | undefined, maxOctets: number): void {
 /** RFC 5321 §4.1.1.11: a parameter that was not offered. */
 export function unknownParameter(keyword: string): SmtpError {
   return new SmtpError(555, "5.5.4", `Parameter ${keyword} is not supported here`);
-}
-
-/** The reply to a message over the size limit, before or after its content. */
-export function tooBig(maxOctets: number): SmtpError {
-  return new SmtpError(552, "5.3.4", `The message is larger than the limit of ${maxOctets} octets`);
 }

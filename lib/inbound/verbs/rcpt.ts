@@ -12,6 +12,9 @@ import { unknownParameter } from "./mail.ts";
 /** Adds a recipient to the transaction. */
 export function rcpt({ session, services }: Context, command: RcptCommand): Reply {
   const transaction = session.transaction as Transaction;
+  if (transaction.chunks !== undefined) {
+    throw new SmtpError(503, "5.5.1", "RCPT is not allowed after BDAT; send RSET first");
+  }
   for (const keyword of command.parameters.keys()) throw unknownParameter(keyword);
   const forwardPath = command.forwardPath === BARE_POSTMASTER ? BARE_POSTMASTER : command.forwardPath.text;
   if (!transaction.smtpUtf8 && isNonAscii(forwardPath)) {

@@ -5,8 +5,8 @@ import { resetTransaction } from "../session.ts";
 import type { Context, Replies } from "../verb.ts";
 
 /** RFC 5321 §4.1.1.5. */
-export function rset({ session }: Context): Reply {
-  resetTransaction(session);
+export async function rset({ session }: Context): Promise<Reply> {
+  await resetTransaction(session);
   return reply(250, "2.0.0", "OK");
 }
 

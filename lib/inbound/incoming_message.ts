@@ -1,0 +1,183 @@
+/** A message on its way in, by DATA or BDAT: what may come in, and how we take responsibility for it. */
+
+import { countFields } from "../mail/header.ts";
+import type { Envelope } from "../mail/envelope.ts";
+import type { QueuedMessage, Reception } from "../queue/spool.ts";
+import type { ContentProblem } from "../smtp/content_reader.ts";
+import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
+import { isOutOfSpace } from "../system/files.ts";
+import { ConnectionEnded } from "./connection_ended.ts";
+import { HeaderWindow } from "./header_window.ts";
+import type { Services } from "./services.ts";
+import type { Session, Transaction } from "./session.ts";
+import { receivedField, sessionFacts } from "./trace.ts";
+import type { ContentSink, Context, Replies } from "./verb.ts";
+
+/** More Received fields than this mean a loop (RFC 5321 §6.3: at least 100). */
+const MAX_RECEIVED_FIELDS = 100;
+
+/** Takes the content of the session's transaction; ends with exactly one of `accept`, `refuse` and `abort`. */
+export class IncomingMessage implements ContentSink {
+  readonly #session: Session;
+  readonly #services: Services;
+  readonly #transaction: Transaction;
+  readonly #reception: Reception;
+  readonly #header = new HeaderWindow();
+  #octets = 0;
+  #spoolError: unknown;
+
+  /** Begins a reception. The transaction must be open. */
+  constructor({ session, services }: Context) {
+    this.#session = session;
+    this.#services = services;
+    this.#transaction = session.transaction as Transaction;
+    this.#reception = services.spool.receive();
+  }
+
+  /** Never rejects: what the spool said is kept, because the content must be read to its end all the same. */
+  write(piece: Uint8Array): Promise<void> | undefined {
+    this.#octets += piece.length;
+    if (this.#octets > this.#session.settings.limits.messageOctets || this.#spoolError !== undefined) return undefined;
+    try {
+      this.#header.push(piece);
+      return this.#reception.write(piece)?.catch((error) => {
+        this.#spoolError = error;
+      });
+    } catch (error) {
+      this.#spoolError = error;
+      return undefined;
+    }
+  }
+
+  /**
+   * Sees whether what has come so far may stay.
+   *
+   * @param problem What the reader found in it.
+   * @throws Why not, for `refuse`.
+   */
+  check(problem: ContentProblem | undefined): void {
+    const { messageOctets } = this.#session.settings.limits;
+    if (problem !== undefined) throw contentRefusal(problem);
+    if (this.#octets > messageOctets) throw tooBig(messageOctets);
+    if (this.#spoolError !== undefined) throw this.#spoolError;
+  }
+
+  /**
+   * Makes the complete message durable; only then it is ours (RFC 5321 §6.1).
+   *
+   * @throws Why it is not accepted, for `refuse`.
+   */
+  async accept(): Promise<Reply> {
+    if (countFields(this.#header.octets(), "received") > MAX_RECEIVED_FIELDS) {
+      throw new SmtpError(554, "5.4.6", `More than ${MAX_RECEIVED_FIELDS} Received fields: the message is in a loop`);
+    }
+    const { queueId, octets } = this.#reception;
+    const envelope = this.#envelope();
+    const message = await this.#reception.commit(envelope);
+    // An accepted message shows that the client is no nuisance.
+    this.#session.errors = 0;
+    this.#session.refusedRecipients = 0;
+    handOver(this.#services, message);
+    this.#services.logger.info(
+      "Accepted {queueId} from <{reversePath}> for {count} recipient(s), {octets} octets, {client}",
+      {
+        queueId,
+        reversePath: envelope.reversePath,
+        count: envelope.recipients.length,
+        octets,
+        client: this.#session.client,
+        helo: envelope.session.helo,
+        protocol: envelope.session.protocol,
+        login: envelope.session.login,
+      },
+    );
+    return reply(250, "2.0.0", `Queued as ${queueId}`);
+  }
+
+  /**
+   * Forgets the message and turns what went wrong into the reply; the detail of our own troubles goes to the log only.
+   *
+   * @throws {ConnectionEnded} Nobody is there to reply to.
+   */
+  async refuse(error: unknown): Promise<Reply> {
+    await this.abort();
+    if (error instanceof ConnectionEnded) throw error;
+    const { logger } = this.#services;
+    const { client } = this.#session;
+    const { reversePath } = this.#transaction;
+    if (error instanceof SmtpError) {
+      logger.info("Refused message from <{reversePath}>, {client}: {reply}", {
+        reversePath,
+        client,
+        reply: error.message,
+      });
+      return error.reply;
+    }
+    const isFull = isOutOfSpace(error);
+    logger.error(
+      "Cannot store message {queueId} from <{reversePath}>, {client}: {error}; the client was told to try later",
+      { queueId: this.#reception.queueId, reversePath, client, error: isFull ? DISK_IS_FULL : textOf(error) },
+    );
+    return isFull
+      ? reply(452, "4.3.1", "Insufficient storage; try again later")
+      : reply(451, "4.3.0", "Local problem; try again later");
+  }
+
+  /** Forgets the message. Never throws; does nothing after `accept`. */
+  abort(): Promise<void> {
+    return this.#reception.abort();
+  }
+
+  #envelope(): Envelope {
+    const { reversePath, body, smtpUtf8, accepted, recipients } = this.#transaction;
+    const { queueId } = this.#reception;
+    const nowMs = this.#services.clock.now();
+    return {
+      reversePath,
+      arrived: new Date(nowMs).toISOString(),
+      body,
+      smtpUtf8,
+      trace: receivedField(this.#session, { queueId, nowMs, forwardPaths: accepted }),
+      session: sessionFacts(this.#session),
+      recipients,
+    };
+  }
+}
+
+/** One reply for SMTP, one for each accepted RCPT for LMTP (RFC 2033 §4.2). */
+export function finalReplies(session: Session, result: Reply): Replies {
+  const accepted = session.transaction?.accepted ?? [];
+  return session.service === "lmtp" && accepted.length > 0 ? accepted.map(() => result) : result;
+}
+
+/** The reply to a message over the size limit, before or after its content. */
+export function tooBig(maxOctets: number): SmtpError {
+  return new SmtpError(552, "5.3.4", `The message is larger than the limit of ${maxOctets} octets`);
+}
+
+const DISK_IS_FULL = "the disk of the spool is full, make room";
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The message is durable: whatever goes wrong from here on, the client must not send it again. */
+function handOver(services: Services, message: QueuedMessage): void {
+  try {
+    services.enqueue(message);
+  } catch (error) {
+    services.logger.error("{queueId}: cannot start delivery, it waits for a restart: {error}", {
+      queueId: message.queueId,
+      error: textOf(error),
+    });
+  }
+}
+
+function contentRefusal({ kind, offset }: ContentProblem): SmtpError {
+  const what = { bareCr: "a bare CR", bareLf: "a bare LF", nul: "a NUL" }[kind];
+  return new SmtpError(
+    554,
+    "5.6.0",
+    `The message has ${what} at octet ${offset}; lines end with CRLF (RFC 5321 §2.3.8)`,
+  );
+}
