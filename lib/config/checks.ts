@@ -47,7 +47,7 @@ export function listenerTls({ service, tls }: ListenerDraft): ListenerConfig["tl
 
 function checkListeners(listeners: readonly ListenerDraft[], source: Source): void {
   const lines = new Map<string, number>();
-  for (const { bind, tls } of listeners) {
+  for (const { bind, tls, proxyProtocol } of listeners) {
     const { value, at } = bind;
     const key = value.kind === "unix"
       ? `unix:${value.path}`
@@ -57,6 +57,9 @@ function checkListeners(listeners: readonly ListenerDraft[], source: Source): vo
     else lines.set(key, source.position(at).line);
     if (value.kind === "unix" && tls?.value === "implicit") {
       source.report(tls.at, 'listeners.tls: expected "off" for a Unix socket, found "implicit"');
+    }
+    if (value.kind === "unix" && proxyProtocol !== undefined) {
+      source.report(proxyProtocol.at, "listeners.proxy_protocol: not for a Unix socket, whose clients have no address");
     }
   }
 }
@@ -157,6 +160,11 @@ export function listenersOf(content: FileContent, unixPath: (path: string) => st
   return content.listeners?.map((draft) => {
     const { value } = draft.bind;
     const bind = value.kind === "unix" ? { kind: value.kind, path: unixPath(value.path) } : value;
-    return { bind, service: draft.service, tls: listenerTls(draft) };
+    return {
+      bind,
+      service: draft.service,
+      tls: listenerTls(draft),
+      ...(draft.proxyProtocol === undefined ? {} : { proxyProtocol: draft.proxyProtocol.value }),
+    };
   }) ?? DEFAULT_LISTENERS;
 }

@@ -21,6 +21,11 @@ export interface ListenerConfig {
   readonly service: Service;
   /** `implicit`: TLS from the first octet (RFC 8314); `starttls`: after the command; `off`: never. */
   readonly tls: "implicit" | "starttls" | "off";
+  /**
+   * Addresses and CIDR blocks of proxies, checked, at least one: they alone may connect, with a PROXY header in front.
+   * Never for a Unix socket.
+   */
+  readonly proxyProtocol?: readonly string[];
 }
 
 /** A certificate chain and its key, both PEM files. */

@@ -34,6 +34,8 @@ export interface ListenerDraft {
   readonly service: Service;
   /** Absent: what is usual for the service. */
   readonly tls?: Located<ListenerConfig["tls"]>;
+  /** Absent: clients connect themselves. */
+  readonly proxyProtocol?: Located<readonly string[]>;
 }
 
 /** An entry of `domains` as it stands in the file. */
@@ -109,7 +111,11 @@ const listener: Type<ListenerDraft> = object({
     located(value.oneOf("implicit", "starttls", "off")),
     "TLS from the first octet, after STARTTLS, or never. Default: starttls; off for lmtp.",
   ),
-  proxyProtocol: unavailable("proxy_protocol", "Addresses of proxies in front of the listener."),
+  proxyProtocol: optional(
+    "proxy_protocol",
+    located(listOf(value.cidr, "addresses or CIDR blocks", 1)),
+    "The proxies in front: only they may connect, and each connection begins with a PROXY header.",
+  ),
 });
 
 const certificate = object({

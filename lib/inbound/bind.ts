@@ -4,7 +4,9 @@ import type { BindAddress, ListenerConfig } from "../config/config.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import { type Certificates } from "../tls/certificates.ts";
 import { listenImplicit } from "../tls/listen.ts";
+import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
 import type { TlsConn } from "../tls/tls_conn.ts";
+import { behindProxies, type HeaderWait } from "./proxied.ts";
 
 /** How long a client may take for a TLS handshake. */
 export const HANDSHAKE_TIMEOUT_MS = 30_000;
@@ -13,6 +15,13 @@ export const HANDSHAKE_TIMEOUT_MS = 30_000;
 export interface IncomingConn {
   /** Known before any handshake; of transport `unix` for a Unix socket. */
   readonly remoteAddr: Deno.Addr;
+  /**
+   * There behind a proxy only, and then to be called before `open`: gives the connection as one of the client that the
+   * proxy names.
+   *
+   * @throws {ProxyHeaderError} After closing the connection.
+   */
+  identify?(wait: HeaderWait): Promise<IncomingConn>;
   /** Gives the connection, after the handshake where the listener is for implicit TLS. */
   open(signal?: AbortSignal): Promise<OctetConn | TlsConn>;
   /** Closes a connection that was not opened. */
@@ -41,14 +50,17 @@ export class BindError extends Error {
  * Binds one socket.
  *
  * @param certificates Called for each handshake.
+ * @param canUpgrade Whether this runtime can start TLS on an accepted connection.
  * @throws {BindError} Where the address is taken, not ours, or needs more rights.
  */
 export async function bindListener(
   config: ListenerConfig,
   certificates: () => Certificates,
+  canUpgrade: boolean = canUpgradeServer,
 ): Promise<BoundListener> {
   try {
     if (config.bind.kind === "unix") await removeStaleSocket(config.bind.path);
+    if (config.proxyProtocol !== undefined) return bindProxied(config, config.proxyProtocol, certificates, canUpgrade);
     return config.tls === "implicit" ? bindTls(config, certificates) : bindPlain(config);
   } catch (error) {
     throw new BindError(`Cannot listen on ${formatBind(config.bind)}: ${explain(error)}`, { cause: error });
@@ -98,6 +110,26 @@ function bindTls(config: ListenerConfig, certificates: () => Certificates): Boun
     return { remoteAddr: conn.remoteAddr, open: (signal) => conn.handshake(signal), close: () => conn.close() };
   };
   return { config, addr: listener.addr, accept, close: () => listener.close() };
+}
+
+function bindProxied(
+  config: ListenerConfig,
+  proxies: readonly string[],
+  certificates: () => Certificates,
+  canUpgrade: boolean,
+): BoundListener {
+  if (config.tls !== "implicit") return behindProxies(bindPlain(config), proxies);
+  if (!canUpgrade) {
+    throw new Error(
+      `implicit TLS with proxy_protocol needs Deno 2.8 or later, and this is ${Deno.version.deno}; ` +
+        "let the proxy do the TLS",
+    );
+  }
+  return behindProxies(bindPlain(config), proxies, (conn, signal) =>
+    upgradeServer(conn, certificates(), {
+      handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+      ...(signal === undefined ? {} : { signal }),
+    }));
 }
 
 function explain(error: unknown): string {

@@ -23,19 +23,28 @@ export class ConnectionLimits {
   /**
    * Counts a connection in.
    *
-   * @param address Undefined for a Unix socket, which only the total limits.
+   * @param address Undefined for a Unix socket, and while no proxy has named the client: only the total limits those.
    * @returns Which limit it is over; then it was not counted.
    */
   enter(address: string | undefined, limits: ConnectionLimitSettings): "total" | "client" | undefined {
     if (this.#total >= limits.connections) return "total";
-    const key = address === undefined ? undefined : networkKey(address);
-    if (key !== undefined) {
-      const count = this.#byClient.get(key) ?? 0;
-      if (count >= limits.connectionsPerIp) return "client";
-      this.#byClient.set(key, count + 1);
-    }
+    if (!this.identify(address, limits)) return "client";
     this.#total++;
     return undefined;
+  }
+
+  /**
+   * Counts a connection, which was counted in without an address, for its address as well.
+   *
+   * @returns Whether there was room; then `leave` takes the address too.
+   */
+  identify(address: string | undefined, limits: ConnectionLimitSettings): boolean {
+    if (address === undefined) return true;
+    const key = networkKey(address);
+    const count = this.#byClient.get(key) ?? 0;
+    if (count >= limits.connectionsPerIp) return false;
+    this.#byClient.set(key, count + 1);
+    return true;
   }
 
   /** Counts a connection out that was counted in. */

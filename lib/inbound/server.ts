@@ -7,6 +7,7 @@ import { formatReply, reply } from "../smtp/reply.ts";
 import type { BoundListener, IncomingConn } from "./bind.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
+import { ProxyHeaderError } from "./proxied.ts";
 import { DEFAULT_TIMEOUTS, type InboundTimeouts, type Services, type Settings, type TlsOctetConn } from "./services.ts";
 import type { Session } from "./session.ts";
 
@@ -107,28 +108,45 @@ export class InboundServer {
     }
   }
 
-  async #welcome(incoming: IncomingConn, config: ListenerConfig): Promise<void> {
-    const { logger } = this.#options.services;
+  async #welcome(accepted: IncomingConn, config: ListenerConfig): Promise<void> {
+    const { clock } = this.#options.services;
+    const { signal } = this.#handshakes;
     const settings = this.#options.settings();
-    const clientAddress = addressOf(incoming.remoteAddr);
+    let incoming = accepted;
+    // Behind a proxy the client is not known yet: until then only the total counts.
+    let clientAddress = accepted.identify === undefined ? addressOf(accepted.remoteAddr) : undefined;
     const over = this.#limits.enter(clientAddress, settings.limits);
-    if (over !== undefined) {
-      logger.warning("Refused connection from {client}: too many connections {scope}", {
-        client: clientName(incoming.remoteAddr),
-        scope: over === "total" ? "in all" : "from this address",
-      });
-      return await refuse(incoming, config);
-    }
+    if (over !== undefined) return await this.#refuse(incoming, config, over);
     try {
-      await this.#run(await incoming.open(this.#handshakes.signal), config, settings, clientAddress);
+      if (accepted.identify !== undefined) {
+        incoming = await accepted.identify({ clock, signal });
+        const address = addressOf(incoming.remoteAddr);
+        if (!this.#limits.identify(address, settings.limits)) return await this.#refuse(incoming, config, "client");
+        clientAddress = address;
+      }
+      await this.#run(await incoming.open(signal), config, settings, clientAddress);
     } catch (error) {
-      logger.info("No session with {client}: {error}", {
-        client: clientName(incoming.remoteAddr),
-        error: error instanceof Error ? error.message : String(error),
-      });
+      this.#noteFailure(incoming, error);
     } finally {
       this.#limits.leave(clientAddress);
     }
+  }
+
+  async #refuse(incoming: IncomingConn, config: ListenerConfig, over: "total" | "client"): Promise<void> {
+    this.#options.services.logger.warning("Refused connection from {client}: too many connections {scope}", {
+      client: clientName(incoming.remoteAddr),
+      scope: over === "total" ? "in all" : "from this address",
+    });
+    await refuse(incoming, config);
+  }
+
+  #noteFailure({ remoteAddr }: IncomingConn, error: unknown): void {
+    const { logger } = this.#options.services;
+    const client = clientName(remoteAddr);
+    const reason = error instanceof Error ? error.message : String(error);
+    if (error instanceof ProxyHeaderError && !this.#isStopping) {
+      logger.warning("Closed connection from {client} on a listener with proxy_protocol: {reason}", { client, reason });
+    } else logger.info("No session with {client}: {error}", { client, error: reason });
   }
 
   async #run(

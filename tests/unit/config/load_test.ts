@@ -67,7 +67,7 @@ data: /var/lib/posthorn
 user: posthorn
 listeners:
   - { bind: "[2001:DB8::1]:25", service: mx, tls: off }
-  - { bind: "localhost:587", service: submission }
+  - { bind: "localhost:587", service: submission, proxy_protocol: [10.0.0.1, "2001:db8::/32"] }
   - { bind: "unix:lmtp.sock", service: lmtp }
   - { bind: "unix:/run/lmtp.sock", service: lmtp }
 tls: { certificates: [{ chain: tls/chain.pem, key: /etc/ssl/key.pem }] }
@@ -104,7 +104,12 @@ quick_start: Alice@bücher.example
     user: "posthorn",
     listeners: [
       { bind: { kind: "tcp", host: "2001:db8::1", port: 25 }, service: "mx", tls: "off" },
-      { bind: { kind: "tcp", host: "localhost", port: 587 }, service: "submission", tls: "starttls" },
+      {
+        bind: { kind: "tcp", host: "localhost", port: 587 },
+        service: "submission",
+        tls: "starttls",
+        proxyProtocol: ["10.0.0.1", "2001:db8::/32"],
+      },
       { bind: { kind: "unix", path: "/var/lib/posthorn/lmtp.sock" }, service: "lmtp", tls: "off" },
       { bind: { kind: "unix", path: "/run/lmtp.sock" }, service: "lmtp", tls: "off" },
     ],
@@ -248,7 +253,7 @@ Deno.test("The commented keys of config.example.yaml are right when they are use
   assertEquals(config.routes.length, 3);
   assertEquals(config.aliases.size, 1);
   assertEquals(config.domains.size, 2);
-  assertEquals(config.listeners.length, 5);
+  assertEquals(config.listeners.length, 6);
   for (const group of ["queue", "delivery", "limits", "log"] as const) {
     assertEquals<unknown>(config[group], shipped[group]);
   }
