@@ -10,6 +10,7 @@ import { ConnectionEnded } from "./connection_ended.ts";
 import { HeaderWindow } from "./header_window.ts";
 import type { Services } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
+import { checkAuthors, missingFields } from "./submission.ts";
 import { receivedField, sessionFacts } from "./trace.ts";
 import type { ContentSink, Context, Replies } from "./verb.ts";
 
@@ -71,6 +72,7 @@ export class IncomingMessage implements ContentSink {
     if (countFields(this.#header.octets(), "received") > MAX_RECEIVED_FIELDS) {
       throw new SmtpError(554, "5.4.6", `More than ${MAX_RECEIVED_FIELDS} Received fields: the message is in a loop`);
     }
+    checkAuthors(this.#session, this.#header);
     const { queueId, octets } = this.#reception;
     const envelope = this.#envelope();
     const message = await this.#reception.commit(envelope);
@@ -132,12 +134,13 @@ export class IncomingMessage implements ContentSink {
     const { reversePath, body, smtpUtf8, accepted, recipients } = this.#transaction;
     const { queueId } = this.#reception;
     const nowMs = this.#services.clock.now();
+    const received = receivedField(this.#session, { queueId, nowMs, forwardPaths: accepted });
     return {
       reversePath,
       arrived: new Date(nowMs).toISOString(),
       body,
       smtpUtf8,
-      trace: receivedField(this.#session, { queueId, nowMs, forwardPaths: accepted }),
+      trace: received + missingFields(this.#session, this.#header, { queueId, nowMs }),
       session: sessionFacts(this.#session),
       recipients,
     };

@@ -48,7 +48,7 @@ export interface Envelope {
   readonly ret?: "FULL" | "HDRS";
   /** ENVID parameter of MAIL, xtext-decoded (RFC 3461 §4.4). */
   readonly envid?: string;
-  /** Header fields to put in front of the content, each ended by CRLF: our Received field. Never empty. */
+  /** Header fields to put in front of the content, each ended by CRLF: Received, and what a submission lacked. */
   readonly trace: string;
   /** Of the connection that brought the message; `local` for a DSN of our own. */
   readonly session: SessionFacts;

@@ -7,10 +7,12 @@
  *     C! "raw\noctets"           sent as the JSON string says, in UTF-8
  *     S: 250 2.0.0 OK            exactly this reply line
  *     S~ ^250 2.0.0 Queued       a reply line that matches
+ *     S* ^250                    a reply of any length, whose last line matches
  *     TLS                        the client does a TLS handshake
  *     END                        the server closes the connection
  *     @accepted 1                so many messages were accepted
  *     @envelope a@b -> c@d, e@f  envelope of the last one
+ *     @fields Received, Date     the fields put in front of it, by name
  *     M: Subject: x              its content, line by line
  */
 
@@ -39,7 +41,7 @@ export function parseScript(text: string, file: string): Script {
       name ??= raw.slice(1).trim();
       continue;
     }
-    const [, kind, rest] = /^(C:|C!|S:|S~|M:|TLS|END|@\w+) ?(.*)$/.exec(raw) ?? [];
+    const [, kind, rest] = /^(C:|C!|S:|S~|S\*|M:|TLS|END|@\w+) ?(.*)$/.exec(raw) ?? [];
     if (kind === undefined || rest === undefined) throw new Error(`${file}:${index + 1}: no step: ${raw}`);
     if (!readOption(options, kind, rest)) steps.push({ line: index + 1, kind, text: rest });
   }
@@ -101,6 +103,8 @@ async function step(client: Client, server: InboundFixture, kind: string, text: 
       return assertEquals(await client.line(), text);
     case "S~":
       return assertMatch(await client.line(), new RegExp(text));
+    case "S*":
+      return assertMatch((await client.reply()).at(-1) ?? "", new RegExp(text));
     case "TLS":
       return await client.startTls();
     case "END":
@@ -110,6 +114,10 @@ async function step(client: Client, server: InboundFixture, kind: string, text: 
     case "@envelope": {
       const { reversePath, recipients } = server.spool.messages.at(-1)?.envelope ?? {};
       return assertEquals(`${reversePath} -> ${recipients?.map(({ address }) => address).join(", ")}`, text);
+    }
+    case "@fields": {
+      const { trace = "" } = server.spool.messages.at(-1)?.envelope ?? {};
+      return assertEquals(Array.from(trace.matchAll(/^[^\s:]+(?=:)/gm), String).join(", "), text);
     }
     case "M:":
       return;

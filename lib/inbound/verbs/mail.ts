@@ -5,10 +5,11 @@ import type { EsmtpParameters, MailCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import type { Context } from "../verb.ts";
 import type { Session } from "../session.ts";
+import { checkReversePath } from "../submission.ts";
 import { tooBig } from "../incoming_message.ts";
 
 /** Starts a transaction. */
-export function mail({ session }: Context, { reversePath, parameters }: MailCommand): Reply {
+export function mail({ session, services }: Context, { reversePath, parameters }: MailCommand): Reply {
   if (session.transaction !== undefined) {
     throw new SmtpError(503, "5.5.1", "A transaction is open already; end it with DATA or RSET");
   }
@@ -16,6 +17,19 @@ export function mail({ session }: Context, { reversePath, parameters }: MailComm
   const path = reversePath?.text ?? "";
   if (!smtpUtf8 && isNonAscii(path)) {
     throw new SmtpError(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
+  }
+  try {
+    checkReversePath(session, reversePath);
+  } catch (error) {
+    if (error instanceof SmtpError) {
+      services.logger.info("Refused sender <{reversePath}> from {client}, login {login}: {reply}", {
+        reversePath: path,
+        client: session.client,
+        login: session.login ?? "none",
+        reply: error.message,
+      });
+    }
+    throw error;
   }
   session.transaction = {
     reversePath: path,

@@ -6,6 +6,7 @@ import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
 import type { Session, Transaction } from "../session.ts";
+import { checkFullDomain } from "../submission.ts";
 import type { Context } from "../verb.ts";
 import { unknownParameter } from "./mail.ts";
 
@@ -53,6 +54,7 @@ function accept(
       if (!mayRelay(session.clientAddress, session.login, relayFrom)) {
         throw new SmtpError(550, "5.7.1", "This server does not relay for you");
       }
+      if (path !== BARE_POSTMASTER) checkFullDomain(session, path, "5.1.3");
       add(transaction, forwardPath, forwardPath);
       break;
     case "local":
