@@ -101,8 +101,26 @@ const last = fc.constantFrom(
 const line = fc.stringMatching(/^[a-z. ]{0,20}$/);
 const cuts = fc.array(fc.nat(500), { maxLength: 8 });
 
+/** A chunk with its command; also one that looks like commands, or has what may not be in content. */
+const chunk = fc.tuple(
+  fc.oneof(
+    fc.array(fc.constantFrom("\r\n", "text", ".", "QUIT\r\n", "\n", "\r", "\0", "é"), { maxLength: 6 }),
+    fc.constant(["x".repeat(1500)]),
+  ),
+  fc.constantFrom("", "", " LAST"),
+).map(([parts, last]) => {
+  const text = parts.join("");
+  return `BDAT ${encoder.encode(text).length}${last}\r\n${text}`;
+});
+
 /** A group of commands, and with DATA the content behind its 354. */
 const group = fc.oneof(
+  fc.array(fc.oneof({ weight: 3, arbitrary: chunk }, { weight: 1, arbitrary: middle }), { maxLength: 6 }).map((
+    texts,
+  ) => [
+    "MAIL FROM:<bob@client.test>\r\nRCPT TO:<alice@example.org>\r\nRCPT TO:<team@example.org>\r\n" +
+    texts.map((text) => text.startsWith("BDAT") ? text : `${text}\r\n`).join(""),
+  ]),
   fc.tuple(fc.array(middle, { maxLength: 4 }), fc.option(last, { nil: undefined })).map(([verbs, end]) => [
     [...verbs, ...(end === undefined ? [] : [end])].map((verb) => `${verb}\r\n`).join(""),
   ]),
@@ -146,6 +164,56 @@ Deno.test("content arrives as it was sent, message after message", async () => {
   );
 });
 
+/** What a message is answered at its end, without the offset: dots that DATA removes count in it. */
+function lastReplies(output: string, count: number): string[] {
+  return output.split("\r\n").slice(0, -1).slice(-count).map((line) => line.replace(/at octet \d+/, ""));
+}
+
+Deno.test("a message has the same fate whether DATA or BDAT brings it, in whatever chunks", async () => {
+  const clean = fc.array(fc.constantFrom("\r\n", "\r\n", "a", ".", "..", "\r\n.\r\n", "DATA", "é"), { maxLength: 15 });
+  const dirty = fc.array(fc.constantFrom("\r\n", "\r\n", "a", ".", "\n", "\r", "\0", "\r\n.\n"), { maxLength: 15 });
+  const long = fc.tuple(fc.integer({ min: 1990, max: 2001 }), clean).map((
+    [octets, rest],
+  ) => ["x".repeat(octets), ...rest]);
+  const looping = fc.integer({ min: 95, max: 105 }).map((fields) => Array(fields).fill("Received: a\r\n"));
+  const message = fc.oneof(clean, dirty, long, looping).map((tokens) => `${tokens.join("")}\r\n`);
+  const envelope = "MAIL FROM:<bob@client.test>\r\nRCPT TO:<alice@example.org>\r\nRCPT TO:<team@example.org>\r\n";
+  await fc.assert(
+    fc.asyncProperty(
+      message,
+      cuts,
+      cuts,
+      fc.boolean(),
+      fc.constantFrom("mx", "lmtp"),
+      async (text, chunkCuts, cuts, isLastEmpty, service) => {
+        const hello = encoder.encode(service === "lmtp" ? "LHLO client.test\r\n" : "EHLO client.test\r\n");
+        const stuffed = `${text.replace(/(^|\r\n)\./g, "$1..").replace(/\r\n\.(?=\r\n)/g, "\r\n..")}.\r\n`;
+        const dataGroups = [hello, encoder.encode(`${envelope}DATA\r\n`), encoder.encode(stuffed)];
+        const byData = await play(dataGroups.map((octets) => [octets]), service);
+        const parts = cut(encoder.encode(text), chunkCuts);
+        if (isLastEmpty) parts.push(new Uint8Array(0));
+        const wire = parts.flatMap((part, index) => [
+          ...encoder.encode(`BDAT ${part.length}${index === parts.length - 1 ? " LAST" : ""}\r\n`),
+          ...part,
+        ]);
+        const group = Uint8Array.from([...encoder.encode(envelope), ...wire]);
+        const byBdat = await play([[hello], cut(group, cuts)], service);
+        checkSane(byBdat);
+        assertEquals(byBdat.contents, byData.contents);
+        const count = service === "lmtp" ? 2 : 1;
+        assertEquals(lastReplies(byBdat.output, count), lastReplies(byData.output, count));
+      },
+    ),
+    { numRuns: 3000 },
+  );
+});
+
+Deno.test("content of chunks that does not end with CRLF stays as it is", async () => {
+  const group = "MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@example.org>\r\nBDAT 4 LAST\r\n\r\n.b";
+  const { contents } = await play([[encoder.encode("EHLO client.test\r\n")], [encoder.encode(group)]], "mx");
+  assertEquals(contents, ["\r\n.b"]);
+});
+
 Deno.test("no octets make a session throw, hang, or leave anything behind", async () => {
   const tricky = fc.constantFrom(
     "\r\n",
@@ -162,11 +230,19 @@ Deno.test("no octets make a session throw, hang, or leave anything behind", asyn
     "\\",
     " ",
     "=",
+    "BDAT ",
+    "BDAT 3\r\n",
+    "BDAT 9 LAST\r\n",
+    "BDAT 99999999999999999999\r\n",
   );
   const noise = fc.oneof(
     fc.uint8Array({ maxLength: 60 }),
-    fc.array(fc.oneof(tricky, middle, last, line), { maxLength: 12 }).map((texts) => encoder.encode(texts.join(""))),
-    fc.constant(encoder.encode("MAIL FROM:<a@b.test>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n")),
+    fc.array(fc.oneof(tricky, middle, last, line, chunk), { maxLength: 12 }).map((texts) =>
+      encoder.encode(texts.join(""))
+    ),
+    fc.constantFrom("DATA\r\n", "BDAT 20\r\n", "BDAT 5\r\n12345").map((end) =>
+      encoder.encode(`MAIL FROM:<a@b.test>\r\nRCPT TO:<alice@example.org>\r\n${end}`)
+    ),
   );
   await fc.assert(
     fc.asyncProperty(

@@ -17,6 +17,20 @@ async function upToData(server: InboundFixture): Promise<Client> {
   return client;
 }
 
+/** Opens a session and takes one chunk of a message to it. */
+async function upToChunk(server: InboundFixture): Promise<Client> {
+  const client = await Client.connect(server.port);
+  await client.line();
+  client.send("EHLO client.test\r\n");
+  await client.reply();
+  client.send("MAIL FROM:<bob@client.test>\r\nRCPT TO:<alice@example.org>\r\nBDAT 6\r\nhalf\r\n");
+  for (const expected of ["250 2.1.0", "250 2.1.5", "250 2.0.0"]) {
+    assertEquals((await client.line()).slice(0, 9), expected);
+  }
+  assertEquals(server.spool.openReceptions, 1);
+  return client;
+}
+
 /** Waits until no connection is left. */
 async function untilEmpty(server: InboundFixture): Promise<void> {
   for (let i = 0; i < 500 && server.server.connectionCount > 0; i++) await new Promise((done) => setTimeout(done, 10));
@@ -184,4 +198,76 @@ Deno.test("a client that reads none of its replies costs bounded memory and is c
   }
   await untilEmpty(server);
   socket.destroy();
+});
+
+Deno.test("a full disk is told at the last chunk with 452 4.3.1, and the session goes on", async () => {
+  await using server = await startInbound();
+  await using client = await upToChunk(server);
+  server.spool.faults.commit = Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" });
+  client.send("BDAT 6 LAST\r\nlost\r\nNOOP\r\n");
+  assertEquals(await client.line(), "452 4.3.1 Insufficient storage; try again later");
+  assertEquals(await client.line(), "250 2.0.0 OK");
+  assertEquals([server.spool.messages.length, server.spool.openReceptions], [0, 0]);
+});
+
+Deno.test("a disk that fails in a chunk answers 451 behind the chunk, and takes none of the later ones", async () => {
+  await using server = await startInbound();
+  await using client = await upToChunk(server);
+  server.spool.faults.write = new Error("Input/output error (os error 5)");
+  client.send("BDAT 6\r\nQUIT\r\n");
+  assertEquals(await client.line(), "451 4.3.0 Local problem; try again later");
+  assertEquals(server.spool.openReceptions, 0);
+  delete server.spool.faults.write;
+  client.send("BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n");
+  assertEquals(await client.line(), "451 4.3.0 Local problem; try again later");
+  assertEquals(await client.line(), "250 2.0.0 OK");
+  assertEquals(server.spool.messages.length, 0);
+});
+
+Deno.test("a client that goes away between two chunks or inside one leaves nothing behind", async () => {
+  await using server = await startInbound();
+  for (const end of ["", "BDAT 100 LAST\r\nhalf a chunk"]) {
+    const client = await upToChunk(server);
+    client.send(end);
+    await client[Symbol.asyncDispose]();
+    await untilEmpty(server);
+    assertEquals([server.spool.messages.length, server.spool.openReceptions], [0, 0]);
+  }
+});
+
+Deno.test("a client that is silent between two chunks or inside one is told 421, and nothing is left behind", async () => {
+  for (const end of ["", "BDAT 100 LAST\r\nhalf a chunk"]) {
+    const clock = new FakeClock();
+    await using server = await startInbound({ clock, timeouts: { commandMs: 10_000, contentMs: 10_000 } });
+    await using client = await upToChunk(server);
+    client.send(end);
+    for (let second = 0; second < 25 && server.server.connectionCount > 0; second++) {
+      await new Promise((done) => setTimeout(done, 2));
+      await clock.untilSleeping(1);
+      await clock.advance(1000);
+    }
+    assertEquals(await client.line(), "421 4.4.2 mx.test waited too long for you; closing connection");
+    assertEquals(await client.line(), "(closed)");
+    await untilEmpty(server);
+    assertEquals(server.spool.openReceptions, 0);
+  }
+});
+
+Deno.test("at the stop a message of which chunks are missing is dropped; a chunk that is under way gets its reply", async () => {
+  for (const isInChunk of [false, true]) {
+    await using server = await startInbound();
+    await using client = await upToChunk(server);
+    if (isInChunk) {
+      client.send("NOOP\r\nBDAT 7\r\nthr");
+      assertEquals(await client.line(), "250 2.0.0 OK");
+    }
+    const stopped = server.server.stop(5000);
+    if (isInChunk) {
+      client.send("ee\r\n");
+      assertEquals(await client.line(), "250 2.0.0 7 octets received");
+    }
+    assertMatch(await client.line(), /^421 4\.3\.2 /);
+    await stopped;
+    assertEquals([server.spool.messages.length, server.spool.openReceptions], [0, 0]);
+  }
 });
