@@ -11,6 +11,7 @@ import { systemFiles } from "../system/files.ts";
 import type { Certificates } from "../tls/certificates.ts";
 import { canUpgradeServer } from "../tls/server_tls.ts";
 import { becomeUser, giveDataFolder } from "./become_user.ts";
+import { watchCertificates } from "./certificate_watch.ts";
 import { makeMissingKeys } from "./dkim_keys.ts";
 import { processIo } from "./find_config.ts";
 import { type Live, type LiveOptions, loadLive, readCertificates, reloadLive } from "./live.ts";
@@ -58,9 +59,16 @@ export async function serve(file: string, print: (text: string) => void): Promis
   const system = await makeMailSystem({ ...options, live: () => live, logger });
   await writeProcessId(`${first.data}/posthorn.pid`, server);
   hangup.reload(async () => {
-    live = await reloaded(options, live, system, server);
+    const before = live;
+    const next = await reloaded(options, before, system, server);
+    // Where it failed, certificates that were renewed meanwhile stay.
+    if (next !== before) live = next;
     certificates = live.certificates;
     log.configure(live.config.log);
+  });
+  using _watch = watchRenewals(options, () => live, (renewed) => {
+    live = { ...live, certificates: renewed };
+    certificates = renewed;
   });
   const greet = (): void => {
     const hint = quickStartText(live.config, password);
@@ -69,6 +77,19 @@ export async function serve(file: string, print: (text: string) => void): Promis
   await run(system, listeners, server, greet);
   await Deno.remove(`${first.data}/posthorn.pid`).catch(() => {});
   server.info("posthorn stopped");
+}
+
+/** Looks for renewed certificates until it is disposed of; where Deno cannot show them anyway, never. */
+function watchRenewals(
+  { files, io, clock, logger }: LiveOptions,
+  live: () => Live,
+  use: (certificates: Certificates) => void,
+): Disposable {
+  const end = new AbortController();
+  if (canUpgradeServer) {
+    watchCertificates({ live, use, files, read: io.readText, clock, logger }, end.signal);
+  }
+  return { [Symbol.dispose]: () => end.abort() };
 }
 
 /** Takes SIGHUP from now on: passed over until there is something to do, and then one reload at a time, in order. */

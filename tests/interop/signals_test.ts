@@ -108,6 +108,20 @@ peerTest("A certificate that was replaced is shown after SIGHUP", ["openssl"], a
   });
 });
 
+peerTest("A certificate that was replaced is shown without any signal", ["openssl"], async () => {
+  await using folder = await TemporaryFolder.create();
+  const authority = await TestAuthority.create(folder.path);
+  await using posthorn = await startWithAuthority(authority);
+  const renewed = await authority.issue("first", ["DNS:mail.example.org", "IP:127.0.0.1"]);
+  const after = await fileFingerprint(renewed.chain);
+  const port = posthorn.port("submission", "implicit");
+  await waitUntil(async () => await shownFingerprint("127.0.0.1", port) === after || undefined, {
+    what: "the new certificate",
+    everyMs: 200,
+    detail: () => posthorn.log,
+  });
+});
+
 Deno.test("SIGHUP with a broken configuration names the mistake and leaves the server as it was", async () => {
   await using posthorn = await PosthornProcess.start({ accounts: [ALICE] });
   await posthorn.configure({ hostnam: "mail.example.org" });
