@@ -16,6 +16,7 @@ import { InboundServer } from "../inbound/server.ts";
 import { parseMailbox } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { openFileSpool } from "../queue/file_spool.ts";
+import { RateLimit } from "../policy/rate_limit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
 import { QueueRunner, type QueueSettings } from "../queue/runner.ts";
 import type { Router } from "../routing/router.ts";
@@ -100,6 +101,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       clock,
       logger: logger("smtp"),
       spool,
+      rates: new RateLimit(clock),
       enqueue: (message) => queue.enqueue(message),
       login: (credentials, host) => authenticate(credentials, host ?? "unix", authentication),
       startTls: (conn) => upgradeServer(conn, live().certificates, { handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS }),

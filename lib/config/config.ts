@@ -89,7 +89,11 @@ export interface Config {
   /** CIDR blocks as text, e.g. `192.0.2.0/24`, `2001:db8::/32`; checked. */
   readonly relayFrom: readonly string[];
   /** Mail from users who logged in. */
-  readonly submission: { readonly senders: Senders };
+  readonly submission: {
+    readonly senders: Senders;
+    /** Recipients of one account; absent: no limit. */
+    readonly rate?: { readonly count: number; readonly perMs: number };
+  };
   /** In the order of the file; each domain once. */
   readonly routes: readonly RouteConfig[];
   /** Mail that could not be delivered at once. */

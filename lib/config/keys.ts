@@ -216,6 +216,7 @@ export const configType: Type<Partial<FileContent>> = partial({
       "own",
       "Reverse-paths and From addresses that a login may use: those of its account, or any.",
     ),
+    rate: optional("rate", value.rate, "Recipients of one account in a time, e.g. 500/1h. Default: no limit."),
   }, "Mail from users who logged in."),
   routes: withDefault("routes", listOf(route, "routes"), [], "Next hop by recipient domain; without a match: its MX."),
   queue: section("queue", {

@@ -26,6 +26,13 @@ export function parseDuration(text: string): number | undefined {
   return ms > 0 && ms <= MAX_DURATION_MS ? ms : undefined;
 }
 
+/** Reads `500/1h`: a number from 1 on, and the duration that it is for. */
+export function parseRate(text: string): { readonly count: number; readonly perMs: number } | undefined {
+  const [, digits, time = ""] = /^([1-9]\d{0,8})\/(\w+)$/.exec(text) ?? [];
+  const perMs = parseDuration(time);
+  return perMs === undefined ? undefined : { count: Number(digits), perMs };
+}
+
 /** Reads `512KiB`, `50MiB`, `2GiB` or octets without a unit. */
 export function parseSize(text: string): number | undefined {
   const [, count, unit = ""] = /^(\d{1,12})(KiB|MiB|GiB)?$/.exec(text) ?? [];
@@ -103,6 +110,12 @@ export const duration: Type<number> = scalar({
   expects: "a duration such as 90s, 15m, 4h or 5d",
   written: "either",
   parse: parseDuration,
+});
+
+/** A number in a duration. */
+export const rate: Type<{ readonly count: number; readonly perMs: number }> = scalar({
+  expects: "a number and a duration such as 500/1h",
+  parse: parseRate,
 });
 
 /** A size in octets. */

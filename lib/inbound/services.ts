@@ -2,6 +2,7 @@
 
 import type { Logger } from "../log/logger.ts";
 import type { Senders } from "../config/config.ts";
+import type { Rate, RateLimit } from "../policy/rate_limit.ts";
 import type { CidrBlock } from "../policy/cidr.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
@@ -37,7 +38,7 @@ export interface Settings {
   /** CIDR blocks of clients that may send anywhere. */
   readonly relayFrom: readonly CidrBlock[];
   /** The `submission` section. */
-  readonly submission: { readonly senders: Senders };
+  readonly submission: { readonly senders: Senders; /** Recipients of one account. */ readonly rate?: Rate };
   /** The `limits` section. */
   readonly limits: {
     readonly messageOctets: number;
@@ -63,6 +64,8 @@ export interface Services {
   readonly logger: Logger;
   /** Where content goes while it arrives; durable before the final 250. */
   readonly spool: Spool;
+  /** Counts the recipients of accounts, over all connections. */
+  readonly rates: RateLimit;
   /** Takes a message that is durable. */
   enqueue(message: QueuedMessage): void;
   /** Checks a name and a password; slows down who guesses. */

@@ -8,6 +8,7 @@ import { isNonAscii, type Mailbox } from "../mail/mailbox.ts";
 import { findForeignAuthor } from "../policy/authors.ts";
 import { SmtpError } from "../smtp/reply.ts";
 import type { HeaderWindow } from "./header_window.ts";
+import type { Services } from "./services.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -34,6 +35,31 @@ export function checkFullDomain(session: Session, mailbox: Mailbox, enhanced: "5
   if (session.service !== "submission" || domain.includes(".") || domain.startsWith("[")) return;
   if (session.settings.router.resolveRecipient(mailbox).kind !== "remote") return;
   throw new SmtpError(554, enhanced, `"${domain}" is not a full domain name, e.g. example.org`);
+}
+
+/**
+ * Counts a recipient for the account of the login. Every RCPT counts, so that a stolen password helps nobody to find out
+ * who is here either.
+ *
+ * @throws {SmtpError} 450 4.7.1 over the rate: a mail program tries later, or tells its user.
+ */
+export function checkRate({ service, settings, login, client }: Session, { rates, logger }: Services): void {
+  const { rate } = settings.submission;
+  if (service !== "submission" || login === undefined || rate === undefined) return;
+  const verdict = rates.take(login, rate);
+  if (verdict === "within") return;
+  const limit = `${rate.count} in ${rate.perMs / 1000} s`;
+  if (verdict === "over") {
+    logger.warning(
+      "Account {login} is over its rate of recipients ({limit}), client {client}; more are refused for now",
+      {
+        login,
+        limit,
+        client,
+      },
+    );
+  }
+  throw new SmtpError(450, "4.7.1", `Too many recipients from this account, the limit is ${limit}; try again later`);
 }
 
 /**

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { Connection } from "../../lib/inbound/connection.ts";
 import { DEFAULT_TIMEOUTS } from "../../lib/inbound/services.ts";
 import type { Session } from "../../lib/inbound/session.ts";
+import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { BufferPool } from "../../lib/smtp/octet_input.ts";
 import { systemClock } from "../../lib/system/clock.ts";
 import { testResolver } from "../support/inbound_server.ts";
@@ -50,6 +51,7 @@ async function play(groups: readonly (readonly Uint8Array[])[], service: Session
     clock: systemClock,
     logger: silent,
     spool,
+    rates: new RateLimit(systemClock),
     enqueue: (): void => {},
     login: () => Promise.resolve({ kind: "refused" } as const),
     startTls: () => Promise.reject(new Error("no TLS here")),

@@ -2,7 +2,7 @@
  * Conversation scripts, as in RFC 5321 appendix D. One step a line:
  *
  *     # the first comment is the name of the test
- *     @service submission        options of the server: service, tls, recipients, octets, relay, senders
+ *     @service submission        options of the server: service, tls, recipients, octets, relay, senders, rate (a day)
  *     C: EHLO client.test        sent with CRLF
  *     C! "raw\noctets"           sent as the JSON string says, in UTF-8
  *     S: 250 2.0.0 OK            exactly this reply line
@@ -60,6 +60,9 @@ function readOption(options: Record<string, unknown>, kind: string, text: string
       return true;
     case "@relay":
       options["relayFrom"] = text.split(" ");
+      return true;
+    case "@rate":
+      options["rate"] = { count: Number(text), perMs: 86_400_000 };
       return true;
     case "@senders":
       options["senders"] = text;

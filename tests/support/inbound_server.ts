@@ -12,6 +12,7 @@ import {
   type ResolvedRecipient,
   type Settings,
 } from "../../lib/inbound/services.ts";
+import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { relayBlocks } from "../../lib/policy/relay.ts";
 import { BARE_POSTMASTER } from "../../lib/smtp/path.ts";
 import { type Clock, systemClock } from "../../lib/system/clock.ts";
@@ -26,6 +27,7 @@ export interface InboundFixtureOptions {
   readonly tls?: ListenerConfig["tls"];
   readonly relayFrom?: readonly string[];
   readonly senders?: Settings["submission"]["senders"];
+  readonly rate?: Settings["submission"]["rate"];
   readonly limits?: Partial<Settings["limits"]>;
   readonly timeouts?: Partial<InboundTimeouts>;
   readonly clock?: Clock;
@@ -81,7 +83,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
     hostname: "mx.test",
     router: testResolver,
     relayFrom: relayBlocks(options.relayFrom ?? []),
-    submission: { senders: options.senders ?? "own" },
+    submission: { senders: options.senders ?? "own", ...(options.rate === undefined ? {} : { rate: options.rate }) },
     limits: { messageOctets: 1_000_000, recipients: 5, connections: 100, connectionsPerIp: 100, ...options.limits },
   };
   const server = new InboundServer({
@@ -89,6 +91,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       clock: options.clock ?? systemClock,
       logger: options.logger ?? getLogger(["test"]),
       spool,
+      rates: new RateLimit(systemClock),
       enqueue: () => {},
       login: ({ identity, password }) =>
         Promise.resolve(

@@ -6,7 +6,7 @@ import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
 import type { Session, Transaction } from "../session.ts";
-import { checkFullDomain } from "../submission.ts";
+import { checkFullDomain, checkRate } from "../submission.ts";
 import type { Context } from "../verb.ts";
 import { unknownParameter } from "./mail.ts";
 
@@ -24,6 +24,7 @@ export function rcpt({ session, services }: Context, command: RcptCommand): Repl
   if (transaction.accepted.length >= session.settings.limits.recipients) {
     throw new SmtpError(452, "4.5.3", "Too many recipients; send to the others in another transaction");
   }
+  checkRate(session, services);
   try {
     return accept(session, transaction, forwardPath, command.forwardPath);
   } catch (error) {

@@ -81,7 +81,7 @@ aliases:
   Sales@BÜCHER.example: [Alice@bücher.example, '"a b"@elsewhere.example']
   "info@xn--bcher-kva.example": alice@bücher.example
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
-submission: { senders: any }
+submission: { senders: any, rate: 500/1h }
 routes:
   - { domain: Intern.Example, via: "lmtp://127.0.0.1" }
   - { domain: "*.Branch.example", via: "smtps://[2001:DB8::2]/", tls: required }
@@ -129,7 +129,7 @@ quick_start: Alice@bücher.example
       ["info@xn--bcher-kva.example", ["alice@xn--bcher-kva.example"]],
     ]),
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
-    submission: { senders: "any" },
+    submission: { senders: "any", rate: { count: 500, perMs: 3_600_000 } },
     routes: [
       { domain: "intern.example", via: { scheme: "lmtp", host: "127.0.0.1", port: 24, tls: "required" } },
       { domain: "*.branch.example", via: { scheme: "smtps", host: "2001:db8::2", port: 465, tls: "required" } },
