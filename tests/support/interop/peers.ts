@@ -12,6 +12,7 @@ const PROGRAMS = {
   python: ["/usr/bin/python3", "python3"],
   perl: ["/usr/bin/perl", "perl"],
   postfix: ["/usr/sbin/postfix", "postfix"],
+  haproxy: ["/usr/sbin/haproxy", "haproxy"],
   dovecot: ["/usr/sbin/dovecot", "dovecot"],
   knotd: ["/usr/sbin/knotd", "knotd"],
   knotc: ["/usr/sbin/knotc", "knotc"],
