@@ -46,7 +46,12 @@ export function parseScript(text: string, file: string): Script {
     if (!readOption(options, kind, rest)) steps.push({ line: index + 1, kind, text: rest });
   }
   if (name === undefined) throw new Error(`${file}: no name`);
-  return { name, options, needsTls: steps.some(({ kind }) => kind === "TLS"), steps };
+  return {
+    name,
+    options,
+    needsTls: steps.some(({ kind, text }) => kind === "TLS" || (kind !== "C:" && /STARTTLS|\^250 S$/.test(text))),
+    steps,
+  };
 }
 
 function readOption(options: Record<string, unknown>, kind: string, text: string): boolean {
