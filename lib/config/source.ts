@@ -4,7 +4,7 @@
  */
 
 import { dirname, resolve } from "node:path";
-import { type Document, isAlias, isScalar, LineCounter, parseDocument, Scalar, visit } from "yaml";
+import { type Document, isAlias, isScalar, parseDocument, Scalar, visit } from "yaml";
 import { ConfigError, type ConfigProblem } from "./errors.ts";
 
 /** What reading a configuration asks of the machine. */
@@ -45,7 +45,8 @@ export class Source {
   /** All keys of the schema as paths, `limits.message_size`, to say where a misplaced key belongs. */
   readonly knownPaths: readonly string[];
   readonly #document: Document.Parsed;
-  readonly #lines: LineCounter;
+  /** Offset of each line. The line counter of the library loses lines behind a syntax error. */
+  readonly #lineStarts: readonly number[];
   readonly #io: ConfigIo;
   readonly #files = new Map<Node, Outside>();
   readonly #problems: ConfigProblem[] = [];
@@ -55,9 +56,8 @@ export class Source {
     this.knownPaths = knownPaths;
     this.folder = dirname(resolve(file));
     this.#io = io;
-    this.#lines = new LineCounter();
+    this.#lineStarts = [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)];
     this.#document = parseDocument(text, {
-      lineCounter: this.#lines,
       prettyErrors: false, // their messages would quote the line, and so a secret
       customTags: [{ tag: "!file", resolve: (path: string): string => path }],
     });
@@ -84,8 +84,9 @@ export class Source {
 
   /** The position of an offset or node; starts at line 1, column 1. */
   position(where: Node | number): { readonly line: number; readonly column: number } {
-    const { line, col } = this.#lines.linePos(typeof where === "number" ? where : where.range?.[0] ?? 0);
-    return { line: Math.max(1, line), column: Math.max(1, col) };
+    const offset = typeof where === "number" ? where : where.range?.[0] ?? 0;
+    const line = Math.max(1, this.#lineStarts.findLastIndex((start) => start <= offset) + 1);
+    return { line, column: offset - (this.#lineStarts[line - 1] ?? 0) + 1 };
   }
 
   /** The root of the document; an empty scalar for an empty file. */

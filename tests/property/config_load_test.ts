@@ -60,7 +60,7 @@ Deno.test("No text makes reading the configuration throw anything but problems w
       assert(error !== undefined, "nothing is required");
       checkPlaces(text, error);
     }),
-    { numRuns: 300 },
+    { numRuns: 5000 },
   );
 });
 
@@ -73,8 +73,13 @@ Deno.test("A damaged example configuration is read, or refused with places insid
       const error = await problemsOf(text);
       if (error !== undefined) checkPlaces(text, error);
     }),
-    { numRuns: 200 },
+    { numRuns: 5000 },
   );
+});
+
+Deno.test("Problems behind a syntax error stand on the lines where they are", async () => {
+  const error = await problemsOf('hostname: mail.example.org\n]@\n\nlisteners:\n  - { bind: "[::]:25" }\n');
+  assertEquals(error?.problems.map(({ line, column }) => [line, column]), [[2, 1], [4, 10], [5, 3]]);
 });
 
 Deno.test("Durations and sizes are what was written", () => {
