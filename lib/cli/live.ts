@@ -43,21 +43,21 @@ export interface LiveOptions {
 }
 
 /**
- * Reads everything that a reload reads.
+ * Reads what belongs to a configuration: accounts and certificates.
  *
  * @param certificates Where they were read before, with the rights of root.
- * @throws {ConfigError} For the configuration or the accounts.
+ * @throws {ConfigError} For the accounts.
  * @throws {CertificateError} For a certificate or its key.
  */
-export async function loadLive(options: LiveOptions, certificates?: Certificates): Promise<Live> {
-  const config = await loadConfig(options.file, options.io);
+export async function loadLive(config: Config, options: LiveOptions, certificates?: Certificates): Promise<Live> {
   return await assemble(config, options, () => certificates ?? readCertificates(config, options));
 }
 
 /**
  * Reads everything again. Certificates that could be read as root only stay in use as they are.
  *
- * @throws {ConfigError | CertificateError} As {@linkcode loadLive}; also where the accounts file is gone.
+ * @throws {ConfigError | CertificateError} As {@linkcode loadLive}; also for the configuration, and where the accounts
+ * file is gone.
  */
 export async function reloadLive(options: LiveOptions, old: Live): Promise<Live> {
   const config = await loadConfig(options.file, options.io);

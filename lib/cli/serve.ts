@@ -54,7 +54,7 @@ export async function serve(file: string, print: (text: string) => void): Promis
   await becomeUser(first, server);
   const password = await makeFirstMailbox(first, processIo, systemFiles);
   await makeMissingKeys(first, server);
-  let live = await loadLive(options, early);
+  let live = await loadLive(first, options, early);
   certificates = live.certificates;
   const system = await makeMailSystem({ ...options, live: () => live, logger });
   await writeProcessId(`${first.data}/posthorn.pid`, server);

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { CERTIFICATE_CHECK_MS, watchCertificates } from "../../../lib/cli/certificate_watch.ts";
 import { type Live, type LiveOptions, loadLive } from "../../../lib/cli/live.ts";
+import { loadConfig } from "../../../lib/config/load.ts";
 import type { Logger } from "../../../lib/log/logger.ts";
 import { systemFiles } from "../../../lib/system/files.ts";
 import type { CertificatePair } from "../../../lib/tls/self_signed.ts";
@@ -50,7 +51,7 @@ class Fixture implements AsyncDisposable {
     );
     await fixture.write("chain.pem", first.chain);
     await fixture.write("key.pem", first.key);
-    fixture.live = await loadLive(fixture.#options);
+    fixture.live = await loadLive(await loadConfig(fixture.#options.file, fixture.#options.io), fixture.#options);
     fixture.#watching = watchCertificates({
       ...fixture.#options,
       read: fixture.#options.io.readText,
@@ -82,7 +83,7 @@ class Fixture implements AsyncDisposable {
   }
 
   async reload(): Promise<void> {
-    this.live = await loadLive(this.#options);
+    this.live = await loadLive(await loadConfig(this.#options.file, this.#options.io), this.#options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

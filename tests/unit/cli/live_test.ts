@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { getLogger } from "@logtape/logtape";
 import { type Live, type LiveOptions, loadLive, reloadLive } from "../../../lib/cli/live.ts";
+import { loadConfig } from "../../../lib/config/load.ts";
 import { parseMailbox } from "../../../lib/mail/mailbox.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { MemoryFiles } from "../../support/memory_files.ts";
@@ -44,7 +45,7 @@ function resolutionOf(live: Live, address: string): string | undefined {
 Deno.test("a reload without the accounts file is refused: every mailbox would be unknown, and queued mail would bounce", async () => {
   const files = sampleFiles();
   const options = optionsFor(files);
-  const live = await loadLive(options);
+  const live = await loadLive(await loadConfig(options.file, options.io), options);
   assertEquals(resolutionOf(live, "alice@example.org"), "local");
   files.delete("/etc/accounts.yaml");
   const error = await assertRejects(() => reloadLive(options, live), Error);
@@ -57,7 +58,7 @@ Deno.test("a server without any accounts file starts, and finds one at a reload"
   const files = sampleFiles();
   files.delete("/etc/accounts.yaml");
   const options = optionsFor(files);
-  const live = await loadLive(options);
+  const live = await loadLive(await loadConfig(options.file, options.io), options);
   assertEquals(resolutionOf(await reloadLive(options, live), "alice@example.org"), "unknown");
   files.set("/etc/accounts.yaml", "alice@example.org: {}\n");
   assertEquals(resolutionOf(await reloadLive(options, live), "alice@example.org"), "local");
