@@ -1,10 +1,9 @@
 /** The accounts file: mailboxes and password hashes. People edit it too, so their comments and order are kept. */
 
-import { dirname } from "node:path";
 import { type Document, isMap, isScalar, type Pair, parseDocument, type YAMLMap } from "yaml";
 import { foldAddress } from "../mail/fold.ts";
 import { domainOf, parseMailbox } from "../mail/mailbox.ts";
-import { type Files, writeAll } from "../system/files.ts";
+import { type Files, writeDurable } from "../system/files.ts";
 import type { Account, Config } from "./config.ts";
 import { ConfigError } from "./errors.ts";
 import { mapOf, object, optional, scalar, type Type } from "./schema.ts";
@@ -100,7 +99,12 @@ export async function editAccounts(options: EditAccountsOptions, change: Account
   } else {
     setPassword(pairs[index], change.passwordHash, (value) => document.createNode(value, { flow: true }));
   }
-  await publish(options, document.toString({ lineWidth: 0 }));
+  const { files, beforePublish } = options;
+  await writeDurable(files, file, document.toString({ lineWidth: 0 }), {
+    mode: 0o600,
+    replace: true,
+    ...(beforePublish === undefined ? {} : { beforePublish }),
+  });
   return "done";
 }
 
@@ -114,28 +118,6 @@ function setPassword(pair: Pair | undefined, hash: string, createNode: (value: u
   if (pair === undefined) return;
   if (isMap(pair.value)) pair.value.set("password", hash);
   else pair.value = createNode({ password: hash });
-}
-
-/** Writes beside the file, syncs, renames, and syncs the folder, so that a crash leaves the old file or the new one. */
-async function publish({ file, files, beforePublish }: EditAccountsOptions, text: string): Promise<void> {
-  const temporary = `${file}.new`;
-  // Left from a crash; its mode may be wrong.
-  await files.remove(temporary).catch(ignoreMissing);
-  const handle = await files.open(temporary, { write: true, createNew: true, mode: 0o600 });
-  try {
-    await writeAll(handle, new TextEncoder().encode(text));
-    await handle.sync();
-  } finally {
-    handle.close();
-  }
-  await beforePublish?.(temporary);
-  await files.rename(temporary, file);
-  const folder = await files.open(dirname(file), { read: true });
-  try {
-    await folder.sync();
-  } finally {
-    folder.close();
-  }
 }
 
 async function readIfThere(file: string, io: ConfigIo): Promise<string | undefined> {
@@ -157,8 +139,4 @@ function foldedMailbox(address: string): string {
 function foldedOrNone(address: string): string | undefined {
   const mailbox = parseMailbox(address);
   return mailbox === undefined ? undefined : foldAddress(mailbox.text);
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }

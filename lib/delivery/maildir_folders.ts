@@ -1,6 +1,6 @@
 /** Makes the folders of mailboxes, and makes sure that a power failure cannot take them away with mail in them. */
 
-import type { Files } from "../system/files.ts";
+import { type Files, parentOf } from "../system/files.ts";
 import type { FolderSync } from "../system/folder_sync.ts";
 
 /** Mailboxes remembered as durable; beyond that the one remembered longest is checked again. */
@@ -66,10 +66,4 @@ export class MaildirFolders {
       return;
     }
   }
-}
-
-function parentOf(path: string): string {
-  const slash = path.lastIndexOf("/");
-  if (slash < 0) return ".";
-  return slash === 0 ? "/" : path.slice(0, slash);
 }

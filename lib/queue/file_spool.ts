@@ -14,7 +14,7 @@
 
 import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
-import type { Files, OpenFile } from "../system/files.ts";
+import { type Files, type OpenFile, parentOf } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { FileReception, type ReceptionHost } from "./file_reception.ts";
 import { JournalWriter } from "./journal_writer.ts";
@@ -81,11 +81,6 @@ async function makeDurableFolder(files: Files, sync: FolderSync, path: string): 
   await makeDurableFolder(files, sync, parent);
   await files.makeFolder(path, 0o700);
   await sync.sync(parent);
-}
-
-function parentOf(path: string): string {
-  const slash = path.lastIndexOf("/");
-  return slash > 0 ? path.slice(0, slash) : slash === 0 ? "/" : ".";
 }
 
 async function exists(files: Files, path: string): Promise<boolean> {

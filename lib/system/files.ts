@@ -69,6 +69,67 @@ export async function writeAll(
   while (written < octets.length) written += await file.write(octets.subarray(written));
 }
 
+/** The folder that a path lies in. */
+export function parentOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash > 0 ? path.slice(0, slash) : slash === 0 ? "/" : ".";
+}
+
+/** How a whole file is written. */
+export interface DurableWrite {
+  /** Permissions, e.g. 0o600. */
+  readonly mode: number;
+  /** True: a file of this name may be there and is replaced. False: AlreadyExists is thrown. */
+  readonly replace: boolean;
+  /** Runs on the finished file before it takes its place, e.g. to change its owner. */
+  beforePublish?(temporaryFile: string): Promise<void>;
+}
+
+/**
+ * Writes a file and syncs it and its folder: after a crash the old or the new content is there, never half of it.
+ *
+ * @throws {Deno.errors.AlreadyExists} When nothing may be replaced and the file is there.
+ */
+export async function writeDurable(
+  files: Files,
+  path: string,
+  text: string,
+  { mode, replace, beforePublish }: DurableWrite,
+): Promise<void> {
+  const temporary = `${path}.new`;
+  // Left by a crash. It is removed, not written over, because its permissions may be others.
+  await files.remove(temporary).catch((error: unknown) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  const file = await files.open(temporary, { write: true, createNew: true, mode });
+  try {
+    await writeAll(file, new TextEncoder().encode(text));
+    await file.sync();
+  } finally {
+    file.close();
+  }
+  if (!replace) await refuseExisting(files, path, temporary);
+  await beforePublish?.(temporary);
+  await files.rename(temporary, path);
+  await syncFolder(files, parentOf(path));
+}
+
+async function refuseExisting(files: Files, path: string, temporary: string): Promise<void> {
+  const isThere = await files.stat(path).then(() => true, (error: unknown) => !(error instanceof Deno.errors.NotFound));
+  if (!isThere) return;
+  await files.remove(temporary);
+  throw new Deno.errors.AlreadyExists(`Cannot write "${path}": the file exists`);
+}
+
+async function syncFolder(files: Files, path: string): Promise<void> {
+  const folder = await files.open(path, { read: true });
+  try {
+    await folder.sync();
+  } finally {
+    folder.close();
+  }
+}
+
 /** True for the errors that mean: this disk, quota or table is full now, and may not be later. */
 export function isOutOfSpace(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

@@ -2,9 +2,8 @@
 
 import type { Logger } from "../log/logger.ts";
 import type { CertificateFiles } from "../config/config.ts";
-import type { Files } from "../system/files.ts";
+import { type Files, writeDurable } from "../system/files.ts";
 import { type Certificate, CertificateError, parseCertificate } from "./certificates.ts";
-import { writePemFile } from "./pem_file.ts";
 import { makeSelfSigned } from "./self_signed.ts";
 
 /** What `ensureSelfSigned` works with. */
@@ -39,8 +38,8 @@ export async function ensureSelfSigned(options: SelfSignedOptions): Promise<Cert
   if (reason === undefined) return paths;
   const pair = await makeSelfSigned(hostname, nowMs);
   await files.makeFolder(folder, 0o700);
-  await writePemFile(files, paths.key, pair.key, { mode: 0o600, replace: true });
-  await writePemFile(files, paths.chain, pair.chain, { mode: 0o644, replace: true });
+  await writeDurable(files, paths.key, pair.key, { mode: 0o600, replace: true });
+  await writeDurable(files, paths.chain, pair.chain, { mode: 0o644, replace: true });
   logger.info("Made self-signed certificate {file} for {hostname}: {reason}", { file: paths.chain, hostname, reason });
   return paths;
 }

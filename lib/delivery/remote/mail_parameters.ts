@@ -4,6 +4,7 @@ import { domainToASCII } from "node:url";
 import type { Content } from "../../mail/content.ts";
 import { readHeaderSection } from "../../mail/header.ts";
 import type { Envelope, EnvelopeRecipient } from "../../mail/envelope.ts";
+import { isNonAscii } from "../../mail/mailbox.ts";
 import type { Outcome } from "../../mail/outcome.ts";
 import type { PeerExtensions } from "../../smtp/client/extensions.ts";
 import { ownOutcome, type Peer } from "./outcomes.ts";
@@ -91,7 +92,7 @@ function dsnParameters({ notify, orcpt }: EnvelopeRecipient, extensions: PeerExt
   if (orcpt === undefined || semicolon <= 0) return text;
   const type = orcpt.slice(0, semicolon);
   const original = orcpt.slice(semicolon + 1);
-  const isCarried = isAscii(original) || (extensions.smtpUtf8 && type.toLowerCase() === "utf-8");
+  const isCarried = !isNonAscii(original) || (extensions.smtpUtf8 && type.toLowerCase() === "utf-8");
   return isCarried && /^[\w-]+$/.test(type) ? `${text} ORCPT=${type};${xtext(original)}` : text;
 }
 
@@ -110,14 +111,14 @@ export function xtext(value: string): string {
 
 /** The address as the peer can take it: a domain can be written in A-labels, a local part cannot (RFC 6531 §3.3). */
 function wireAddress(address: string, extensions: PeerExtensions): string | undefined {
-  if (extensions.smtpUtf8 || isAscii(address)) return address;
+  if (extensions.smtpUtf8 || !isNonAscii(address)) return address;
   const at = address.lastIndexOf("@");
   const domain = domainToASCII(address.slice(at + 1));
-  return at > 0 && domain !== "" && isAscii(address.slice(0, at)) ? `${address.slice(0, at)}@${domain}` : undefined;
+  return at > 0 && domain !== "" && !isNonAscii(address.slice(0, at)) ? `${address.slice(0, at)}@${domain}` : undefined;
 }
 
 function needsSmtpUtf8(envelope: Envelope, recipients: readonly EnvelopeRecipient[]): boolean {
-  return envelope.smtpUtf8 || !isAscii(envelope.reversePath) || recipients.some(({ address }) => !isAscii(address));
+  return envelope.smtpUtf8 || isNonAscii(envelope.reversePath) || recipients.some(({ address }) => isNonAscii(address));
 }
 
 /** RFC 6152 §3: 8-bit content goes to a peer without 8BITMIME only where it has no octet beyond 127 in truth. */
@@ -139,10 +140,6 @@ async function hasAsciiHeader(content: Content): Promise<boolean> {
 function isSevenBit(octets: Uint8Array): boolean {
   for (let at = 0; at < octets.length; at++) if ((octets[at] ?? 0) > 127) return false;
   return true;
-}
-
-function isAscii(text: string): boolean {
-  return /^\p{ASCII}*$/u.test(text);
 }
 
 /** Nothing in an address may end the command early; addresses were parsed long before, but this costs little. */

@@ -1,8 +1,8 @@
 /** DKIM key pairs on disk, and the DNS records that publish them (RFC 6376, RFC 8301). */
 
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
-import type { Files } from "../../system/files.ts";
-import { toPem, writePemFile } from "../../tls/pem_file.ts";
+import { type Files, parentOf, writeDurable } from "../../system/files.ts";
+import { toPem } from "../../tls/pem_file.ts";
 
 /** A key that cannot be made or used; the message names the file or name and says what to do. */
 export class DkimKeyError extends Error {
@@ -42,13 +42,13 @@ export function dkimKeyPath(keysFolder: string, { domain, selector }: DkimKeyNam
  */
 export async function createDkimKey(keysFolder: string, name: DkimKeyName, files: Files): Promise<string> {
   const path = dkimKeyPath(keysFolder, name);
-  await files.makeFolder(path.slice(0, path.lastIndexOf("/")), 0o700);
+  await files.makeFolder(parentOf(path), 0o700);
   const publicExponent = Uint8Array.of(1, 0, 1);
   const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength: RSA_BITS, publicExponent };
   const { privateKey } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const pem = toPem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey)));
   try {
-    await writePemFile(files, path, pem, { mode: 0o600, replace: false });
+    await writeDurable(files, path, pem, { mode: 0o600, replace: false });
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     const mend = "choose another selector, or move the old key away once no mail signed with it is on its way";

@@ -1,6 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { writePemFile } from "../../../lib/tls/pem_file.ts";
-import { type Files, systemFiles } from "../../../lib/system/files.ts";
+import { type Files, systemFiles, writeDurable } from "../../../lib/system/files.ts";
 
 async function folder(): Promise<{ path: string } & AsyncDisposable> {
   const path = await Deno.makeTempDir();
@@ -10,14 +9,14 @@ async function folder(): Promise<{ path: string } & AsyncDisposable> {
 Deno.test("a file is written with its mode, replaced when allowed, and otherwise kept as it is", async () => {
   await using temp = await folder();
   const path = `${temp.path}/key.pem`;
-  await writePemFile(systemFiles, path, "one", { mode: 0o600, replace: false });
+  await writeDurable(systemFiles, path, "one", { mode: 0o600, replace: false });
   assertEquals(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
   await assertRejects(
-    () => writePemFile(systemFiles, path, "two", { mode: 0o600, replace: false }),
+    () => writeDurable(systemFiles, path, "two", { mode: 0o600, replace: false }),
     Deno.errors.AlreadyExists,
   );
   assertEquals(await Deno.readTextFile(path), "one");
-  await writePemFile(systemFiles, path, "three", { mode: 0o600, replace: true });
+  await writeDurable(systemFiles, path, "three", { mode: 0o600, replace: true });
   assertEquals(await Deno.readTextFile(path), "three");
   assertEquals((await Array.fromAsync(Deno.readDir(temp.path))).length, 1);
 });
@@ -49,7 +48,7 @@ Deno.test("the content is synced before the name changes, and the folder after",
       await Deno.rename(from, to);
     },
   };
-  await writePemFile(files, `${temp.path}/a`, "content", { mode: 0o644, replace: true });
+  await writeDurable(files, `${temp.path}/a`, "content", { mode: 0o644, replace: true });
   assertEquals(steps, ["sync /a.new", "rename /a", "sync "]);
   assertEquals(await Deno.readTextFile(`${temp.path}/a`), "content");
 });
