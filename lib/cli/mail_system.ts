@@ -20,14 +20,12 @@ import { RateLimit } from "../policy/rate_limit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
 import { QueueRunner, type QueueSettings } from "../queue/runner.ts";
 import type { Router } from "../routing/router.ts";
-import { authenticate, type Authentication } from "../sasl/authenticate.ts";
-import { PasswordHasher } from "../sasl/password.ts";
-import { LoginThrottle } from "../sasl/throttle.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
 import type { Live } from "./live.ts";
+import { makeLogins } from "./logins.ts";
 import { isOwnAddress } from "./own_addresses.ts";
 
 /** What the parts are made from. */
@@ -89,13 +87,6 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     settings: queueSettings(config),
     random: Math.random,
   });
-  const authentication: Authentication = {
-    findAccount: (identity) => live().router.findAccount(identity),
-    hasher: new PasswordHasher(),
-    throttle: new LoginThrottle({ clock }),
-    clock,
-    logger: logger("login"),
-  };
   const inbound = new InboundServer({
     services: {
       clock,
@@ -103,7 +94,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       spool,
       rates: new RateLimit(clock),
       enqueue: (message) => queue.enqueue(message),
-      login: (credentials, host) => authenticate(credentials, host ?? "unix", authentication),
+      sasl: makeLogins({ live, clock, logger: logger("login") }),
       startTls: (conn) => upgradeServer(conn, live().certificates, { handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS }),
     },
     settings: () => live().settings,

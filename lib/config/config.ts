@@ -94,6 +94,11 @@ export interface Config {
     /** Recipients of one account; absent: no limit. */
     readonly rate?: { readonly count: number; readonly perMs: number };
   };
+  /** How users log in. */
+  readonly auth: {
+    /** SASL mechanisms to offer, in this order; absent: all that can work. */
+    readonly mechanisms?: readonly string[];
+  };
   /** In the order of the file; each domain once. */
   readonly routes: readonly RouteConfig[];
   /** Mail that could not be delivered at once. */

@@ -64,7 +64,7 @@ export interface RouteDraft {
 
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
 export interface FileContent
-  extends Pick<Config, "hostname" | "user" | "submission" | "queue" | "delivery" | "limits" | "log"> {
+  extends Pick<Config, "hostname" | "user" | "submission" | "auth" | "queue" | "delivery" | "limits" | "log"> {
   /** A path as written. */
   readonly data: string;
   /** Absent: the default listeners. */
@@ -218,6 +218,13 @@ export const configType: Type<Partial<FileContent>> = partial({
     ),
     rate: optional("rate", value.rate, "Recipients of one account in a time, e.g. 500/1h. Default: no limit."),
   }, "Mail from users who logged in."),
+  auth: section("auth", {
+    mechanisms: optional(
+      "mechanisms",
+      listOf(value.oneOf("PLAIN", "LOGIN"), "SASL mechanisms", 1),
+      "SASL mechanisms to offer, preferred first. Default: all that can work.",
+    ),
+  }, "How users log in."),
   routes: withDefault("routes", listOf(route, "routes"), [], "Next hop by recipient domain; without a match: its MX."),
   queue: section("queue", {
     retryMs: withDefault(

@@ -50,6 +50,7 @@ function assemble(content: FileContent, source: Source): Config {
     aliases: new Map(content.aliases.map(({ key, value }) => [key, value])),
     relayFrom: content.relayFrom,
     submission: content.submission,
+    auth: content.auth,
     routes: content.routes.map((route) => ({
       domain: route.domain.value,
       via: smarthostOf(route, content.delivery.tls),

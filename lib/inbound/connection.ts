@@ -8,7 +8,7 @@ import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
 import { answerLine } from "./dispatch.ts";
 import type { InboundTimeouts, Services } from "./services.ts";
-import { resetTransaction, type Session } from "./session.ts";
+import { resetTransaction, type Session, tlsFacts } from "./session.ts";
 import type { ContentSink, Context, Replies } from "./verb.ts";
 import { Wire } from "./wire.ts";
 
@@ -235,7 +235,7 @@ export class Connection {
     try {
       const conn = await this.#services.startTls(this.#wire.conn);
       this.#wire.replaceConn(conn);
-      this.#session.tls = { protocol: conn.protocol, cipher: conn.cipher };
+      this.#session.tls = tlsFacts(conn);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#services.logger.info("No TLS with {client}: {reason}", { client, reason });

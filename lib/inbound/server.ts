@@ -9,7 +9,7 @@ import { Connection } from "./connection.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import { ProxyHeaderError } from "./proxied.ts";
 import { DEFAULT_TIMEOUTS, type InboundTimeouts, type Services, type Settings, type TlsOctetConn } from "./services.ts";
-import type { Session } from "./session.ts";
+import { type Session, tlsFacts } from "./session.ts";
 
 /** How often silent connections are looked for. */
 const SWEEP_MS = 1000;
@@ -161,10 +161,11 @@ export class InboundServer {
       service,
       settings,
       clientAddress,
+      localAddress: addressOf(conn.localAddr),
       client: clientName(conn.remoteAddr),
       mayStartTls: tls === "starttls" && canStartTls,
       greeting: undefined,
-      tls: "protocol" in conn ? { protocol: conn.protocol, cipher: conn.cipher } : undefined,
+      tls: "protocol" in conn ? tlsFacts(conn) : undefined,
       login: undefined,
       transaction: undefined,
       errors: 0,

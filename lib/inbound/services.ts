@@ -8,8 +8,8 @@ import type { Mailbox } from "../mail/mailbox.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
 import type { QueuedMessage, Spool } from "../queue/spool.ts";
 import type { Clock } from "../system/clock.ts";
-import type { LoginResult } from "../sasl/authenticate.ts";
-import type { Credentials } from "../sasl/mechanism.ts";
+import type { ClientCertificate } from "../sasl/mechanism.ts";
+import type { SaslServer } from "../sasl/mechanisms.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 
 /** What a forward-path means here. */
@@ -48,13 +48,20 @@ export interface Settings {
   };
 }
 
-/** A connection under TLS. */
-export interface TlsOctetConn extends OctetConn {
+/** What is known of the TLS of a connection. */
+export interface TlsFacts {
   /** E.g. `TLSv1.3`. */
   readonly protocol: string;
   /** IANA name; empty where the runtime does not tell it. */
   readonly cipher: string;
+  /** The hash of our certificate for channel binding (RFC 5929 §4.1); absent where it is not known. */
+  readonly serverEndPoint?: Uint8Array;
+  /** Absent unless the client gave one that was verified. */
+  readonly clientCertificate?: ClientCertificate;
 }
+
+/** A connection under TLS. */
+export interface TlsOctetConn extends OctetConn, TlsFacts {}
 
 /** Everything that a session calls. */
 export interface Services {
@@ -68,8 +75,8 @@ export interface Services {
   readonly rates: RateLimit;
   /** Takes a message that is durable. */
   enqueue(message: QueuedMessage): void;
-  /** Checks a name and a password; slows down who guesses. */
-  login(credentials: Credentials, clientAddress: string | undefined): Promise<LoginResult>;
+  /** Offers mechanisms and checks logins; slows down who guesses. */
+  readonly sasl: SaslServer;
   /** Does the server side of a TLS handshake; rejects when it fails. */
   startTls(conn: OctetConn): Promise<TlsOctetConn>;
 }

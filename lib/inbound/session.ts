@@ -3,7 +3,7 @@
 import type { Service } from "../config/config.ts";
 import type { EnvelopeRecipient } from "../mail/envelope.ts";
 import type { ChunkedMessage } from "./chunked_message.ts";
-import type { Settings } from "./services.ts";
+import type { Settings, TlsFacts } from "./services.ts";
 
 /** One mail transaction: from MAIL to the end of the content (RFC 5321 §3.3). */
 export interface Transaction {
@@ -31,14 +31,16 @@ export interface Session {
   readonly settings: Settings;
   /** Without port; undefined for a Unix socket. */
   readonly clientAddress: string | undefined;
+  /** Ours, without port; undefined for a Unix socket. */
+  readonly localAddress: string | undefined;
   /** For log lines: address and port, or `unix`. */
   readonly client: string;
   /** The client may still ask for TLS. */
   readonly mayStartTls: boolean;
   /** The last EHLO, HELO or LHLO; undefined before the first one and again after STARTTLS (RFC 3207 §4.2). */
   greeting: { readonly verb: "EHLO" | "HELO" | "LHLO"; readonly name: string } | undefined;
-  /** Undefined without TLS; `cipher` is empty where the runtime does not tell it. */
-  tls: { readonly protocol: string; readonly cipher: string } | undefined;
+  /** Undefined without TLS. */
+  tls: TlsFacts | undefined;
   /** The account that logged in. */
   login: string | undefined;
   /** Undefined outside a transaction: before MAIL, after DATA, the last BDAT, RSET or a greeting. */
@@ -47,6 +49,16 @@ export interface Session {
   errors: number;
   /** Recipients refused for good since the last accepted message. */
   refusedRecipients: number;
+}
+
+/** What a session keeps of a connection under TLS: not the connection, which another one may replace. */
+export function tlsFacts({ protocol, cipher, serverEndPoint, clientCertificate }: TlsFacts): TlsFacts {
+  return {
+    protocol,
+    cipher,
+    ...(serverEndPoint === undefined ? {} : { serverEndPoint }),
+    ...(clientCertificate === undefined ? {} : { clientCertificate }),
+  };
 }
 
 /** Forgets the transaction and what has come of its message, and nothing else (RSET, RFC 5321 §4.1.1.5). Never throws. */

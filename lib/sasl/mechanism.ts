@@ -1,33 +1,66 @@
-/** What a SASL mechanism is on the server's side: pure steps, no input or output (RFC 4422 §3). */
+/** What a SASL mechanism is on the server's side: steps without input or output of their own (RFC 4422 §3). */
 
-/** A login name and password as the client gave them, valid UTF-8 without NUL, neither of them empty. */
-export interface Credentials {
-  /** Authentication identity (authcid): the login name. */
-  readonly identity: string;
-  /** Never to be logged. */
-  readonly password: string;
+/** What an exchange may know of its connection. */
+export interface SaslChannel {
+  /** Without port; undefined for a Unix socket. */
+  readonly clientAddress: string | undefined;
+  /** Ours, without port; undefined for a Unix socket. */
+  readonly localAddress: string | undefined;
+  /** Whether what is sent is hidden from others. */
+  readonly isTls: boolean;
+  /** The hash of the certificate that we showed: `tls-server-end-point` (RFC 5929 §4.1). Absent where it is not known. */
+  readonly serverEndPoint?: Uint8Array;
+  /** The certificate of the client; absent unless it was asked for, given, and verified. */
+  readonly clientCertificate?: ClientCertificate;
 }
+
+/** A verified certificate of a client. */
+export interface ClientCertificate {
+  /** Fingerprint: the SHA-256 hash of its DER form, 64 hexadecimal digits in lower case. */
+  readonly sha256: string;
+  /** The mail addresses that its subjectAltName has. */
+  readonly emails: readonly string[];
+}
+
+/** The end of an exchange (RFC 4954 §6). */
+export type LoginResult =
+  /** 235 2.7.0. */
+  | { readonly kind: "accepted"; /** The account, canonical. */ readonly address: string }
+  /** 535 5.7.8. */
+  | { readonly kind: "refused" }
+  /** 454 4.7.0: too much to check at once. */
+  | { readonly kind: "busy" }
+  /** 454 4.7.0: whoever checks logins does not answer. */
+  | { readonly kind: "unavailable" };
 
 /** What follows from the start or from a response of the client. */
 export type SaslStep =
   /** Send these octets and wait for a response. */
   | { readonly kind: "challenge"; readonly octets: Uint8Array }
-  /** The exchange is complete: check these. */
-  | { readonly kind: "credentials"; readonly credentials: Credentials }
+  /** The exchange is over. */
+  | { readonly kind: "done"; readonly result: LoginResult }
   /** The client broke the rules of the mechanism. The reason never contains what it sent. */
   | { readonly kind: "invalid"; readonly reason: string };
 
-/** One exchange. Made anew for each AUTH command. */
+/** One exchange. Made anew for each AUTH command; nothing is called after `done` or `invalid`. */
 export interface SaslMechanism {
   /**
    * Begins the exchange.
    *
    * @param initial Decoded initial response; undefined when the client sent none.
    */
-  start(initial?: Uint8Array): SaslStep;
+  start(initial?: Uint8Array): SaslStep | Promise<SaslStep>;
   /** Takes the decoded response to the last challenge. */
-  step(response: Uint8Array): SaslStep;
+  step(response: Uint8Array): SaslStep | Promise<SaslStep>;
+  /** The exchange ended before its time: the client sent `*` or a bad line, or is gone. */
+  abort?(): void;
 }
+
+/**
+ * Checks a login name and a password, both of them valid UTF-8 without NUL and not empty. Neither is ever logged by a
+ * mechanism. Does not reject for a wrong login or a back end that is down.
+ */
+export type CheckPassword = (identity: string, password: string, channel: SaslChannel) => Promise<LoginResult>;
 
 /** Longest login name or password in octets: RFC 4616 §2 demands 255 at least. */
 const MAX_FIELD_OCTETS = 1024;
@@ -46,4 +79,9 @@ export function decodeField(octets: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The step that a result is. */
+export function done(result: LoginResult): SaslStep {
+  return { kind: "done", result };
 }

@@ -1,18 +1,53 @@
-/** The SASL mechanisms that submission offers, by name. */
+/** Which SASL mechanisms a server offers on a connection, and how an exchange of each is started. */
 
 import { loginMechanism } from "./login.ts";
-import type { SaslMechanism } from "./mechanism.ts";
+import type { CheckPassword, SaslChannel, SaslMechanism } from "./mechanism.ts";
 import { plainMechanism } from "./plain.ts";
 
-const MECHANISMS: ReadonlyMap<string, () => SaslMechanism> = new Map([
-  ["PLAIN", plainMechanism],
-  ["LOGIN", loginMechanism],
-]);
+/** What a server offers; sessions know nothing else of logins. */
+export interface SaslServer {
+  /** Names for the AUTH line of EHLO, preferred first; none: AUTH is not offered on this connection. */
+  mechanisms(channel: SaslChannel): readonly string[];
+  /** Starts an exchange; undefined for a mechanism that `mechanisms` does not have. Names match in any case. */
+  start(name: string, channel: SaslChannel): SaslMechanism | undefined;
+}
 
-/** The names in the order of the EHLO line: preferred first. */
-export const saslMechanismNames: readonly string[] = [...MECHANISMS.keys()];
+/** One mechanism that can be offered. */
+export interface SaslOffer {
+  /** As registered, in upper case (RFC 4422 §3.1). */
+  readonly name: string;
+  /** Whether a client of this connection could log in with it; absent: always. Asked at each EHLO and AUTH. */
+  isUsable?(channel: SaslChannel): boolean;
+  /** Starts an exchange. */
+  start(channel: SaslChannel): SaslMechanism;
+}
 
-/** Starts an exchange; undefined for a mechanism that is not offered. Names are matched in any case (RFC 4422 §3.1). */
-export function startMechanism(name: string): SaslMechanism | undefined {
-  return MECHANISMS.get(name.toUpperCase())?.();
+/** The offers that ask for a password. */
+export function passwordOffers(checkPassword: CheckPassword): readonly SaslOffer[] {
+  return [
+    { name: "PLAIN", start: (channel) => plainMechanism(checkPassword, channel) },
+    { name: "LOGIN", start: (channel) => loginMechanism(checkPassword, channel) },
+  ];
+}
+
+/**
+ * Makes a server of offers.
+ *
+ * @param offers Now; preferred first.
+ * @param wanted The names that the configuration has now, in its order; undefined: all.
+ */
+export function saslServer(
+  offers: () => readonly SaslOffer[],
+  wanted: () => readonly string[] | undefined,
+): SaslServer {
+  const offered = (channel: SaslChannel): readonly SaslOffer[] => {
+    const usable = offers().filter((offer) => offer.isUsable?.(channel) ?? true);
+    const names = wanted();
+    if (names === undefined) return usable;
+    return names.flatMap((name) => usable.find((offer) => offer.name === name) ?? []);
+  };
+  return {
+    mechanisms: (channel) => offered(channel).map(({ name }) => name),
+    start: (name, channel) => offered(channel).find((offer) => offer.name === name.toUpperCase())?.start(channel),
+  };
 }

@@ -1,13 +1,24 @@
 /** SASL PLAIN: everything in one message, so only under TLS (RFC 4616). */
 
-import { decodeField, type SaslMechanism, type SaslStep } from "./mechanism.ts";
+import {
+  type CheckPassword,
+  decodeField,
+  done,
+  type SaslChannel,
+  type SaslMechanism,
+  type SaslStep,
+} from "./mechanism.ts";
 
 /** Starts a PLAIN exchange. */
-export function plainMechanism(): SaslMechanism {
+export function plainMechanism(checkPassword: CheckPassword, channel: SaslChannel): SaslMechanism {
+  const take = async (message: Uint8Array): Promise<SaslStep> => {
+    const parsed = parsePlain(message);
+    return "kind" in parsed ? parsed : done(await checkPassword(parsed.identity, parsed.password, channel));
+  };
   return {
     // RFC 4954 §4: without an initial response the server sends an empty challenge.
-    start: (initial) => initial === undefined ? { kind: "challenge", octets: new Uint8Array(0) } : parsePlain(initial),
-    step: parsePlain,
+    start: (initial) => initial === undefined ? { kind: "challenge", octets: new Uint8Array(0) } : take(initial),
+    step: take,
   };
 }
 
@@ -18,7 +29,7 @@ export function plainMechanism(): SaslMechanism {
  *
  * To act for another user is not supported: authzid is empty or the same as authcid.
  */
-function parsePlain(message: Uint8Array): SaslStep {
+function parsePlain(message: Uint8Array): { readonly identity: string; readonly password: string } | SaslStep {
   const first = message.indexOf(0);
   const second = first < 0 ? -1 : message.indexOf(0, first + 1);
   if (second < 0) return { kind: "invalid", reason: "PLAIN needs two NUL octets" };
@@ -32,5 +43,5 @@ function parsePlain(message: Uint8Array): SaslStep {
   if (authorization !== "" && authorization !== identity) {
     return { kind: "invalid", reason: "acting for another user is not supported" };
   }
-  return { kind: "credentials", credentials: { identity, password } };
+  return { identity, password };
 }

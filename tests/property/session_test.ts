@@ -9,7 +9,7 @@ import type { Session } from "../../lib/inbound/session.ts";
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { BufferPool } from "../../lib/smtp/octet_input.ts";
 import { systemClock } from "../../lib/system/clock.ts";
-import { testResolver } from "../support/inbound_server.ts";
+import { testLogins, testResolver } from "../support/inbound_server.ts";
 import { MemoryConn } from "../support/memory_conn.ts";
 import { MemorySpool } from "../support/memory_spool.ts";
 
@@ -38,6 +38,7 @@ async function play(groups: readonly (readonly Uint8Array[])[], service: Session
       limits: { messageOctets: 2000, recipients: 3, connections: 1, connectionsPerIp: 1 },
     },
     clientAddress: "192.0.2.1",
+    localAddress: "192.0.2.25",
     client: "192.0.2.1:4711",
     mayStartTls: false,
     greeting: undefined,
@@ -53,7 +54,7 @@ async function play(groups: readonly (readonly Uint8Array[])[], service: Session
     spool,
     rates: new RateLimit(systemClock),
     enqueue: (): void => {},
-    login: () => Promise.resolve({ kind: "refused" } as const),
+    sasl: testLogins,
     startTls: () => Promise.reject(new Error("no TLS here")),
   };
   const connection = new Connection({ conn, session, services, pool, timeouts: DEFAULT_TIMEOUTS });

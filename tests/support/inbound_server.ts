@@ -14,6 +14,7 @@ import {
 } from "../../lib/inbound/services.ts";
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { relayBlocks } from "../../lib/policy/relay.ts";
+import { passwordOffers, type SaslServer, saslServer } from "../../lib/sasl/mechanisms.ts";
 import { BARE_POSTMASTER } from "../../lib/smtp/path.ts";
 import { type Clock, systemClock } from "../../lib/system/clock.ts";
 import { type Certificates, loadCertificates } from "../../lib/tls/certificates.ts";
@@ -75,6 +76,16 @@ export function testCertificates(): Promise<Certificates> {
   return certificates;
 }
 
+/** Knows the password of alice; `busy` and `down` are names whose logins cannot be checked. */
+export const testLogins: SaslServer = saslServer(() => testOffers, () => undefined);
+
+const testOffers = passwordOffers((identity, password) => {
+  if (identity === "busy") return Promise.resolve({ kind: "busy" });
+  if (identity === "down") return Promise.resolve({ kind: "unavailable" });
+  const isRight = identity === "alice@example.org" && password === "correct horse";
+  return Promise.resolve(isRight ? { kind: "accepted", address: identity } : { kind: "refused" });
+});
+
 /** Starts a receiving side. The password of alice is `correct horse`. */
 export async function startInbound(options: InboundFixtureOptions = {}): Promise<InboundFixture> {
   const spool = new MemorySpool();
@@ -93,12 +104,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       spool,
       rates: new RateLimit(systemClock),
       enqueue: () => {},
-      login: ({ identity, password }) =>
-        Promise.resolve(
-          identity === "alice@example.org" && password === "correct horse"
-            ? { kind: "accepted", account: { address: identity } }
-            : { kind: "refused" },
-        ),
+      sasl: testLogins,
       startTls: (conn) => upgradeServer(conn, certificates, { handshakeTimeoutMs: 5000 }),
     },
     settings: () => settings,

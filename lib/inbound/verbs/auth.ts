@@ -1,12 +1,11 @@
 /** AUTH (RFC 4954): the exchange on the wire; the mechanisms themselves are in `sasl/`. */
 
 import { decodeBase64, decodeInitialResponse, encodeBase64 } from "../../sasl/base64.ts";
-import type { SaslStep } from "../../sasl/mechanism.ts";
-import { saslMechanismNames, startMechanism } from "../../sasl/mechanisms.ts";
+import type { LoginResult, SaslMechanism } from "../../sasl/mechanism.ts";
 import type { AuthCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import type { Context, SessionIo } from "../verb.ts";
-import { mayLogIn } from "./greet.ts";
+import { mayLogIn, saslChannel } from "./greet.ts";
 
 /** RFC 4954 §4: lines of the exchange may be this long. */
 const MAX_RESPONSE_OCTETS = 12_288;
@@ -17,24 +16,45 @@ export async function auth({ session, services, io }: Context, command: AuthComm
   if (!mayLogIn(session)) throw new SmtpError(538, "5.7.11", "AUTH needs TLS; send STARTTLS first");
   if (session.login !== undefined) throw new SmtpError(503, "5.5.1", "You are logged in already");
   if (session.transaction !== undefined) throw new SmtpError(503, "5.5.1", "AUTH is not allowed in a transaction");
-  const mechanism = startMechanism(command.mechanism);
+  const channel = saslChannel(session);
+  const mechanism = services.sasl.start(command.mechanism, channel);
   if (mechanism === undefined) {
-    throw new SmtpError(504, "5.5.4", `This mechanism is not offered; ${saslMechanismNames.join(" and ")} are`);
+    const names = services.sasl.mechanisms(channel).join(" ");
+    throw new SmtpError(504, "5.5.4", `This mechanism is not offered; those offered: ${names || "none"}`);
   }
-  const { initialResponse } = command;
-  const initial = initialResponse === undefined ? undefined : decoded(decodeInitialResponse(initialResponse));
-  let step: SaslStep = mechanism.start(initial);
-  while (step.kind === "challenge") step = mechanism.step(await challenge(io, step.octets));
-  if (step.kind === "invalid") {
-    throw new SmtpError(501, "5.5.2", `The response is not in the form of ${command.mechanism}: ${step.reason}`);
+  const result = await exchange(mechanism, command, io);
+  if (result.kind === "accepted") session.login = result.address;
+  return resultReply(result);
+}
+
+/** Carries the exchange out. Whatever ends it before its time, the mechanism hears of it. */
+async function exchange(
+  mechanism: SaslMechanism,
+  { mechanism: name, initialResponse }: AuthCommand,
+  io: SessionIo,
+): Promise<LoginResult> {
+  let isOver = false;
+  try {
+    const initial = initialResponse === undefined ? undefined : decoded(decodeInitialResponse(initialResponse));
+    let step = await mechanism.start(initial);
+    while (step.kind === "challenge") step = await mechanism.step(await challenge(io, step.octets));
+    isOver = true;
+    if (step.kind === "done") return step.result;
+    throw new SmtpError(501, "5.5.2", `The response is not in the form of ${name}: ${step.reason}`);
+  } finally {
+    if (!isOver) mechanism.abort?.();
   }
-  const result = await services.login(step.credentials, session.clientAddress);
-  switch (result.kind) {
+}
+
+/** The reply to the end of an exchange (RFC 4954 §6). */
+function resultReply({ kind }: LoginResult): Reply {
+  switch (kind) {
     case "accepted":
-      session.login = result.account.address;
       return reply(235, "2.7.0", "Authentication succeeded");
     case "busy":
       return reply(454, "4.7.0", "Too many logins are being checked; try again later");
+    case "unavailable":
+      return reply(454, "4.7.0", "Logins cannot be checked now; try again later");
     case "refused":
       return reply(535, "5.7.8", "Authentication failed: wrong name or password");
   }

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Logger } from "@logtape/logtape";
 import type { Account } from "../../../lib/config/config.ts";
-import { authenticate, type LoginResult } from "../../../lib/sasl/authenticate.ts";
+import { checkInTurn, type LoginGate, passwordChecker } from "../../../lib/sasl/authenticate.ts";
+import type { LoginResult } from "../../../lib/sasl/mechanism.ts";
 import { PasswordHasher } from "../../../lib/sasl/password.ts";
 import { LoginThrottle } from "../../../lib/sasl/throttle.ts";
 import type { Clock } from "../../../lib/system/clock.ts";
@@ -30,7 +31,8 @@ interface Bench {
   readonly clock: ReturnType<typeof jumpingClock>;
   readonly throttle: LoginThrottle;
   readonly lines: string[];
-  login(identity: string, password: string, host?: string, signal?: AbortSignal): Promise<LoginResult>;
+  readonly gate: LoginGate;
+  login(identity: string, password: string, host?: string): Promise<LoginResult>;
 }
 
 function bench(): Bench {
@@ -43,20 +45,22 @@ function bench(): Bench {
   const logger = { info: take, warning: take } as unknown as Logger;
   const account: Account = { address: "tim@example.org", passwordHash: HASH };
   const findAccount = (identity: string): Account | undefined => identity === account.address ? account : undefined;
-  const options = { findAccount, hasher: new PasswordHasher(), throttle, clock, logger };
+  const gate = { throttle, clock, logger };
+  const check = passwordChecker({ ...gate, findAccount, hasher: new PasswordHasher() });
   return {
     clock,
     throttle,
     lines,
-    login: (identity, password, host = "192.0.2.1", signal) =>
-      authenticate({ identity, password }, host, options, signal),
+    gate,
+    login: (identity, password, host = "192.0.2.1") =>
+      check(identity, password, { clientAddress: host, localAddress: undefined, isTls: true }),
   };
 }
 
 Deno.test("the right password is accepted, a wrong one and an unknown name are refused with a line in the log", async () => {
   const { login, lines } = bench();
   const accepted = await login("tim@example.org", "secret");
-  assert(accepted.kind === "accepted" && accepted.account.address === "tim@example.org");
+  assert(accepted.kind === "accepted" && accepted.address === "tim@example.org");
   assertEquals((await login("tim@example.org", "wrong-pw")).kind, "refused");
   assertEquals((await login("my-passw0rd", "tim@example.org")).kind, "refused");
   assertEquals(lines, [
@@ -102,11 +106,12 @@ Deno.test("failures are forgotten after an hour", async () => {
 });
 
 Deno.test("a wait that is aborted counts as no attempt and frees its place", async () => {
-  const { login, throttle } = bench();
+  const { login, throttle, gate } = bench();
   await login("tim@example.org", "wrong");
+  const refuse = (): LoginResult => ({ kind: "refused" });
   const signal = AbortSignal.abort(new Error("session ended"));
   for (let i = 0; i < 6; i++) {
-    await assertRejects(() => login("tim@example.org", "x", "192.0.2.1", signal), Error, "ended");
+    await assertRejects(() => checkInTurn("tim@example.org", "192.0.2.1", gate, refuse, signal), Error, "ended");
   }
   assertEquals(throttle.size, { accounts: 1, addresses: 1, waiting: 0 });
 });
