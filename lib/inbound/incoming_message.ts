@@ -7,6 +7,7 @@ import type { ContentProblem } from "../smtp/content_reader.ts";
 import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
 import { isOutOfSpace } from "../system/files.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
+import { tooBig } from "./extensions.ts";
 import { HeaderWindow } from "./header_window.ts";
 import type { Services } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
@@ -131,15 +132,14 @@ export class IncomingMessage implements ContentSink {
   }
 
   #envelope(): Envelope {
-    const { reversePath, body, smtpUtf8, accepted, recipients } = this.#transaction;
+    const { reversePath, options, accepted, recipients } = this.#transaction;
     const { queueId } = this.#reception;
     const nowMs = this.#services.clock.now();
     const received = receivedField(this.#session, { queueId, nowMs, forwardPaths: accepted });
     return {
       reversePath,
       arrived: new Date(nowMs).toISOString(),
-      body,
-      smtpUtf8,
+      ...options,
       trace: received + missingFields(this.#session, this.#header, { queueId, nowMs }),
       session: sessionFacts(this.#session),
       recipients,
@@ -151,11 +151,6 @@ export class IncomingMessage implements ContentSink {
 export function finalReplies(session: Session, result: Reply): Replies {
   const accepted = session.transaction?.accepted ?? [];
   return session.service === "lmtp" && accepted.length > 0 ? accepted.map(() => result) : result;
-}
-
-/** The reply to a message over the size limit, before or after its content. */
-export function tooBig(maxOctets: number): SmtpError {
-  return new SmtpError(552, "5.3.4", `The message is larger than the limit of ${maxOctets} octets`);
 }
 
 const DISK_IS_FULL = "the disk of the spool is full, make room";

@@ -1,7 +1,7 @@
 /** What the server knows of one connection and of the transaction in it. Plain data; the verbs change it. */
 
 import type { Service } from "../config/config.ts";
-import type { EnvelopeRecipient } from "../mail/envelope.ts";
+import type { EnvelopeRecipient, MailOptions } from "../mail/envelope.ts";
 import type { ChunkedMessage } from "./chunked_message.ts";
 import type { Settings, TlsFacts } from "./services.ts";
 
@@ -9,10 +9,8 @@ import type { Settings, TlsFacts } from "./services.ts";
 export interface Transaction {
   /** Canonical text; empty for the null reverse-path. */
   readonly reversePath: string;
-  /** As MAIL declared it (RFC 6152 §2); 7BIT without a BODY parameter. The content is not checked against it. */
-  readonly body: "7BIT" | "8BITMIME";
-  /** MAIL had the SMTPUTF8 parameter (RFC 6531 §3.4): without it, non-ASCII addresses are refused. */
-  readonly smtpUtf8: boolean;
+  /** What the parameters of MAIL asked for. */
+  readonly options: MailOptions;
   /** After alias expansion, each address once. */
   readonly recipients: EnvelopeRecipient[];
   /** The addresses of `recipients`, to find a double one at once. */

@@ -30,7 +30,7 @@ export function sessionFacts(session: Session): SessionFacts {
 export function protocolKeyword(session: Session): string {
   const suffix = `${session.tls === undefined ? "" : "S"}${session.login === undefined ? "" : "A"}`;
   const verb = session.greeting?.verb;
-  if (session.transaction?.smtpUtf8) return `UTF8${verb === "LHLO" ? "LMTP" : "SMTP"}${suffix}`;
+  if (session.transaction?.options.smtpUtf8) return `UTF8${verb === "LHLO" ? "LMTP" : "SMTP"}${suffix}`;
   if (verb === "HELO") return "SMTP";
   return `${verb === "LHLO" ? "LMTP" : "ESMTP"}${suffix}`;
 }

@@ -22,32 +22,54 @@ export interface SessionFacts {
 /** RFC 3461 §4.1: when the sender wants a DSN. */
 export type Notify = "never" | readonly ("success" | "failure" | "delay")[];
 
+/** RFC 2852 §4: how long the sender gives us. */
+export interface DeliverBy {
+  /** RFC 3339 in UTC; may be in the past where the mode is `notify`. */
+  readonly until: string;
+  /** What happens then: the message goes back as failed, or the sender is told of the delay, once. */
+  readonly mode: "return" | "notify";
+  /** The sender wants a DSN from each relay that takes the message (RFC 2852 §4.1.4). */
+  readonly isTraced: boolean;
+}
+
+/** What the parameters of MAIL ask for; the transaction begins with it, and the envelope keeps it. */
+export interface MailOptions {
+  /** BODY (RFC 6152, RFC 3030); 7BIT where it is absent. The content is not checked against it. */
+  readonly body: "7BIT" | "8BITMIME" | "BINARYMIME";
+  /** SMTPUTF8 (RFC 6531 §3.4): without it, non-ASCII addresses are refused. */
+  readonly smtpUtf8: boolean;
+  /** RET (RFC 3461 §4.3): what of the message a DSN of a failure shows. */
+  readonly ret?: "FULL" | "HDRS";
+  /** ENVID, xtext-decoded: printable US-ASCII (RFC 3461 §4.4). */
+  readonly envid?: string;
+  /** REQUIRETLS (RFC 8689): every hop from here is under TLS to a verified server, or there is none. */
+  readonly requireTls?: true;
+  /** HOLDFOR or HOLDUNTIL (RFC 4865): no delivery is tried before; RFC 3339 in UTC. */
+  readonly holdUntil?: string;
+  /** BY (RFC 2852). */
+  readonly deliverBy?: DeliverBy;
+  /** MT-PRIORITY (RFC 6710), -9 to 9, higher first; absent: 0. */
+  readonly priority?: number;
+}
+
 /** One recipient after alias expansion. */
 export interface EnvelopeRecipient {
   /** The forward-path that delivery uses: `local@domain`, canonical text of a mailbox. */
   readonly address: string;
   /** The forward-path as the client gave it, where aliases changed it. */
   readonly original?: string;
-  /** ORCPT, e.g. `rfc822;user@example.org` (RFC 3461 §4.2), still xtext-decoded. */
+  /** ORCPT, e.g. `rfc822;user@example.org` (RFC 3461 §4.2), xtext-decoded; no control characters. */
   readonly orcpt?: string;
   /** Absent: the default, failure (and delay at the server's discretion). */
   readonly notify?: Notify;
 }
 
 /** Everything about a message but its content and what happened to it later. */
-export interface Envelope {
+export interface Envelope extends MailOptions {
   /** Canonical text of the reverse-path; empty for the null reverse-path `<>`. */
   readonly reversePath: string;
   /** When the final dot was read; RFC 3339 in UTC with milliseconds. */
   readonly arrived: string;
-  /** BODY parameter of MAIL (RFC 6152, RFC 3030). */
-  readonly body: "7BIT" | "8BITMIME" | "BINARYMIME";
-  /** SMTPUTF8 parameter of MAIL (RFC 6531). */
-  readonly smtpUtf8: boolean;
-  /** RET parameter of MAIL (RFC 3461 §4.3). */
-  readonly ret?: "FULL" | "HDRS";
-  /** ENVID parameter of MAIL, xtext-decoded (RFC 3461 §4.4). */
-  readonly envid?: string;
   /** Header fields to put in front of the content, each ended by CRLF: Received, and what a submission lacked. */
   readonly trace: string;
   /** Of the connection that brought the message; `local` for a DSN of our own. */

@@ -4,7 +4,7 @@
  * kind of event that is not known, because its meaning would be lost.
  */
 
-import type { Envelope, EnvelopeRecipient, Notify, SessionFacts } from "../mail/envelope.ts";
+import type { DeliverBy, Envelope, EnvelopeRecipient, MailOptions, Notify, SessionFacts } from "../mail/envelope.ts";
 import type { Action, Outcome } from "../mail/outcome.ts";
 import type { SpoolEvent } from "./spool.ts";
 
@@ -19,6 +19,7 @@ type Fields = Readonly<Record<string, unknown>>;
 const SERVICES: readonly SessionFacts["service"][] = ["mx", "submission", "lmtp", "local"];
 const BODIES: readonly Envelope["body"][] = ["7BIT", "8BITMIME", "BINARYMIME"];
 const RETURNS: readonly NonNullable<Envelope["ret"]>[] = ["FULL", "HDRS"];
+const BY_MODES: readonly DeliverBy["mode"][] = ["return", "notify"];
 const NOTIFICATIONS: readonly Exclude<Notify, "never">[number][] = ["success", "failure", "delay"];
 const ACTIONS: readonly Action[] = ["delivered", "relayed", "expanded", "delayed", "failed"];
 const REPORTS: readonly ("delayed" | "failed")[] = ["delayed", "failed"];
@@ -34,18 +35,44 @@ export function envelopeFrom(value: unknown): Envelope {
   const fields = object(value, "envelope");
   const recipients = list(fields, "recipients").map(recipientFrom);
   if (recipients.length === 0) throw new SpoolFileError("The envelope has no recipient");
-  const envid = optionalText(fields, "envid");
   return {
     reversePath: text(fields, "reversePath"),
     arrived: time(fields, "arrived"),
-    body: oneOf(fields, "body", BODIES),
-    smtpUtf8: truth(fields, "smtpUtf8"),
-    ...(fields.ret !== undefined && { ret: oneOf(fields, "ret", RETURNS) }),
-    ...(envid !== undefined && { envid }),
+    ...optionsFrom(fields),
     trace: text(fields, "trace"),
     session: sessionFrom(fields.session),
     recipients,
   };
+}
+
+function optionsFrom(fields: Fields): MailOptions {
+  return {
+    body: oneOf(fields, "body", BODIES),
+    smtpUtf8: truth(fields, "smtpUtf8"),
+    ...optionalTexts(fields, ["envid"]),
+    ...(fields.ret !== undefined && { ret: oneOf(fields, "ret", RETURNS) }),
+    ...(fields.requireTls !== undefined && truth(fields, "requireTls") && { requireTls: true }),
+    ...(fields.holdUntil !== undefined && { holdUntil: time(fields, "holdUntil") }),
+    ...(fields.deliverBy !== undefined && { deliverBy: deliverByFrom(fields.deliverBy) }),
+    ...(fields.priority !== undefined && { priority: priority(fields) }),
+  };
+}
+
+function deliverByFrom(value: unknown): DeliverBy {
+  const fields = object(value, "deliverBy");
+  return {
+    until: time(fields, "until"),
+    mode: oneOf(fields, "mode", BY_MODES),
+    isTraced: truth(fields, "isTraced"),
+  };
+}
+
+function priority(fields: Fields): number {
+  const value = fields.priority;
+  if (typeof value !== "number" || !Number.isInteger(value) || value < -9 || value > 9) {
+    throw wrong("priority", "a number from -9 to 9");
+  }
+  return value;
 }
 
 /**
@@ -122,10 +149,6 @@ function text(fields: Fields, key: string): string {
   const value = fields[key];
   if (typeof value !== "string") throw wrong(key, "a string");
   return value;
-}
-
-function optionalText(fields: Fields, key: string): string | undefined {
-  return fields[key] === undefined ? undefined : text(fields, key);
 }
 
 function optionalTexts<K extends string>(fields: Fields, keys: readonly K[]): { readonly [key in K]?: string } {

@@ -42,6 +42,10 @@ const envelope: fc.Arbitrary<Envelope> = fc.tuple(
   }),
   maybe("ret", fc.constantFrom("FULL", "HDRS")),
   maybe("envid", anyText),
+  maybe("requireTls", fc.constant(true)),
+  maybe("holdUntil", time),
+  maybe("deliverBy", fc.record({ until: time, mode: fc.constantFrom("return", "notify"), isTraced: fc.boolean() })),
+  maybe("priority", fc.integer({ min: -9, max: 9 })),
 ).map((parts) => Object.assign({}, ...parts));
 
 const outcome = fc.tuple(

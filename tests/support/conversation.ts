@@ -8,10 +8,12 @@
  *     S: 250 2.0.0 OK            exactly this reply line
  *     S~ ^250 2.0.0 Queued       a reply line that matches
  *     S* ^250                    a reply of any length, whose last line matches
+ *     @offers SIZE 100, !AUTH    the last reply of S*, to EHLO, has this extension, and does not have that
  *     TLS                        the client does a TLS handshake
  *     END                        the server closes the connection
  *     @accepted 1                so many messages were accepted
  *     @envelope a@b -> c@d, e@f  envelope of the last one
+ *     @dsn ret=HDRS notify=delay what its envelope keeps of the DSN parameters; of RCPT for every recipient
  *     @fields Received, Date     the fields put in front of it, by name
  *     M: Subject: x              its content, line by line
  */
@@ -113,6 +115,15 @@ async function step(client: Client, server: InboundFixture, kind: string, text: 
       return assertMatch(await client.line(), new RegExp(text));
     case "S*":
       return assertMatch((await client.reply()).at(-1) ?? "", new RegExp(text));
+    case "@offers": {
+      const lines = client.lastReply.slice(1).map((line) => line.slice(4));
+      for (const wanted of text.split(", ")) {
+        const keyword = wanted.replace(/^!/, "");
+        const isThere = lines.some((line) => line === keyword || line.startsWith(`${keyword} `));
+        assertEquals(isThere, keyword === wanted, `${wanted}; offered are ${lines.join(", ")}`);
+      }
+      return;
+    }
     case "TLS":
       return await client.startTls();
     case "END":
@@ -122,6 +133,14 @@ async function step(client: Client, server: InboundFixture, kind: string, text: 
     case "@envelope": {
       const { reversePath, recipients } = server.spool.messages.at(-1)?.envelope ?? {};
       return assertEquals(`${reversePath} -> ${recipients?.map(({ address }) => address).join(", ")}`, text);
+    }
+    case "@dsn": {
+      const { envid, ret, recipients = [] } = server.spool.messages.at(-1)?.envelope ?? {};
+      for (const { orcpt, notify } of recipients) {
+        const kept = Object.entries({ envid, ret, orcpt, notify }).filter(([, value]) => value !== undefined);
+        assertEquals(kept.map(([key, value]) => `${key}=${value}`).join(" "), text);
+      }
+      return;
     }
     case "@fields": {
       const { trace = "" } = server.spool.messages.at(-1)?.envelope ?? {};
@@ -140,6 +159,8 @@ export class Client implements AsyncDisposable {
   #buffer = "";
   #isClosed = false;
   #wake = (): void => {};
+  /** What {@linkcode reply} read last. */
+  lastReply: readonly string[] = [];
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -185,6 +206,7 @@ export class Client implements AsyncDisposable {
   async reply(): Promise<string[]> {
     const lines = [await this.line()];
     while (lines.at(-1)?.[3] === "-") lines.push(await this.line());
+    this.lastReply = lines;
     return lines;
   }
 

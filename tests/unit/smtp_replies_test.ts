@@ -16,8 +16,12 @@ function filesBelow(folder: string): string[] {
   );
 }
 
-const source = [...filesBelow(`${root}/lib/inbound`), `${root}/lib/smtp/command.ts`, `${root}/lib/smtp/path.ts`]
-  .map((file) => Deno.readTextFileSync(file)).join("\n");
+const source = [
+  ...filesBelow(`${root}/lib/inbound`),
+  ...filesBelow(`${root}/lib/smtp/parameters`),
+  `${root}/lib/smtp/command.ts`,
+  `${root}/lib/smtp/path.ts`,
+].map((file) => Deno.readTextFileSync(file)).join("\n");
 
 const rows: readonly Row[] = Deno.readTextFileSync(`${root}/docs/smtp-replies.md`).split("\n").flatMap((line) => {
   const [, code, enhanced = "", text = ""] = /^\| (\d{3}) \| ([\d.]*) ?\| (.*?) \| .* \|$/.exec(line) ?? [];

@@ -5,7 +5,7 @@ import type { LoginResult, SaslMechanism } from "../../sasl/mechanism.ts";
 import type { AuthCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import type { Context, SessionIo } from "../verb.ts";
-import { mayLogIn, saslChannel } from "./greet.ts";
+import { mayLogIn, saslChannel } from "../extensions.ts";
 
 /** RFC 4954 §4: lines of the exchange may be this long. */
 const MAX_RESPONSE_OCTETS = 12_288;

@@ -8,17 +8,18 @@ import { BARE_POSTMASTER } from "../../smtp/path.ts";
 import type { Session, Transaction } from "../session.ts";
 import { checkFullDomain, checkRate } from "../submission.ts";
 import type { Context } from "../verb.ts";
-import { unknownParameter } from "./mail.ts";
+import { type RcptOptions, readRcptParameters } from "../extensions.ts";
 
 /** Adds a recipient to the transaction. */
-export function rcpt({ session, services }: Context, command: RcptCommand): Reply {
+export function rcpt(context: Context, command: RcptCommand): Reply {
+  const { session, services } = context;
   const transaction = session.transaction as Transaction;
   if (transaction.chunks !== undefined) {
     throw new SmtpError(503, "5.5.1", "RCPT is not allowed after BDAT; send RSET first");
   }
-  for (const keyword of command.parameters.keys()) throw unknownParameter(keyword);
+  const options = readRcptParameters(context, command.parameters, transaction.options);
   const forwardPath = command.forwardPath === BARE_POSTMASTER ? BARE_POSTMASTER : command.forwardPath.text;
-  if (!transaction.smtpUtf8 && isNonAscii(forwardPath)) {
+  if (!transaction.options.smtpUtf8 && isNonAscii(forwardPath)) {
     throw new SmtpError(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
   }
   if (transaction.accepted.length >= session.settings.limits.recipients) {
@@ -26,7 +27,7 @@ export function rcpt({ session, services }: Context, command: RcptCommand): Repl
   }
   checkRate(session, services);
   try {
-    return accept(session, transaction, forwardPath, command.forwardPath);
+    return accept(session, transaction, { forwardPath, path: command.forwardPath, options });
   } catch (error) {
     if (error instanceof SmtpError) {
       services.logger.info("Refused recipient <{recipient}> from {client}: {reply}", {
@@ -40,12 +41,16 @@ export function rcpt({ session, services }: Context, command: RcptCommand): Repl
   }
 }
 
-function accept(
-  session: Session,
-  transaction: Transaction,
-  forwardPath: string,
-  path: RcptCommand["forwardPath"],
-): Reply {
+/** One RCPT. */
+interface Request {
+  /** Text of the path. */
+  readonly forwardPath: string;
+  readonly path: RcptCommand["forwardPath"];
+  readonly options: RcptOptions;
+}
+
+function accept(session: Session, transaction: Transaction, request: Request): Reply {
+  const { forwardPath, path } = request;
   const { router, relayFrom } = session.settings;
   const resolved = router.resolveRecipient(path);
   switch (resolved.kind) {
@@ -56,10 +61,10 @@ function accept(
         throw new SmtpError(550, "5.7.1", "This server does not relay for you");
       }
       if (path !== BARE_POSTMASTER) checkFullDomain(session, path, "5.1.3");
-      add(transaction, forwardPath, forwardPath);
+      add(transaction, forwardPath, request);
       break;
     case "local":
-      for (const target of resolved.targets) add(transaction, target, forwardPath);
+      for (const target of resolved.targets) add(transaction, target, request);
       break;
   }
   transaction.accepted.push(forwardPath);
@@ -67,8 +72,8 @@ function accept(
 }
 
 /** Each address gets the message once, however often it was named (RFC 5321 §4.1.1.3 leaves that to us). */
-function add(transaction: Transaction, address: string, original: string): void {
+function add(transaction: Transaction, address: string, { forwardPath: original, options }: Request): void {
   if (transaction.addresses.has(address)) return;
   transaction.addresses.add(address);
-  transaction.recipients.push(address === original ? { address } : { address, original });
+  transaction.recipients.push({ address, ...(address === original ? {} : { original }), ...options });
 }

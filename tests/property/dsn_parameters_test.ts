@@ -1,0 +1,35 @@
+import { assertEquals, assertInstanceOf } from "@std/assert";
+import fc from "fast-check";
+import { xtext } from "../../lib/delivery/remote/mail_parameters.ts";
+import { parseEnvid, parseNotify, parseOrcpt, parseRet } from "../../lib/smtp/parameters/dsn.ts";
+import { SmtpError } from "../../lib/smtp/reply.ts";
+
+const printable = fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)) });
+const characters = fc.string({ unit: "grapheme" }).filter((text) => text !== "" && !/\p{Cc}/u.test(text));
+
+Deno.test("an ENVID comes back from xtext as it was", () => {
+  fc.assert(fc.property(printable, (text) => {
+    const value = xtext(text);
+    if (text !== "" && value.length <= 100) assertEquals(parseEnvid(value), text);
+  }));
+});
+
+Deno.test("an address of ORCPT comes back from xtext as it was, in any script", () => {
+  fc.assert(fc.property(characters, (text) => {
+    const value = `utf-8;${xtext(text.replaceAll("\\", "\\x{5C}"))}`;
+    if (value.length <= 500 && !/\\x\{5C\}x\{/.test(value)) assertEquals(parseOrcpt(value, false), `utf-8;${text}`);
+  }));
+});
+
+Deno.test("no value makes a DSN parameter throw anything but its reply, or let a control character in", () => {
+  fc.assert(fc.property(fc.option(fc.string({ unit: "binary" }), { nil: undefined }), fc.boolean(), (value, utf8) => {
+    for (const read of [parseRet, parseEnvid, parseNotify, (text?: string): string => parseOrcpt(text, utf8)]) {
+      try {
+        assertEquals(/\p{Cc}/u.test(String(read(value))), false);
+      } catch (error) {
+        assertInstanceOf(error, SmtpError);
+        assertEquals(error.reply.code, 501);
+      }
+    }
+  }));
+});
