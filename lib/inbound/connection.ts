@@ -5,10 +5,11 @@ import type { ContentProblem } from "../smtp/content_reader.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import type { BufferPool, LineProblem } from "../smtp/octet_input.ts";
 import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
+import { tlsFacts } from "../tls/tls_conn.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
 import { answerLine } from "./dispatch.ts";
 import type { InboundTimeouts, Services } from "./services.ts";
-import { resetTransaction, type Session, tlsFacts } from "./session.ts";
+import { resetTransaction, type Session } from "./session.ts";
 import type { ContentSink, Context, Replies } from "./verb.ts";
 import { Wire } from "./wire.ts";
 

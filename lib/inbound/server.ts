@@ -4,12 +4,13 @@ import type { ListenerConfig } from "../config/config.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import { BufferPool } from "../smtp/octet_input.ts";
 import { formatReply, reply } from "../smtp/reply.ts";
+import { type TlsConn, tlsFacts } from "../tls/tls_conn.ts";
 import type { BoundListener, IncomingConn } from "./bind.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import { ProxyHeaderError } from "./proxied.ts";
-import { DEFAULT_TIMEOUTS, type InboundTimeouts, type Services, type Settings, type TlsOctetConn } from "./services.ts";
-import { type Session, tlsFacts } from "./session.ts";
+import { DEFAULT_TIMEOUTS, type InboundTimeouts, type Services, type Settings } from "./services.ts";
+import type { Session } from "./session.ts";
 
 /** How often silent connections are looked for. */
 const SWEEP_MS = 1000;
@@ -150,7 +151,7 @@ export class InboundServer {
   }
 
   async #run(
-    conn: OctetConn | TlsOctetConn,
+    conn: OctetConn | TlsConn,
     { service, tls }: ListenerConfig,
     settings: Settings,
     clientAddress: string | undefined,

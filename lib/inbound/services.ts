@@ -8,9 +8,9 @@ import type { Mailbox } from "../mail/mailbox.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
 import type { QueuedMessage, Spool } from "../queue/spool.ts";
 import type { Clock } from "../system/clock.ts";
-import type { ClientCertificate } from "../sasl/mechanism.ts";
 import type { SaslServer } from "../sasl/mechanisms.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
+import type { TlsConn } from "../tls/tls_conn.ts";
 
 /** What a forward-path means here. */
 export type ResolvedRecipient =
@@ -48,21 +48,6 @@ export interface Settings {
   };
 }
 
-/** What is known of the TLS of a connection. */
-export interface TlsFacts {
-  /** E.g. `TLSv1.3`. */
-  readonly protocol: string;
-  /** IANA name; empty where the runtime does not tell it. */
-  readonly cipher: string;
-  /** The hash of our certificate for channel binding (RFC 5929 §4.1); absent where it is not known. */
-  readonly serverEndPoint?: Uint8Array;
-  /** Absent unless the client gave one that was verified. */
-  readonly clientCertificate?: ClientCertificate;
-}
-
-/** A connection under TLS. */
-export interface TlsOctetConn extends OctetConn, TlsFacts {}
-
 /** Everything that a session calls. */
 export interface Services {
   /** `monotonic` for time limits, `now` for what is written down. */
@@ -78,7 +63,7 @@ export interface Services {
   /** Offers mechanisms and checks logins; slows down who guesses. */
   readonly sasl: SaslServer;
   /** Does the server side of a TLS handshake; rejects when it fails. */
-  startTls(conn: OctetConn): Promise<TlsOctetConn>;
+  startTls(conn: OctetConn): Promise<TlsConn>;
 }
 
 /** How long a client may take, in milliseconds (RFC 5321 §4.5.3.2.7). */

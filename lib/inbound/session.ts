@@ -2,8 +2,9 @@
 
 import type { Service } from "../config/config.ts";
 import type { EnvelopeRecipient, MailOptions } from "../mail/envelope.ts";
+import type { TlsFacts } from "../tls/tls_conn.ts";
 import type { ChunkedMessage } from "./chunked_message.ts";
-import type { Settings, TlsFacts } from "./services.ts";
+import type { Settings } from "./services.ts";
 
 /** One mail transaction: from MAIL to the end of the content (RFC 5321 §3.3). */
 export interface Transaction {
@@ -47,16 +48,6 @@ export interface Session {
   errors: number;
   /** Recipients refused for good since the last accepted message. */
   refusedRecipients: number;
-}
-
-/** What a session keeps of a connection under TLS: not the connection, which another one may replace. */
-export function tlsFacts({ protocol, cipher, serverEndPoint, clientCertificate }: TlsFacts): TlsFacts {
-  return {
-    protocol,
-    cipher,
-    ...(serverEndPoint === undefined ? {} : { serverEndPoint }),
-    ...(clientCertificate === undefined ? {} : { clientCertificate }),
-  };
 }
 
 /** Forgets the transaction and what has come of its message, and nothing else (RSET, RFC 5321 §4.1.1.5). Never throws. */

@@ -5,6 +5,7 @@ import { createSecureContext, type SecureContext } from "node:tls";
 import type { Logger } from "../log/logger.ts";
 import type { CertificateFiles } from "../config/config.ts";
 import type { CertificatePair } from "./self_signed.ts";
+import { serverEndPoint } from "./server_end_point.ts";
 
 /** A certificate that cannot be used; the message names the file and says what to do. */
 export class CertificateError extends Error {
@@ -30,6 +31,8 @@ export interface Certificate extends CertificatePair {
   readonly notAfterMs: number;
   /** Chain and key as `node:tls` takes them; TLS 1.2 is the lowest version (RFC 8997). */
   readonly secureContext: SecureContext;
+  /** The channel binding of connections on which it is shown (RFC 5929 §4); undefined where that is not defined. */
+  readonly serverEndPoint?: Uint8Array;
 }
 
 /** Where certificates come from, and who hears about those that end soon. */
@@ -116,12 +119,14 @@ export function parseCertificate(pair: CertificatePair, files: CertificateFiles)
       `Cannot use key "${files.key}": it does not fit certificate "${files.chain}"; ${mend}`,
     );
   }
+  const binding = serverEndPoint(leaf.raw);
   return {
     ...pair,
     names: namesOf(leaf),
     notBeforeMs: Date.parse(leaf.validFrom),
     notAfterMs: Date.parse(leaf.validTo),
     secureContext: makeContext(pair, files),
+    ...(binding === undefined ? {} : { serverEndPoint: binding }),
   };
 }
 

@@ -3,7 +3,7 @@
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import type { Certificates } from "./certificates.ts";
 import { canUpgradeServer, upgradeServer } from "./server_tls.ts";
-import { handshakeReason, type TlsConn, TlsHandshakeError } from "./tls_conn.ts";
+import { handshakeReason, type TlsConn, type TlsFacts, TlsHandshakeError } from "./tls_conn.ts";
 
 /** Where to listen, and with what. */
 export interface ImplicitTlsOptions {
@@ -73,21 +73,30 @@ function listenUpgrading(
   return { addr: listener.addr, mode: "upgrade", accept, close: () => listener.close() };
 }
 
+/** Deno tells neither version nor cipher of its own TLS connections. */
+const UNTOLD_FACTS: TlsFacts = { protocol: "TLS", cipher: "" };
+
 function listenNative({ hostname, port, certificates, handshakeTimeoutMs }: ImplicitTlsOptions): ImplicitTlsListener {
-  const { chain, key } = certificates().select(undefined);
+  const { chain, key, serverEndPoint } = certificates().select(undefined);
+  const facts: TlsFacts = { ...UNTOLD_FACTS, ...(serverEndPoint === undefined ? {} : { serverEndPoint }) };
   const listener = Deno.listenTls({ hostname, port, cert: chain, key });
   const accept = async (): Promise<AcceptedConn> => {
     const conn = await listener.accept();
     return {
       remoteAddr: conn.remoteAddr,
-      handshake: (signal) => nativeHandshake(conn, handshakeTimeoutMs, signal),
+      handshake: (signal) => nativeHandshake(conn, facts, handshakeTimeoutMs, signal),
       close: () => conn.close(),
     };
   };
   return { addr: listener.addr, mode: "native", accept, close: () => listener.close() };
 }
 
-async function nativeHandshake(conn: Deno.TlsConn, timeoutMs: number, signal?: AbortSignal): Promise<TlsConn> {
+async function nativeHandshake(
+  conn: Deno.TlsConn,
+  facts: TlsFacts,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<TlsConn> {
   let cause: string | undefined;
   const stop = (reason: string): void => {
     cause = reason;
@@ -99,7 +108,7 @@ async function nativeHandshake(conn: Deno.TlsConn, timeoutMs: number, signal?: A
   if (signal?.aborted) abort();
   try {
     await conn.handshake();
-    return withFacts(conn);
+    return withFacts(conn, facts);
   } catch (error) {
     closeQuietly(conn);
     throw new TlsHandshakeError(cause ?? handshakeReason(error), { cause: error });
@@ -109,13 +118,11 @@ async function nativeHandshake(conn: Deno.TlsConn, timeoutMs: number, signal?: A
   }
 }
 
-/** Deno tells neither version nor cipher of its own TLS connections. */
-function withFacts(conn: OctetConn): TlsConn {
+function withFacts(conn: OctetConn, facts: TlsFacts): TlsConn {
   return {
+    ...facts,
     remoteAddr: conn.remoteAddr,
     localAddr: conn.localAddr,
-    protocol: "TLS",
-    cipher: "",
     read: (into) => conn.read(into),
     write: (octets) => conn.write(octets),
     close: () => closeQuietly(conn),

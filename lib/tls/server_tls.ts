@@ -3,7 +3,7 @@
 import { TLSSocket } from "node:tls";
 import type { SecureContext, TLSSocketOptions } from "node:tls";
 import type { OctetConn } from "../smtp/octet_conn.ts";
-import type { Certificates } from "./certificates.ts";
+import type { Certificate, Certificates } from "./certificates.ts";
 import { ConnDuplex } from "./conn_duplex.ts";
 import { handshakeReason, type TlsConn, TlsHandshakeError } from "./tls_conn.ts";
 
@@ -35,17 +35,21 @@ export async function upgradeServer(
   { handshakeTimeoutMs, signal }: UpgradeOptions,
 ): Promise<TlsConn> {
   const carrier = new ConnDuplex(conn);
+  let shown: Certificate = certificates.select(undefined);
   const options: TLSSocketOptions = {
     isServer: true,
-    secureContext: certificates.select(undefined).secureContext,
-    SNICallback: (name: string, done: (error: Error | null, context?: SecureContext) => void): void =>
-      done(null, certificates.select(name).secureContext),
+    secureContext: shown.secureContext,
+    SNICallback: (name: string, done: (error: Error | null, context?: SecureContext) => void): void => {
+      shown = certificates.select(name);
+      done(null, shown.secureContext);
+    },
   };
   // The types know net.Socket only; node:tls takes any Duplex (Node documentation of `new tls.TLSSocket`).
   const socket = new TLSSocket(carrier as unknown as ConstructorParameters<typeof TLSSocket>[0], options);
   const tls = new ServerTlsConn(conn, carrier, socket);
   try {
     await tls.handshake(handshakeTimeoutMs, signal);
+    if (shown.serverEndPoint !== undefined) tls.serverEndPoint = shown.serverEndPoint;
     return tls;
   } catch (error) {
     tls.abandon();
@@ -60,6 +64,7 @@ class ServerTlsConn implements TlsConn {
   protocol = "TLS";
   cipher = "";
   serverName?: string;
+  serverEndPoint?: Uint8Array;
   readonly #carrier: ConnDuplex;
   readonly #socket: TLSSocket;
   /** Why there is no more to read or write. */

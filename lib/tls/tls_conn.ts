@@ -2,14 +2,45 @@
 
 import type { OctetConn } from "../smtp/octet_conn.ts";
 
-/** A server-side connection under TLS, handshake done. */
-export interface TlsConn extends OctetConn {
+/** What is known of the TLS of a connection, once its handshake is done. */
+export interface TlsFacts {
   /** `TLSv1.3` or `TLSv1.2`; `TLS` where the runtime does not tell. */
   readonly protocol: string;
   /** Standard (IANA) name of the cipher suite; empty where the runtime does not tell. */
   readonly cipher: string;
+  /**
+   * The channel binding `tls-server-end-point` (RFC 5929 §4): a hash of the certificate that we showed. Undefined where
+   * its signature has no hash function of its own (Ed25519).
+   */
+  readonly serverEndPoint?: Uint8Array;
+  /** Absent unless the client was asked for a certificate, gave one, and it was verified. */
+  readonly clientCertificate?: ClientCertificate;
+}
+
+/** A verified certificate of a client. */
+export interface ClientCertificate {
+  /** The subject's distinguished name, `CN=Alice, O=Example`, for log lines. */
+  readonly subject: string;
+  /** Fingerprint: the SHA-256 hash of its DER form, 64 hexadecimal digits in lower case. */
+  readonly sha256: string;
+  /** The mail addresses of its subjectAltName (rfc822Name, RFC 5280 §4.2.1.6), as they stand there. */
+  readonly emails: readonly string[];
+}
+
+/** A server-side connection under TLS, handshake done. */
+export interface TlsConn extends OctetConn, TlsFacts {
   /** The name that the client asked for (SNI), when it did and the runtime tells. */
   readonly serverName?: string;
+}
+
+/** What is kept of a connection under TLS: not the connection, which another one may replace. */
+export function tlsFacts({ protocol, cipher, serverEndPoint, clientCertificate }: TlsFacts): TlsFacts {
+  return {
+    protocol,
+    cipher,
+    ...(serverEndPoint === undefined ? {} : { serverEndPoint }),
+    ...(clientCertificate === undefined ? {} : { clientCertificate }),
+  };
 }
 
 /** A handshake that did not end in a TLS connection. The connection is closed. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
-import { Certificates, parseCertificate } from "../../../lib/tls/certificates.ts";
+import { createHash, X509Certificate } from "node:crypto";
+import { type Certificate, Certificates, parseCertificate } from "../../../lib/tls/certificates.ts";
 import { listenImplicit } from "../../../lib/tls/listen.ts";
 import { makeSelfSigned } from "../../../lib/tls/self_signed.ts";
 import { canUpgradeServer, upgradeServer } from "../../../lib/tls/server_tls.ts";
@@ -62,6 +63,10 @@ async function tlsPair(hostname = "one.example"): Promise<{ server: TlsConn; cli
   };
 }
 
+function sha256Of({ chain }: Certificate): Uint8Array {
+  return new Uint8Array(createHash("sha256").update(new X509Certificate(chain).raw).digest());
+}
+
 async function readText(conn: { read(into: Uint8Array): Promise<number | null> }, octets: number): Promise<string> {
   const buffer = new Uint8Array(octets);
   let at = 0;
@@ -89,6 +94,7 @@ test("an accepted connection becomes a TLS connection that carries octets both w
   assertEquals(server.protocol, "TLSv1.3");
   assertMatch(server.cipher, /^TLS_/);
   assertEquals(server.serverName, "one.example");
+  assertEquals(server.serverEndPoint, sha256Of(one));
   await client.write(encoder.encode("EHLO client\r\n"));
   assertEquals(await readText(server, 13), "EHLO client\r\n");
   const reply = encoder.encode("250 ok\r\n");
@@ -100,6 +106,7 @@ test("an accepted connection becomes a TLS connection that carries octets both w
 test("the certificate shown is the one for the name that the client asks for", async () => {
   using pair = await tlsPair("two.example");
   assertEquals(pair.server.serverName, "two.example"); // startTls of the client has checked the certificate.
+  assertEquals(pair.server.serverEndPoint, sha256Of(two)); // The self-signed ones are signed with SHA-256.
 });
 
 test("a read takes no more than the buffer holds and the rest comes with the next read", async () => {
@@ -254,6 +261,7 @@ for (const mode of canUpgradeServer ? ["upgrade", "native"] as const : ["native"
     const accepted = listener.accept();
     const client = await Deno.startTls(await connect(), { hostname: "one.example", caCerts: [one.chain] });
     const [server] = await Promise.all([(await accepted).handshake(), client.handshake()]);
+    assertEquals(server.serverEndPoint, sha256Of(one));
     assertMatch(server.protocol, mode === "upgrade" ? /^TLSv1\.3$/ : /^TLS$/);
     await server.write(encoder.encode("220 hello\r\n"));
     assertEquals(await readText(client, 11), "220 hello\r\n");
