@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { PosthornProcess } from "../support/posthorn_process.ts";
-import { TestAuthority } from "../support/interop/certificates.ts";
+import { startCertified } from "../support/interop/certified.ts";
 import { SmtpDialog } from "../support/interop/dialog.ts";
 import { MAIL_CLIENTS, type Submission } from "../support/interop/mail_clients.ts";
 import { traceFieldsBefore } from "../support/interop/maildir.ts";
@@ -54,27 +54,13 @@ const CASES: readonly Case[] = [
   },
 ];
 
-async function startWithCertificate(folder: string): Promise<{ posthorn: PosthornProcess; caFile: string }> {
-  const authority = await TestAuthority.create(folder);
-  const certificate = await authority.issue("mail.example.org", [
-    "DNS:mail.example.org",
-    "DNS:localhost",
-    "IP:127.0.0.1",
-  ]);
-  const posthorn = await PosthornProcess.start({
-    config: { tls: { certificates: [certificate] } },
-    accounts: [ALICE],
-  });
-  return { posthorn, caFile: authority.file };
-}
-
 for (const client of MAIL_CLIENTS) {
   peerTest(
     `${client.name} sends with and without TLS and AUTH, and the octets arrive`,
     [...client.needs, "openssl"],
     async () => {
       await using folder = await TemporaryFolder.create();
-      const started = await startWithCertificate(folder.path);
+      const started = await startCertified(folder.path, { accounts: [ALICE] });
       await using posthorn = started.posthorn;
       const maildir = posthorn.maildir(ALICE.address);
       let seen = new Set<string>();
@@ -117,7 +103,7 @@ peerTest(
   ["swaks", "Net::SSLeay", "openssl"],
   async () => {
     await using folder = await TemporaryFolder.create();
-    const started = await startWithCertificate(folder.path);
+    const started = await startCertified(folder.path, { accounts: [ALICE] });
     await using posthorn = started.posthorn;
     const [swaks] = MAIL_CLIENTS;
     assert(swaks);

@@ -1,9 +1,10 @@
-/** Exim sends in chunks (BDAT) to those who offer CHUNKING. */
+/** Exim sends in chunks (BDAT) to those who offer CHUNKING, and uses every other extension that it finds. */
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { PosthornProcess } from "../support/posthorn_process.ts";
-import { sendWithExim } from "../support/interop/exim.ts";
-import { latin1Octets, traceFieldsBefore } from "../support/interop/maildir.ts";
+import { SmtpDialog } from "../support/interop/dialog.ts";
+import { relayThroughExim, sendWithExim } from "../support/interop/exim.ts";
+import { dotStuffed, latin1Octets, traceFieldsBefore } from "../support/interop/maildir.ts";
 import { awkwardMessage } from "../support/interop/messages.ts";
 import { peerTest } from "../support/interop/peers.ts";
 import { TemporaryFolder } from "../support/interop/temporary_folder.ts";
@@ -41,3 +42,60 @@ for (const isTls of [false, true]) {
     },
   );
 }
+
+const PASSWORD = ALICE.password;
+const JURGEN = "j\u00fcrgen@example.org";
+const CAROL = "carol@example.org";
+
+peerTest(
+  "Exim sends an address beyond ASCII, passes on what the sender wants to be told, and reports who was refused",
+  ["root", "POSTHORN_EXIM"],
+  async () => {
+    await using folder = await TemporaryFolder.create({ isPublic: true });
+    const others = [{ address: JURGEN, password: PASSWORD }, { address: CAROL, password: PASSWORD }];
+    await using posthorn = await PosthornProcess.start({
+      accounts: [ALICE, ...others],
+      listeners: [{ service: "mx" }],
+    });
+    const port = posthorn.port("mx");
+    const message = awkwardMessage({ from: CAROL, to: JURGEN, subject: "through Exim" });
+    const { replies, dialogue } = await relayThroughExim({ folder: folder.path, port, isTls: true }, [
+      "EHLO user.client.test",
+      `MAIL FROM:<${CAROL}> BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=Our+2BNumber`,
+      `RCPT TO:<${ALICE.address}> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;al@list.example`,
+      `RCPT TO:<${JURGEN}> NOTIFY=NEVER`,
+      "RCPT TO:<nobody@example.org>",
+    ], dotStuffed(message.octets));
+    assertMatch(replies, /^250 OK id=/m);
+    // "|" instead of ">" means: pipelined. The chunk goes out with the envelope, before a reply to it.
+    assertMatch(dialogue, /^SMTP\|> MAIL FROM:<carol@example\.org> .*\bSMTPUTF8\b.*\nSMTP\|> RCPT TO:<alice/m);
+    assertMatch(dialogue, /^SMTP\+> BDAT \d+ LAST\n(SMTP>> QUIT\n)?SMTP<< 250 2\.1\.0 Sender OK$/m);
+    assertMatch(dialogue, /SMTP<< 550 5\.1\.1 No such mailbox here/);
+
+    for (const address of [ALICE.address, JURGEN]) {
+      const [arrived] = await posthorn.maildir(address).waitFor(1, { detail: () => posthorn.log });
+      const trace = traceFieldsBefore(message.octets, arrived?.octets ?? new Uint8Array());
+      // Exim writes its own field into the content; ours stands in front of it.
+      assertMatch(trace.find((field) => field.startsWith("Received:")) ?? "", / with UTF8SMTPS /);
+    }
+    const reports = await posthorn.maildir(CAROL).waitFor(2, { detail: () => posthorn.log });
+    const failure = reports.find(({ text }) => /^Action: failed\r$/m.test(text))?.text ?? "";
+    assertMatch(failure, /^Final-Recipient: rfc822; ?nobody@example\.org\r$/m);
+    assertMatch(failure, /^Diagnostic-Code: smtp; 550 5\.1\.1 No such mailbox here\r$/m);
+    const success = reports.find(({ text }) => /^Action: delivered\r$/m.test(text))?.text ?? "";
+    assertMatch(success, /^Original-Recipient: rfc822; ?al@list\.example\r$/m);
+    assertEquals(reports.length, 2, "who asked for no report is in none");
+
+    // RFC 3461 section 5.2: who offers DSN gets the parameters and has to report; without it, that was Exim's part.
+    const offersDsn = await SmtpDialog.offers(port, "DSN");
+    const said = /^SMTP.> MAIL FROM:<carol[^]*?^SMTP.> RCPT TO:<nobody.*/m.exec(dialogue)?.[0] ?? "";
+    assertEquals(/ RET=HDRS ENVID=Our\+2BNumber/.test(said), offersDsn, said);
+    assertEquals(/ NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;al@list\.example/.test(said), offersDsn, said);
+    assertEquals(/ NOTIFY=NEVER/.test(said), offersDsn, said);
+    assertEquals(
+      /^Reporting-MTA: dns; ?(.*)\r$/mi.exec(success)?.[1],
+      offersDsn ? "mail.example.org" : "exim.client.test",
+    );
+    if (offersDsn) assertMatch(success, /^Original-Envelope-Id: Our\+Number\r$/mi);
+  },
+);

@@ -21,6 +21,9 @@ const PROGRAMS = {
   unbound: ["/usr/sbin/unbound", "unbound"],
   unshare: ["unshare"],
   nsenter: ["nsenter"],
+  nmap: ["nmap"],
+  "dovecot-lmtpd": ["/usr/lib/dovecot/lmtp"],
+  "dovecot-submissiond": ["/usr/lib/dovecot/submission"],
   ip: ["/usr/sbin/ip", "/sbin/ip", "ip"],
 } as const;
 
@@ -28,10 +31,10 @@ const PROGRAMS = {
 export type Program = keyof typeof PROGRAMS;
 
 /** Something else that a test may need. */
-export type Need = Program | "root" | "sisimai" | "Net::SSLeay" | "flufl.bounce" | Optional;
+export type Need = Program | "root" | "sisimai" | "Net::SSLeay" | "flufl.bounce" | "POSTHORN_EXIM" | Optional;
 
-/** Variables that name programs which no CI has beforehand. */
-type Optional = "POSTHORN_BINARY" | "POSTHORN_EXIM";
+/** Names our executable, which not every run of the tests has. */
+type Optional = "POSTHORN_BINARY";
 
 /** Where a program is, or undefined where it is not installed. */
 export function findProgram(program: Program): string | undefined {
@@ -94,7 +97,7 @@ export function peerTest(name: string, needs: readonly Need[], run: () => Promis
     return;
   }
   const reason = `not here: ${missing.join(", ")}`;
-  const isOptional = missing.includes("POSTHORN_BINARY") || missing.includes("POSTHORN_EXIM");
+  const isOptional = missing.includes("POSTHORN_BINARY");
   if (Deno.env.get("POSTHORN_REQUIRE_PEERS") === "1" && !isOptional) {
     Deno.test(name, () => {
       throw new Error(`Cannot run this test: ${reason}`);
