@@ -1,5 +1,6 @@
 /**
- * Writes delivery status notifications: the report to the sender about recipients that failed or are late
+ * Writes delivery status notifications: the report to the sender about recipients that failed, are
+ * late, or were reached where the sender asked for that
  * (RFC 3464 in the multipart/report of RFC 6522; RFC 6533 where addresses are not US-ASCII). Whether and when a report
  * is due is the queue's decision.
  */
@@ -11,7 +12,7 @@ import { formatDate, makeMessageId } from "../mail/header.ts";
 import { formatDeliveryStatus } from "./delivery_status.ts";
 import { encodedField, hasNonAscii, plainField } from "./field.ts";
 import { hasEightBit, join, type Original, readOriginal } from "./original.ts";
-import { type Report, reportedAddress } from "./report.ts";
+import { type Report, reportedAddress, type ReportKind } from "./report.ts";
 import { formatWords } from "./words.ts";
 
 /** A report, ready for the spool. */
@@ -27,6 +28,12 @@ interface Part {
   readonly description: string;
   readonly octets: Uint8Array;
 }
+
+const SUBJECTS: Readonly<Record<ReportKind, string>> = {
+  failed: "Undelivered mail",
+  delayed: "Delayed mail",
+  succeeded: "Mail was passed on",
+};
 
 const encoder = new TextEncoder();
 
@@ -68,7 +75,7 @@ function formatHeader(report: Report, { messageId }: Original, boundary: string)
   const { hostname, nowMs, envelope, recipients } = report;
   const first = recipients[0] === undefined ? "" : reportedAddress(recipients[0]);
   const others = recipients.length > 1 ? ` and ${recipients.length - 1} more` : "";
-  const subject = `${report.kind === "failed" ? "Undelivered" : "Delayed"} mail: ${first}${others}`;
+  const subject = `${SUBJECTS[report.kind]}: ${first}${others}`;
   let header = plainField("From", `Mail Delivery System <MAILER-DAEMON@${hostname}>`);
   header += plainField("To", envelope.reversePath);
   header += encodedField("Subject", subject);

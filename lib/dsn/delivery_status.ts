@@ -32,11 +32,12 @@ function recipientFields(report: Report, reported: ReportRecipient, ascii: (text
   if (recipient.orcpt !== undefined) fields += originalRecipient(recipient.orcpt, ascii);
   const address = reportedAddress(reported);
   fields += plainField("Final-Recipient", `${addressType(address)}; ${ascii(address)}`);
-  fields += plainField("Action", report.kind);
+  fields += plainField("Action", report.kind === "succeeded" ? outcome.action : report.kind);
   fields += plainField("Status", reportedStatus(report.kind, reported));
   if (outcome.remoteMta !== undefined) fields += plainField("Remote-MTA", `dns; ${ascii(outcome.remoteMta)}`);
   const text = cleanText(outcome.text);
-  if (text !== "") {
+  // RFC 3464 §2.3.6: why it failed or is late.
+  if (text !== "" && report.kind !== "succeeded") {
     fields += textField("Diagnostic-Code", `${outcome.isRemoteReply ? "smtp" : "x-posthorn"}; ${ascii(text)}`);
   }
   fields += plainField("Last-Attempt-Date", formatDate(lastAttemptMs));

@@ -14,10 +14,16 @@ export interface ReportRecipient {
   readonly lastAttemptMs: number;
 }
 
+/**
+ * What a report is about. `failed`: nothing more will be tried for these recipients; `delayed`: a warning, we go on
+ * trying; `succeeded`: delivered, relayed or expanded, as the sender asked to hear (NOTIFY=SUCCESS, RFC 3461 §4.1).
+ */
+export type ReportKind = "failed" | "delayed" | "succeeded";
+
 /** A report to be written. */
 export interface Report {
-  /** `failed`: nothing more will be tried for these recipients; `delayed`: a warning, we go on trying. */
-  readonly kind: "failed" | "delayed";
+  /** The same for all its recipients. */
+  readonly kind: ReportKind;
   /** Ours: Reporting-MTA, From, Message-ID. */
   readonly hostname: string;
   /** Of the reported message. */
@@ -42,7 +48,8 @@ export function reportedAddress({ recipient }: ReportRecipient): string {
 }
 
 /** The status of a recipient; a malformed one becomes the general code of the report's kind (RFC 3463 §2). */
-export function reportedStatus(kind: Report["kind"], { outcome }: ReportRecipient): string {
-  if (/^[45]\.\d{1,3}\.\d{1,3}$/.test(outcome.status)) return outcome.status;
-  return kind === "failed" ? "5.0.0" : "4.0.0";
+export function reportedStatus(kind: ReportKind, { outcome: { status } }: ReportRecipient): string {
+  const classes = kind === "succeeded" ? "2" : "45";
+  if (classes.includes(status.charAt(0)) && /^\d\.\d{1,3}\.\d{1,3}$/.test(status)) return status;
+  return { failed: "5.0.0", delayed: "4.0.0", succeeded: "2.0.0" }[kind];
 }

@@ -26,19 +26,36 @@ export function formatWords(report: Report, subject: string | undefined): string
 
 function opening({ kind, recipients }: Report): string[] {
   const whom = recipients.length === 1 ? "the recipient below" : `the ${recipients.length} recipients below`;
-  const text = kind === "failed"
-    ? `Your message could not be delivered to ${whom}, and will not be tried again.`
-    : `Your message has not yet been delivered to ${whom}. You need not send it again.`;
+  const text = {
+    failed: `Your message could not be delivered to ${whom}, and will not be tried again.`,
+    delayed: `Your message has not yet been delivered to ${whom}. You need not send it again.`,
+    succeeded: `Your message has been passed on to ${whom}. You asked to be told.`,
+  }[kind];
   return wrapText(text, WIDTH, "");
+}
+
+/** What passing on meant (RFC 3464 §2.3.3). */
+function successText({ outcome: { action, remoteMta } }: ReportRecipient): string {
+  const host = cleanText(remoteMta ?? "the next server");
+  switch (action) {
+    case "expanded":
+      return "The address stands for several others. The message goes to each of them; of these you will not be told.";
+    case "relayed":
+      return `It was handed to ${host}, which does not report deliveries: you will hear no more if all goes well.`;
+    default:
+      return remoteMta === undefined ? "It is in the mailbox." : `It was handed to the mailbox server ${host}.`;
+  }
 }
 
 function recipientLines(report: Report, reported: ReportRecipient): string[] {
   const { outcome, lastAttemptMs } = reported;
+  const address = wrapText(`<${cleanText(reportedAddress(reported))}>`, WIDTH, "");
+  if (report.kind === "succeeded") return [...address, ...wrapText(`    ${successText(reported)}`, WIDTH, "    ")];
   const status = reportedStatus(report.kind, reported);
   const { meaning, advice } = explainStatus(status);
   const text = cleanText(outcome.text);
   const speaker = outcome.isRemoteReply ? cleanText(outcome.remoteMta ?? "The next server") : "Reason";
-  const lines = wrapText(`<${cleanText(reportedAddress(reported))}>`, WIDTH, "");
+  const lines = address;
   if (text !== "") lines.push(...labelled(outcome.isRemoteReply ? `${speaker} said` : speaker, text));
   lines.push(...labelled("Meaning", `${meaning} (${status})`));
   if (report.kind === "delayed") return lines;

@@ -86,7 +86,7 @@ export class IncomingMessage implements ContentSink {
       {
         queueId,
         reversePath: envelope.reversePath,
-        count: envelope.recipients.length,
+        count: envelope.recipients.filter(({ isExpanded }) => !isExpanded).length,
         octets,
         client: this.#session.client,
         helo: envelope.session.helo,

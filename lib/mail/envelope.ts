@@ -52,7 +52,7 @@ export interface MailOptions {
   readonly priority?: number;
 }
 
-/** One recipient after alias expansion. */
+/** One recipient after alias expansion, or one that was expanded. */
 export interface EnvelopeRecipient {
   /** The forward-path that delivery uses: `local@domain`, canonical text of a mailbox. */
   readonly address: string;
@@ -62,6 +62,8 @@ export interface EnvelopeRecipient {
   readonly orcpt?: string;
   /** Absent: the default, failure (and delay at the server's discretion). */
   readonly notify?: Notify;
+  /** An address that several others of this envelope stand in for: nothing is sent to it, its sender hears of that. */
+  readonly isExpanded?: true;
 }
 
 /** Everything about a message but its content and what happened to it later. */
@@ -74,6 +76,6 @@ export interface Envelope extends MailOptions {
   readonly trace: string;
   /** Of the connection that brought the message; `local` for a DSN of our own. */
   readonly session: SessionFacts;
-  /** At least one; each address once. */
+  /** At least one that is not expanded; each of these addresses once. */
   readonly recipients: readonly EnvelopeRecipient[];
 }

@@ -19,6 +19,8 @@ export interface Outcome {
   readonly remoteAddress?: string;
   /** TLS protocol and cipher of the hop, for the log; absent without TLS. */
   readonly tls?: string;
+  /** The next hop offers DSN: it was told what the sender asked for, and reports success itself (RFC 3461 §5.2.2). */
+  readonly isDsnPassedOn?: true;
 }
 
 /** True when nothing is left to do for the recipient but to report. */

@@ -4,15 +4,19 @@ import type { Envelope } from "../mail/envelope.ts";
 import { isFinal, type Outcome } from "../mail/outcome.ts";
 import type { QueuedMessage, RecipientState, SpoolEvent } from "./spool.ts";
 
-/** The state of the recipients of a message that was just accepted: due at once. */
+/** RFC 3464 §2.3.3. */
+const EXPANDED: Outcome = { action: "expanded", status: "2.1.5", text: "", isRemoteReply: false };
+
+/** The state of the recipients of a message that was just accepted: due at once, and those that were expanded done. */
 export function initialStates(envelope: Envelope): RecipientState[] {
   const nextAttemptMs = Date.parse(envelope.arrived);
-  return envelope.recipients.map((_, index) => ({
+  return envelope.recipients.map(({ isExpanded }, index) => ({
     index,
     attempts: 0,
     nextAttemptMs,
     isWarned: false,
-    isReported: false,
+    isReported: isExpanded === true && !isToBeReported(envelope, index, EXPANDED),
+    ...(isExpanded && { lastOutcome: EXPANDED, lastAttemptMs: nextAttemptMs }),
   }));
 }
 
@@ -29,14 +33,14 @@ export function applyEvent(envelope: Envelope, states: readonly RecipientState[]
     const state = states[index];
     if (state === undefined) continue;
     if (event.event === "reported") {
-      if (event.kind === "failed") state.isReported = true;
-      else state.isWarned = true;
+      if (event.kind === "delayed") state.isWarned = true;
+      else state.isReported = true;
       continue;
     }
     state.attempts++;
     state.lastAttemptMs = atMs;
     state.lastOutcome = event.outcome;
-    if (isFinal(event.outcome)) state.isReported = !isFailureToReport(envelope, index, event.outcome);
+    if (isFinal(event.outcome)) state.isReported = !isToBeReported(envelope, index, event.outcome);
     else state.nextAttemptMs = event.nextAttempt === undefined ? atMs : Date.parse(event.nextAttempt);
   }
 }
@@ -46,9 +50,14 @@ export function isPending(state: RecipientState): boolean {
   return state.lastOutcome === undefined || !isFinal(state.lastOutcome);
 }
 
-/** True for a recipient that failed for good, of which the sender has yet to hear. */
+/** True for a recipient that nothing more is tried for, and of which the sender has yet to hear. */
 export function isUnreported(state: RecipientState): boolean {
   return !isPending(state) && !state.isReported;
+}
+
+/** What an unreported recipient is to be reported as. */
+export function reportKindOf({ lastOutcome }: RecipientState): "failed" | "succeeded" {
+  return lastOutcome?.action === "failed" ? "failed" : "succeeded";
 }
 
 /** True when no recipient is left to deliver to or to report on. */
@@ -57,15 +66,17 @@ export function isDone(message: QueuedMessage): boolean {
 }
 
 /**
- * True where the sender has to be told of a failure: there is a sender (a DSN is never sent for a null reverse-path,
- * RFC 5321 §6.1) and NOTIFY does not forbid it.
+ * True where the sender has to be told of a final outcome: there is a sender (a DSN is never sent for a null
+ * reverse-path, RFC 5321 §6.1), and of a failure unless NOTIFY forbids it, of success where NOTIFY asks for it and the
+ * next hop will not tell it.
  *
- * @see RFC 3461 §4.1, §6.2
+ * @see RFC 3461 §4.1, §5.2, §6.2
  */
-export function isFailureToReport(envelope: Envelope, index: number, outcome: Outcome): boolean {
-  if (outcome.action !== "failed" || envelope.reversePath === "") return false;
+export function isToBeReported(envelope: Envelope, index: number, outcome: Outcome): boolean {
+  if (envelope.reversePath === "") return false;
   const notify = envelope.recipients[index]?.notify;
-  return notify === undefined || (notify !== "never" && notify.includes("failure"));
+  if (outcome.action === "failed") return notify === undefined || (notify !== "never" && notify.includes("failure"));
+  return notify !== undefined && notify !== "never" && notify.includes("success") && !outcome.isDsnPassedOn;
 }
 
 /** True where the sender may be warned of a delay; without NOTIFY that is ours to decide (RFC 3461 §4.1), and we do. */

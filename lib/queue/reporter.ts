@@ -1,12 +1,10 @@
 /** Telling the sender: DSNs are written by `lib/dsn/` and go into the queue like any message. */
 
 import { composeDsn } from "../dsn/compose.ts";
+import type { ReportKind } from "../dsn/report.ts";
 import type { EnvelopeRecipient } from "../mail/envelope.ts";
 import type { Clock } from "../system/clock.ts";
 import type { QueuedMessage, RecipientState, Spool } from "./spool.ts";
-
-/** What a DSN is about: recipients given up, or a warning that they take longer. */
-export type ReportKind = "failed" | "delayed";
 
 /** Reports to the sender of a message. */
 export interface Reporter {

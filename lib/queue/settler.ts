@@ -6,8 +6,9 @@
 import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
 import type { ActiveMessage } from "./active_message.ts";
-import { applyEvent, isDelayReportable, isDone, isPending, isUnreported } from "./journal.ts";
-import type { Reporter, ReportKind } from "./reporter.ts";
+import { applyEvent, isDelayReportable, isDone, isPending, isUnreported, reportKindOf } from "./journal.ts";
+import type { ReportKind } from "../dsn/report.ts";
+import type { Reporter } from "./reporter.ts";
 import type { QueuedMessage, RecipientState, Spool } from "./spool.ts";
 
 /** What settling needs of the queue. */
@@ -138,14 +139,17 @@ export class Settler {
     this.#options.clock.sleep(waitMs, this.#options.stop).then(() => this.settle(active), () => {});
   }
 
-  /** What the sender has to be told now: failures first. */
+  /** What the sender has to be told now, one report of a kind: failures first. */
   #dueReport(
     active: ActiveMessage,
     { envelope, recipients }: QueuedMessage,
   ): { readonly kind: ReportKind; readonly states: readonly RecipientState[] } | undefined {
     if (active.isReportPostponed || this.#options.stop.aborted) return undefined;
-    const failed = recipients.filter(isUnreported);
-    if (failed.length > 0) return { kind: "failed", states: failed };
+    const unreported = recipients.filter(isUnreported);
+    for (const kind of ["failed", "succeeded"] as const) {
+      const states = unreported.filter((state) => reportKindOf(state) === kind);
+      if (states.length > 0) return { kind, states };
+    }
     if (this.#options.clock.now() - Date.parse(envelope.arrived) < this.#options.warnAfterMs()) return undefined;
     const late = recipients.filter((state) =>
       isPending(state) && state.lastOutcome !== undefined && !state.isWarned && isDelayReportable(envelope, state.index)

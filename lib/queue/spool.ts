@@ -3,6 +3,7 @@
  * another. What is durable, and when, is part of the interface.
  */
 
+import type { ReportKind } from "../dsn/report.ts";
 import type { Content } from "../mail/content.ts";
 import type { Envelope } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
@@ -23,7 +24,7 @@ export type SpoolEvent =
     readonly event: "reported";
     readonly at: string;
     readonly recipients: readonly number[];
-    readonly kind: "delayed" | "failed";
+    readonly kind: ReportKind;
   }
   /** An operator asked for an attempt now. */
   | { readonly event: "retry"; readonly at: string };
@@ -42,7 +43,7 @@ export interface RecipientState {
   lastAttemptMs?: number;
   /** The sender was warned of the delay. */
   isWarned: boolean;
-  /** A failure was reported (or needed no report): nothing is left to do. */
+  /** What it came to was reported (or needed no report): nothing is left to do. */
   isReported: boolean;
 }
 

@@ -6,6 +6,7 @@
 
 import type { DeliverBy, Envelope, EnvelopeRecipient, MailOptions, Notify, SessionFacts } from "../mail/envelope.ts";
 import type { Action, Outcome } from "../mail/outcome.ts";
+import type { ReportKind } from "../dsn/report.ts";
 import type { SpoolEvent } from "./spool.ts";
 
 /** A spool file, or a part of it, that cannot be understood. */
@@ -22,7 +23,7 @@ const RETURNS: readonly NonNullable<Envelope["ret"]>[] = ["FULL", "HDRS"];
 const BY_MODES: readonly DeliverBy["mode"][] = ["return", "notify"];
 const NOTIFICATIONS: readonly Exclude<Notify, "never">[number][] = ["success", "failure", "delay"];
 const ACTIONS: readonly Action[] = ["delivered", "relayed", "expanded", "delayed", "failed"];
-const REPORTS: readonly ("delayed" | "failed")[] = ["delayed", "failed"];
+const REPORTS: readonly ReportKind[] = ["delayed", "failed", "succeeded"];
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 const STATUS = /^[245]\.\d{1,3}\.\d{1,3}$/;
 
@@ -109,6 +110,7 @@ function outcomeFrom(value: unknown): Outcome {
     text: text(fields, "text"),
     isRemoteReply: truth(fields, "isRemoteReply"),
     ...optionalTexts(fields, ["remoteMta", "remoteAddress", "tls"]),
+    ...(fields.isDsnPassedOn !== undefined && truth(fields, "isDsnPassedOn") && { isDsnPassedOn: true }),
   };
 }
 
@@ -118,6 +120,7 @@ function recipientFrom(value: unknown): EnvelopeRecipient {
     address: text(fields, "address"),
     ...optionalTexts(fields, ["original", "orcpt"]),
     ...(fields.notify !== undefined && { notify: notifyFrom(fields) }),
+    ...(fields.isExpanded !== undefined && truth(fields, "isExpanded") && { isExpanded: true }),
   };
 }
 

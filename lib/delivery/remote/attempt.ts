@@ -114,7 +114,7 @@ export class Attempt {
   async #send(session: Session, isKept: boolean): Promise<SendResult> {
     const { connection, host } = session;
     this.#connection = connection;
-    const peer: Peer = { host, tls: connection.tlsInfo };
+    const peer: Peer = { host, tls: connection.tlsInfo, offersDsn: connection.extensions.dsn };
     const left = this.#pending;
     this.#pending = [];
     let isFresh = !isKept;

@@ -81,32 +81,36 @@ function recipientArgument(recipient: EnvelopeRecipient, extensions: PeerExtensi
   if (!isSafe(address)) {
     return ownOutcome("failed", "5.1.3", "The recipient's address contains control characters", peer);
   }
-  return `<${address}>${extensions.dsn ? dsnParameters(recipient, extensions) : ""}`;
+  return `<${address}>${extensions.dsn ? dsnParameters(recipient) : ""}`;
 }
 
-/** RFC 3461 §4.1, §4.2; ORCPT is left out where the peer could not understand it. */
-function dsnParameters({ notify, orcpt }: EnvelopeRecipient, extensions: PeerExtensions): string {
+/** RFC 3461 §4.1, §4.2. */
+function dsnParameters({ notify, orcpt }: EnvelopeRecipient): string {
   let text = "";
   if (notify !== undefined) text += ` NOTIFY=${notify === "never" ? "NEVER" : notify.join(",").toUpperCase()}`;
   const semicolon = orcpt?.indexOf(";") ?? -1;
   if (orcpt === undefined || semicolon <= 0) return text;
   const type = orcpt.slice(0, semicolon);
   const original = orcpt.slice(semicolon + 1);
-  const isCarried = !isNonAscii(original) || (extensions.smtpUtf8 && type.toLowerCase() === "utf-8");
-  return isCarried && /^[\w-]+$/.test(type) ? `${text} ORCPT=${type};${xtext(original)}` : text;
+  const isUtf8 = type.toLowerCase() === "utf-8";
+  if (!/^[\w-]+$/.test(type) || (isNonAscii(original) && !isUtf8)) return text;
+  return `${text} ORCPT=${type};${isUtf8 ? utf8Xtext(original) : xtext(original)}`;
 }
 
-/**
- * Encodes what may not stand in a parameter value: xtext, and beyond US-ASCII the `\x{…}` of utf-8-addr-xtext.
- *
- * @see RFC 3461 §4, RFC 6533 §3
- */
-export function xtext(value: string): string {
-  return value.replace(/[^!-*,-<>-~]/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    const hex = code.toString(16).toUpperCase().padStart(2, "0");
-    return code < 0x80 ? `+${hex}` : `\\x{${hex}}`;
+/** utf-8-addr-xtext, in US-ASCII, so that every peer with DSN takes it (RFC 6533 §3). */
+function utf8Xtext(address: string): string {
+  return address.replace(/[^!-*,-<>-[\]-~]/gu, (character) => {
+    const hex = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(2, "0");
+    return `\\x{${hex}}`;
   });
+}
+
+/** xtext (RFC 3461 §4), of US-ASCII. */
+export function xtext(value: string): string {
+  return value.replace(
+    /[^!-*,-<>-~]/g,
+    (character) => `+${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+  );
 }
 
 /** The address as the peer can take it: a domain can be written in A-labels, a local part cannot (RFC 6531 §3.3). */

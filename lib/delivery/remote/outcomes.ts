@@ -13,6 +13,8 @@ export interface Peer {
   readonly host: RemoteHost;
   /** TLS protocol and cipher of the connection. */
   readonly tls?: string | undefined;
+  /** It offers DSN, so it gets the DSN parameters. */
+  readonly offersDsn?: boolean;
 }
 
 /** Our own words about a recipient. */
@@ -29,7 +31,9 @@ export function ownOutcome(action: "delayed" | "failed", status: string, text: s
 export function replyOutcome({ stage, reply }: StageReply, success: Action, peer: Peer): Outcome {
   const isFull = stage === "rcpt" && reply.code === 552;
   const first = Math.floor(reply.code / 100);
-  if (first === 2 && stage === "dot") return remoteOutcome(success, 2, reply, peer);
+  if (first === 2 && stage === "dot") {
+    return { ...remoteOutcome(success, 2, reply, peer), ...(peer.offersDsn && { isDsnPassedOn: true }) };
+  }
   if (first === 5 && !isFull) return remoteOutcome("failed", 5, reply, peer);
   return remoteOutcome("delayed", 4, reply, peer);
 }

@@ -64,11 +64,31 @@ function accept(session: Session, transaction: Transaction, request: Request): R
       add(transaction, forwardPath, request);
       break;
     case "local":
-      for (const target of resolved.targets) add(transaction, target, request);
+      addTargets(transaction, resolved.targets, request);
       break;
   }
   transaction.accepted.push(forwardPath);
   return reply(250, "2.1.5", "Recipient OK");
+}
+
+/**
+ * Adds what an address of ours stands for. Who asked to hear of success and wrote to one address hears of one, that it
+ * was expanded, and not of those behind it (RFC 3461 §5.2.7.3 (b)).
+ */
+function addTargets(transaction: Transaction, targets: readonly string[], request: Request): void {
+  const { forwardPath, options: { notify, orcpt } } = request;
+  const isExpanded = targets.length > 1 && notify !== undefined && notify !== "never" && notify.includes("success");
+  if (!isExpanded) return targets.forEach((target) => add(transaction, target, request));
+  const others = notify.filter((event) => event !== "success");
+  const options = { ...request.options, notify: others.length > 0 ? others : "never" } as const;
+  for (const target of targets) add(transaction, target, { ...request, options });
+  if (transaction.accepted.includes(forwardPath)) return;
+  transaction.recipients.push({
+    address: forwardPath,
+    ...(orcpt === undefined ? {} : { orcpt }),
+    notify: ["success"],
+    isExpanded: true,
+  });
 }
 
 /** Each address gets the message once, however often it was named (RFC 5321 §4.1.1.3 leaves that to us). */

@@ -71,6 +71,37 @@ Deno.test("A delay report says until when we try, and that nothing has to be don
   assertEquals(valueOf(recipient, "will-retry-until"), "Tue, 24 Nov 2026 12:00:00 +0000");
 });
 
+Deno.test("A report of success says what became of each recipient, with the header section only", async () => {
+  const report = sampleReport({ kind: "succeeded", envelope: { ret: "FULL" } });
+  const reports = (["delivered", "relayed", "expanded"] as const).map((action) => ({
+    recipient: { address: `${action}@example.net`, orcpt: `rfc822;${action}@old.example` },
+    outcome: {
+      action,
+      status: "2.0.0",
+      text: "250 OK",
+      isRemoteReply: true,
+      ...(action === "relayed" && { remoteMta: "mx1.example.net" }),
+    },
+    lastAttemptMs: NOW_MS,
+  }));
+  const { header, words, groups, original } = parseDsn(await composeDsn({ ...report, recipients: reports }));
+  assertEquals(valueOf(header, "subject"), "Mail was passed on: delivered@example.net and 2 more");
+  assertStringIncludes(words.text, "<delivered@example.net>\r\n    It is in the mailbox.\r\n");
+  assertStringIncludes(words.text, "    It was handed to mx1.example.net, which does not report");
+  assertStringIncludes(words.text, "    The address stands for several others.");
+  assertEquals(groups[2], [
+    ["original-recipient", "rfc822; relayed@old.example"],
+    ["final-recipient", "rfc822; relayed@example.net"],
+    ["action", "relayed"],
+    ["status", "2.0.0"],
+    ["remote-mta", "dns; mx1.example.net"],
+    ["last-attempt-date", "Mon, 23 Nov 2026 12:00:00 +0000"],
+  ]);
+  assertEquals(valueOf(groups[1] ?? [], "action"), "delivered");
+  assertEquals(valueOf(groups[3] ?? [], "action"), "expanded");
+  assertMatch(valueOf(original.header, "content-type") ?? "", /^text\/rfc822-headers/);
+});
+
 Deno.test("A failure after the time allowed keeps its transient status and says so", async () => {
   const outcome = { action: "delayed", status: "4.4.1", text: "no answer", isRemoteReply: false } as const;
   const { words, groups } = parseDsn(await composeDsn(sampleReport({ outcome })));

@@ -4,8 +4,8 @@ import {
   applyEvent,
   initialStates,
   isDelayReportable,
-  isFailureToReport,
   isPending,
+  isToBeReported,
   isUnreported,
 } from "../../../lib/queue/journal.ts";
 import { delayedEvent, outcome, sampleEnvelope } from "../../support/queue_samples.ts";
@@ -37,20 +37,27 @@ Deno.test("an operator's retry makes all that are pending due, and none that is 
   assertEquals(states.map((state) => state.nextAttemptMs), [Date.parse(at), before]);
 });
 
-const REPORTS: readonly [string, Partial<Envelope>, boolean, boolean][] = [
-  ["without NOTIFY: both", {}, true, true],
-  ["NOTIFY=NEVER: none", { recipients: [{ address: "a@x", notify: "never" }] }, false, false],
-  ["NOTIFY=SUCCESS: none", { recipients: [{ address: "a@x", notify: ["success"] }] }, false, false],
-  ["NOTIFY=FAILURE: failures only", { recipients: [{ address: "a@x", notify: ["failure"] }] }, true, false],
-  ["NOTIFY=DELAY: warnings only", { recipients: [{ address: "a@x", notify: ["delay"] }] }, false, true],
-  ["null reverse-path: none", { reversePath: "" }, false, false],
+const REPORTS: readonly [string, Partial<Envelope>, boolean, boolean, boolean][] = [
+  ["without NOTIFY: both", {}, true, true, false],
+  ["NOTIFY=NEVER: none", { recipients: [{ address: "a@x", notify: "never" }] }, false, false, false],
+  ["NOTIFY=SUCCESS: success only", { recipients: [{ address: "a@x", notify: ["success"] }] }, false, false, true],
+  ["NOTIFY=FAILURE: failures only", { recipients: [{ address: "a@x", notify: ["failure"] }] }, true, false, false],
+  ["NOTIFY=DELAY: warnings only", { recipients: [{ address: "a@x", notify: ["delay"] }] }, false, true, false],
+  [
+    "null reverse-path: none",
+    { reversePath: "", recipients: [{ address: "a@x", notify: ["success"] }] },
+    false,
+    false,
+    false,
+  ],
 ];
 
-for (const [what, more, failure, delay] of REPORTS) {
-  Deno.test(`the sender hears of failure and delay as asked for; ${what}`, () => {
+for (const [what, more, failure, delay, success] of REPORTS) {
+  Deno.test(`the sender hears of failure, delay and success as asked for; ${what}`, () => {
     const envelope = sampleEnvelope(["a@x"], more);
-    assertEquals(isFailureToReport(envelope, 0, outcome("failed", "5.0.0")), failure);
-    assertEquals(isFailureToReport(envelope, 0, outcome("delivered", "2.0.0")), false);
+    assertEquals(isToBeReported(envelope, 0, outcome("failed", "5.0.0")), failure);
+    assertEquals(isToBeReported(envelope, 0, outcome("delivered", "2.0.0")), success);
+    assertEquals(isToBeReported(envelope, 0, { ...outcome("relayed", "2.0.0"), isDsnPassedOn: true }), false);
     assertEquals(isDelayReportable(envelope, 0), delay);
   });
 }

@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { RouteDecision } from "../../../lib/delivery/next_hop.ts";
 import type { DeliveryRequest } from "../../../lib/delivery/target.ts";
-import type { Envelope } from "../../../lib/mail/envelope.ts";
+import type { Envelope, EnvelopeRecipient } from "../../../lib/mail/envelope.ts";
 import type { Outcome } from "../../../lib/mail/outcome.ts";
-import { type Reporter, type ReportKind } from "../../../lib/queue/reporter.ts";
+import type { ReportKind } from "../../../lib/dsn/report.ts";
+import type { Reporter } from "../../../lib/queue/reporter.ts";
 import { QueueRunner, type QueueRunnerOptions } from "../../../lib/queue/runner.ts";
 import type { QueuedMessage, Spool } from "../../../lib/queue/spool.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
@@ -324,6 +325,41 @@ Deno.test("NOTIFY=NEVER is honoured: the failure ends in the log", async () => {
   await using lab = await Lab.open();
   lab.answer = () => NEVER;
   await lab.accept(sampleEnvelope([], { recipients: [{ address: "bob@x.example", notify: "never" }] }));
+  await settle();
+  assertEquals(lab.reports, []);
+  assertEquals(await lab.onDisk(), []);
+});
+
+Deno.test("success is reported where it was asked for and the next hop does not do it, once, and then all is done", async () => {
+  await using lab = await Lab.open();
+  lab.answer = (address) => {
+    if (address.startsWith("alice")) return DELIVERED;
+    if (address.startsWith("later")) return lab.clock.monotonic() === 0 ? LATER : DELIVERED;
+    return address.startsWith("passed") ? { ...DELIVERED, action: "relayed", isDsnPassedOn: true } : DELIVERED;
+  };
+  const recipients: EnvelopeRecipient[] = ["bob", "passed", "later"].map((name) => ({
+    address: `${name}@x.example`,
+    notify: ["success"],
+  }));
+  recipients.push({ address: "quiet@x.example" });
+  recipients.push({ address: "team@x.example", notify: ["success"], isExpanded: true });
+  const { queueId } = await lab.accept(sampleEnvelope([], { recipients }));
+  await settle();
+  const first = { kind: "succeeded" as const, recipients: ["bob@x.example", "team@x.example"], queueId };
+  assertEquals(lab.reports, [first]);
+  await lab.advance(5 * MINUTE);
+  assertEquals(lab.reports, [first, { ...first, recipients: ["later@x.example"] }]);
+  assertEquals(lab.attempts.filter((attempt) => attempt.startsWith("team")), []);
+  assertEquals(await lab.onDisk(), []);
+});
+
+Deno.test("an expanded address of a message from the null reverse-path is not reported", async () => {
+  await using lab = await Lab.open();
+  const recipients: EnvelopeRecipient[] = [
+    { address: "bob@x.example" },
+    { address: "team@x.example", notify: ["success"], isExpanded: true },
+  ];
+  await lab.accept(sampleEnvelope([], { reversePath: "", recipients }));
   await settle();
   assertEquals(lab.reports, []);
   assertEquals(await lab.onDisk(), []);

@@ -29,6 +29,7 @@ Deno.test("a message reaches the MX with its trace fields in front, and is relay
     isRemoteReply: true,
     remoteMta: "mx1.test",
     remoteAddress: `127.0.0.1:${peer.port}`,
+    isDsnPassedOn: true,
   });
   assertEquals(outcomes.length, 2);
   assertEquals(peer.contents, ["X-Trace: 1\r\nSubject: test\r\n\r\nHello\r\n"]);
@@ -82,6 +83,19 @@ for (const extensions of [["PIPELINING"], []]) {
     assert(peer.commands.includes("RSET"));
   });
 }
+
+Deno.test("what the sender asked to hear is passed on to a peer with DSN, and kept from one without", async () => {
+  for (const extensions of [["DSN"], []]) {
+    await using peer = startPeer({ extensions });
+    await using target = testTarget(ZONE, { mxPort: peer.port });
+    const recipients = [{ address: "good@example.test", notify: ["success" as const] }];
+    const [outcome] = await target.deliver(testRequest({ hop: HOP, recipients }));
+    assertEquals(outcome?.isDsnPassedOn ?? false, extensions.length > 0);
+    assertEquals(peer.messages[0]?.recipients, [
+      `TO:<good@example.test>${extensions.length > 0 ? " NOTIFY=SUCCESS" : ""}`,
+    ]);
+  }
+});
 
 Deno.test("354 without any recipient is ended with a lone dot and delivers nothing", async () => {
   await using peer = startPeer({ replies: { data: "354 Go ahead anyway" } });
