@@ -6,6 +6,7 @@ import { getLogger } from "@logtape/logtape";
 import { loadCertificates } from "../tls/certificates.ts";
 import { findOwnUser } from "./become_user.ts";
 import { processIo } from "./find_config.ts";
+import { scramGap } from "./live.ts";
 
 /**
  * Reads all that `serve` reads, and changes nothing.
@@ -23,6 +24,7 @@ export async function check(file: string): Promise<string> {
     await loadCertificates([first, ...others], options);
   }
   const hint = accounts === undefined ? "; no accounts file yet: `posthorn user add ADDRESS` makes it" : "";
+  const gap = scramGap(config, accounts ?? []);
   return `${file} is right: ${config.domains.size} domain(s), ${accounts?.length ?? 0} account(s), ` +
-    `${config.listeners.length} listener(s)${hint}`;
+    `${config.listeners.length} listener(s)${hint}${gap === undefined ? "" : `\n${gap}`}`;
 }

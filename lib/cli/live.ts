@@ -1,7 +1,7 @@
 /** What the configuration means to a running server; a reload replaces it as a whole, or not at all. */
 
 import { loadAccounts } from "../config/accounts.ts";
-import type { Config } from "../config/config.ts";
+import type { Account, Config } from "../config/config.ts";
 import { ConfigError } from "../config/errors.ts";
 import { loadConfig } from "../config/load.ts";
 import type { ConfigIo } from "../config/source.ts";
@@ -9,6 +9,7 @@ import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../inbound/services.ts";
 import { relayBlocks } from "../policy/relay.ts";
 import { createRouter, type Router } from "../routing/router.ts";
+import { accountsWithoutVerifier } from "../sasl/scram/verifier.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
 import { CertificateError, type Certificates, loadCertificates } from "../tls/certificates.ts";
@@ -22,6 +23,8 @@ export interface Live {
   readonly router: Router;
   /** False where there was no accounts file. */
   readonly hasAccounts: boolean;
+  /** Whether all accounts that have a password can log in with SCRAM, too. */
+  readonly canScram: boolean;
   /** Those read at the start with the rights of root; a reload reads them again. */
   readonly certificates: Certificates;
   /** What a new session takes; old sessions keep theirs. */
@@ -38,7 +41,7 @@ export interface LiveOptions {
   readonly files: Files;
   /** Whether a certificate is valid is judged by its wall clock. */
   readonly clock: Clock;
-  /** Warns of certificates that expire. */
+  /** Warns of certificates that expire, and tells which accounts keep SCRAM from being offered. */
   readonly logger: Logger;
 }
 
@@ -83,15 +86,18 @@ export async function reloadLive(options: LiveOptions, old: Live): Promise<Live>
 
 async function assemble(
   config: Config,
-  { io }: LiveOptions,
+  { io, logger }: LiveOptions,
   certificates: () => Certificates | Promise<Certificates>,
 ): Promise<Live> {
   const accounts = await loadAccounts(config, io);
   const router = createRouter(config, accounts ?? []);
+  const scram = scramGap(config, accounts ?? []);
+  if (scram !== undefined) logger.info("{note}", { note: scram });
   return {
     config,
     router,
     hasAccounts: accounts !== undefined,
+    canScram: accountsWithoutVerifier(accounts ?? []).length === 0,
     certificates: await certificates(),
     settings: {
       hostname: config.hostname,
@@ -113,4 +119,12 @@ export async function readCertificates(
   const [first, ...others] = config.certificates;
   const selfSigned = { folder: `${config.data}/keys`, hostname: config.hostname, nowMs, files, read, logger };
   return await loadCertificates([first ?? await ensureSelfSigned(selfSigned), ...others], { read, nowMs, logger });
+}
+
+/** Says why SCRAM is not offered, where it is the fault of accounts; undefined where it is not. */
+export function scramGap({ auth: { mechanisms } }: Config, accounts: readonly Account[]): string | undefined {
+  const [first, ...others] = accountsWithoutVerifier(accounts);
+  if (first === undefined || mechanisms?.some((name) => name.startsWith("SCRAM-")) === false) return undefined;
+  const who = others.length === 0 ? `${first.address} has` : `${first.address} and ${others.length} more have`;
+  return `SCRAM is not offered: ${who} no SCRAM verifier; \`posthorn user password\` makes it`;
 }

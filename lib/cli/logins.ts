@@ -1,32 +1,76 @@
 /** Puts the checking of logins together: mechanisms, accounts, and what slows guessing down. */
 
+import type { ConfigIo } from "../config/source.ts";
 import type { Logger } from "../log/logger.ts";
-import { type PasswordCheck, passwordChecker } from "../sasl/authenticate.ts";
+import { type LoginGate, passwordChecker } from "../sasl/authenticate.ts";
+import { decodeBase64, encodeBase64 } from "../sasl/base64.ts";
 import { passwordOffers, type SaslOffer, type SaslServer, saslServer } from "../sasl/mechanisms.ts";
 import { PasswordHasher } from "../sasl/password.ts";
+import { scramOffers } from "../sasl/scram/offers.ts";
 import { LoginThrottle } from "../sasl/throttle.ts";
 import type { Clock } from "../system/clock.ts";
+import { type Files, writeDurable } from "../system/files.ts";
 import type { Live } from "./live.ts";
 
 /** What logins are made from. */
 export interface LoginsOptions {
   /** The configuration now; a reload changes what it returns. */
   readonly live: () => Live;
+  /** Reads the secret of the last start. */
+  readonly io: Pick<ConfigIo, "readText">;
+  /** Keeps a new secret. */
+  readonly files: Files;
   /** For the waits. */
   readonly clock: Clock;
   /** Gets one line for each failure. */
   readonly logger: Logger;
+  /** Fills with octets that nobody can foresee. */
+  readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;
 }
 
+const SECRET_OCTETS = 32;
+
 /** Makes what sessions log in with. */
-export function makeLogins({ live, clock, logger }: LoginsOptions): SaslServer {
-  const check: PasswordCheck = {
-    findAccount: (identity) => live().router.findAccount(identity),
-    hasher: new PasswordHasher(),
-    throttle: new LoginThrottle({ clock }),
-    clock,
-    logger,
-  };
-  const offers: readonly SaslOffer[] = passwordOffers(passwordChecker(check));
+export async function makeLogins(options: LoginsOptions): Promise<SaslServer> {
+  const { live, clock, logger, randomOctets } = options;
+  const gate: LoginGate = { throttle: new LoginThrottle({ clock }), clock, logger };
+  const findAccount = (identity: string): ReturnType<Live["router"]["findAccount"]> =>
+    live().router.findAccount(identity);
+  const offers: readonly SaslOffer[] = [
+    ...scramOffers({
+      ...gate,
+      findAccount,
+      canonicalName: (identity) => live().router.loginName(identity),
+      secret: await loginSecret(options),
+      randomOctets,
+      isUsable: () => live().canScram,
+    }),
+    ...passwordOffers(passwordChecker({ ...gate, findAccount, hasher: new PasswordHasher() })),
+  ];
   return saslServer(() => offers, () => live().config.auth.mechanisms);
+}
+
+/**
+ * The secret behind the made-up salts of names that are no account, `login.secret` in data/keys: were it another one after
+ * each start, the salts that stay the same would be those of accounts.
+ */
+async function loginSecret({ live, io, files, logger, randomOctets }: LoginsOptions): Promise<Uint8Array> {
+  const folder = `${live().config.data}/keys`;
+  const file = `${folder}/login.secret`;
+  try {
+    const kept = decodeBase64((await io.readText(file)).trim());
+    if (kept?.length === SECRET_OCTETS) return kept;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) logger.warning("Cannot read {file}: {error}", { file, error });
+  }
+  const secret = new Uint8Array(SECRET_OCTETS);
+  randomOctets(secret);
+  try {
+    await files.makeFolder(folder, 0o700);
+    await writeDurable(files, file, `${encodeBase64(secret)}\n`, { mode: 0o600, replace: true });
+  } catch (error) {
+    // A full disk must not keep the server from starting: delivering is what empties it.
+    logger.warning("Cannot write {file}, going on without: {error}", { file, error });
+  }
+  return secret;
 }

@@ -58,7 +58,7 @@ const randomOctets = (into: Uint8Array<ArrayBuffer>): void => void crypto.getRan
 
 /** Opens the spool and makes all parts; nothing runs yet. */
 export async function makeMailSystem(options: MailSystemOptions): Promise<MailSystem> {
-  const { live, files, clock, logger } = options;
+  const { live, io, files, clock, logger } = options;
   const { config } = live();
   const spool = await openFileSpool({
     folder: `${config.data}/spool`,
@@ -94,7 +94,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       spool,
       rates: new RateLimit(clock),
       enqueue: (message) => queue.enqueue(message),
-      sasl: makeLogins({ live, clock, logger: logger("login") }),
+      sasl: await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets }),
       startTls: (conn) => upgradeServer(conn, live().certificates, { handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS }),
     },
     settings: () => live().settings,

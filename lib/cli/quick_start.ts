@@ -4,7 +4,7 @@ import { editAccounts, loadAccounts } from "../config/accounts.ts";
 import type { BindAddress, Config } from "../config/config.ts";
 import type { ConfigIo } from "../config/source.ts";
 import { mailboxFolder } from "../delivery/maildir_name.ts";
-import { PasswordHasher } from "../sasl/password.ts";
+import { passwordKeys } from "../sasl/new_password.ts";
 import type { Files } from "../system/files.ts";
 
 /** Letters and digits that are not mistaken for each other; 32 of them, so that every octet is used evenly. */
@@ -20,8 +20,7 @@ export async function makeFirstMailbox(config: Config, io: ConfigIo, files: File
   if (address === undefined || await loadAccounts(config, io) !== undefined) return undefined;
   const octets = crypto.getRandomValues(new Uint8Array(16));
   const password = Array.from(octets, (octet) => ALPHABET[octet % ALPHABET.length]).join("");
-  const passwordHash = await new PasswordHasher().hash(password);
-  await editAccounts({ file, io, files }, { kind: "add", address, passwordHash });
+  await editAccounts({ file, io, files }, { kind: "add", address, keys: await passwordKeys(password) });
   return password;
 }
 

@@ -1,12 +1,12 @@
 /** `posthorn user`: mailboxes and their passwords in the accounts file. */
 
 import { dirname } from "node:path";
-import { editAccounts, loadAccounts } from "../config/accounts.ts";
+import { editAccounts, loadAccounts, type PasswordKeys } from "../config/accounts.ts";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { foldAddress } from "../mail/fold.ts";
 import { domainOf, parseMailbox } from "../mail/mailbox.ts";
-import { PasswordHasher } from "../sasl/password.ts";
+import { passwordKeys } from "../sasl/new_password.ts";
 import { systemFiles } from "../system/files.ts";
 import { UsageError } from "./command_line.ts";
 import { CommandError } from "./command_error.ts";
@@ -29,9 +29,9 @@ export async function user(file: string, words: readonly string[], isJson: boole
   const address = addressOf(rawAddress, config);
   switch (action) {
     case "add":
-      return await change(config, { kind: "add", address, passwordHash: await newHash() });
+      return await change(config, { kind: "add", address, keys: await newKeys() });
     case "password":
-      return await change(config, { kind: "password", address, passwordHash: await newHash() });
+      return await change(config, { kind: "password", address, keys: await newKeys() });
     case "remove":
       return await change(config, { kind: "remove", address });
     default:
@@ -45,8 +45,8 @@ async function list(config: Config, isJson: boolean): Promise<string> {
   return accounts.map(({ address }) => address).join("\n");
 }
 
-async function newHash(): Promise<string> {
-  return await new PasswordHasher().hash(await readNewPassword());
+async function newKeys(): Promise<PasswordKeys> {
+  return await passwordKeys(await readNewPassword());
 }
 
 function addressOf(raw: string, config: Config): string {

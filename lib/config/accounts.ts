@@ -10,10 +10,18 @@ import { mapOf, object, optional, scalar, type Type } from "./schema.ts";
 import { type ConfigIo, quote, reasonOf, Source } from "./source.ts";
 import { ourMailbox } from "./values.ts";
 
+/** What is kept of a new password: its hash, and the verifier for SCRAM. */
+export interface PasswordKeys {
+  /** PHC string. */
+  readonly passwordHash: string;
+  /** `SCRAM-SHA-256$…` */
+  readonly scram: string;
+}
+
 /** A change of one account. */
 export type AccountChange =
-  | { readonly kind: "add"; readonly address: string; readonly passwordHash?: string }
-  | { readonly kind: "password"; readonly address: string; readonly passwordHash: string }
+  | { readonly kind: "add"; readonly address: string; readonly keys?: PasswordKeys }
+  | { readonly kind: "password"; readonly address: string; readonly keys: PasswordKeys }
   | { readonly kind: "remove"; readonly address: string };
 
 /** What became of a change; nothing is written unless it is `done`. */
@@ -31,7 +39,8 @@ export interface EditAccountsOptions {
   beforePublish?(temporaryFile: string): Promise<void>;
 }
 
-const HEADER = " Mailboxes of posthorn and their password hashes. `posthorn user` edits this file, and so may you.";
+const HEADER =
+  " Mailboxes of posthorn and what their passwords are checked with. `posthorn user` edits this file, and so may you.";
 
 /** PHC string format: `$id$parameters$salt$hash`. A password in plain text is a mistake, and is not shown. */
 const passwordHash: Type<string> = scalar({
@@ -40,7 +49,21 @@ const passwordHash: Type<string> = scalar({
   isSecret: () => true,
 });
 
-const account = object({ passwordHash: optional("password", passwordHash, "Hash; without it nobody can log in.") });
+/** The parts are those of RFC 5803 §2: 4,096 iterations at least, a salt, and two keys of 32 octets. */
+const scram: Type<string> = scalar({
+  expects: 'a SCRAM verifier, as "posthorn user password" writes it',
+  parse: (text) =>
+    /^SCRAM-SHA-256\$(?:409[6-9]|4[1-9]\d\d|[5-9]\d{3}|[1-9]\d{4,6}):[A-Za-z0-9+/]{11,88}={0,2}\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$/
+        .test(text)
+      ? text
+      : undefined,
+  isSecret: () => true,
+});
+
+const account = object({
+  passwordHash: optional("password", passwordHash, "Hash; without it nobody can log in with a password."),
+  scram: optional("scram", scram, "Verifier of the same password; without it nobody can log in with SCRAM."),
+});
 const accountsType = mapOf(ourMailbox, account, { noun: "mailboxes", whenWrong: {} });
 
 /**
@@ -55,7 +78,7 @@ export async function loadAccounts(
 ): Promise<readonly Account[] | undefined> {
   const text = await readIfThere(file, io);
   if (text === undefined) return undefined;
-  const source = await Source.parse(file, text, io, ["password"]);
+  const source = await Source.parse(file, text, io, ["password", "scram"]);
   const entries = accountsType.read(source.root, source, "accounts") ?? [];
   for (const { key, at } of entries) {
     const domain = domains.get(domainOf(key));
@@ -94,10 +117,10 @@ export async function editAccounts(options: EditAccountsOptions, change: Account
   if (change.kind === "remove") {
     pairs.splice(index, 1);
   } else if (change.kind === "add") {
-    const value = change.passwordHash === undefined ? {} : { password: change.passwordHash };
+    const value = change.keys === undefined ? {} : entryOf(change.keys);
     pairs.push(document.createPair(address, document.createNode(value, { flow: true })));
   } else {
-    setPassword(pairs[index], change.passwordHash, (value) => document.createNode(value, { flow: true }));
+    setPassword(pairs[index], change.keys, (value) => document.createNode(value, { flow: true }));
   }
   const { files, beforePublish } = options;
   await writeDurable(files, file, document.toString({ lineWidth: 0 }), {
@@ -114,10 +137,14 @@ async function parseSound(file: string, text: string, io: ConfigIo): Promise<Doc
   return parseDocument(text);
 }
 
-function setPassword(pair: Pair | undefined, hash: string, createNode: (value: unknown) => unknown): void {
+function setPassword(pair: Pair | undefined, keys: PasswordKeys, createNode: (value: unknown) => unknown): void {
   if (pair === undefined) return;
-  if (isMap(pair.value)) pair.value.set("password", hash);
-  else pair.value = createNode({ password: hash });
+  if (isMap(pair.value)) { for (const [key, value] of Object.entries(entryOf(keys))) pair.value.set(key, value); }
+  else pair.value = createNode(entryOf(keys));
+}
+
+function entryOf({ passwordHash, scram }: PasswordKeys): Readonly<Record<string, string>> {
+  return { password: passwordHash, scram };
 }
 
 async function readIfThere(file: string, io: ConfigIo): Promise<string | undefined> {

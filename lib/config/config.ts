@@ -60,8 +60,10 @@ export interface RouteConfig {
 export interface Account {
   /** `local@domain`, canonical. */
   readonly address: string;
-  /** PHC string, e.g. `$scrypt$ln=15,r=8,p=1$…`; absent: no login. */
+  /** PHC string, e.g. `$scrypt$ln=15,r=8,p=1$…`; absent: no login with a password. */
   readonly passwordHash?: string;
+  /** `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`; absent: no login with SCRAM. */
+  readonly scram?: string;
 }
 
 /** Everything that the configuration file says. */

@@ -221,8 +221,8 @@ export const configType: Type<Partial<FileContent>> = partial({
   auth: section("auth", {
     mechanisms: optional(
       "mechanisms",
-      listOf(value.oneOf("PLAIN", "LOGIN"), "SASL mechanisms", 1),
-      "SASL mechanisms to offer, preferred first. Default: all that can work.",
+      listOf(value.oneOf("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"), "SASL mechanisms", 1),
+      "SASL mechanisms to offer, preferred first. Default: all that can work, but not SCRAM-SHA-256-PLUS.",
     ),
   }, "How users log in."),
   routes: withDefault("routes", listOf(route, "routes"), [], "Next hop by recipient domain; without a match: its MX."),

@@ -18,6 +18,8 @@ export interface Router {
   nextHop(address: string): RouteDecision;
   /** The account with exactly this address, under any of its domain's names; for logins. */
   findAccount(address: string): Account | undefined;
+  /** One spelling for all names that `findAccount` takes for the same account, whether or not there is one. */
+  loginName(address: string): string;
   /** Whether the account with this address may name the mailbox as the sender; see own_addresses.ts. */
   mayUse(account: string, mailbox: Mailbox): boolean;
 }
@@ -28,7 +30,8 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
   return {
     resolveRecipient: (recipient) => resolveRecipient(directory, recipient),
     nextHop: (address) => nextHop(directory, address),
-    findAccount: (address) => findAccount(directory, address),
+    findAccount: (address) => directory.accounts.get(loginName(directory, address)),
+    loginName: (address) => loginName(directory, address),
     mayUse: (account, mailbox) => mayUse(directory, account, mailbox),
   };
 }
@@ -55,8 +58,8 @@ function nextHop(directory: Directory, address: string): RouteDecision {
   return { kind: "refused", status: "5.1.1", text: "No such mailbox" };
 }
 
-function findAccount(directory: Directory, address: string): Account | undefined {
+function loginName(directory: Directory, address: string): string {
   const mailbox = parseMailbox(address);
-  const ours = mailbox === undefined ? undefined : asOurs(directory, mailbox);
-  return ours === undefined ? undefined : directory.accounts.get(foldAddress(ours.address));
+  if (mailbox === undefined) return foldAddress(address);
+  return asOurs(directory, mailbox)?.address ?? foldAddress(mailbox.text);
 }

@@ -26,8 +26,8 @@ export interface ClientCertificate {
 export type LoginResult =
   /** 235 2.7.0. */
   | { readonly kind: "accepted"; /** The account, canonical. */ readonly address: string }
-  /** 535 5.7.8. */
-  | { readonly kind: "refused" }
+  /** 535 5.7.8. The reason is for the client, where it is not "wrong name or password". */
+  | { readonly kind: "refused"; readonly reason?: string }
   /** 454 4.7.0: too much to check at once. */
   | { readonly kind: "busy" }
   /** 454 4.7.0: whoever checks logins does not answer. */

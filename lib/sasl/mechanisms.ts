@@ -18,8 +18,14 @@ export interface SaslOffer {
   readonly name: string;
   /** Whether a client of this connection could log in with it; absent: always. Asked at each EHLO and AUTH. */
   isUsable?(channel: SaslChannel): boolean;
-  /** Starts an exchange. */
-  start(channel: SaslChannel): SaslMechanism;
+  /** True for one that is offered only where the configuration names it. */
+  readonly isOnRequest?: boolean;
+  /**
+   * Starts an exchange.
+   *
+   * @param offered The names of all that is offered on this connection.
+   */
+  start(channel: SaslChannel, offered: readonly string[]): SaslMechanism;
 }
 
 /** The offers that ask for a password. */
@@ -34,7 +40,7 @@ export function passwordOffers(checkPassword: CheckPassword): readonly SaslOffer
  * Makes a server of offers.
  *
  * @param offers Now; preferred first.
- * @param wanted The names that the configuration has now, in its order; undefined: all.
+ * @param wanted The names that the configuration has now, in its order; undefined: all but those on request.
  */
 export function saslServer(
   offers: () => readonly SaslOffer[],
@@ -43,11 +49,15 @@ export function saslServer(
   const offered = (channel: SaslChannel): readonly SaslOffer[] => {
     const usable = offers().filter((offer) => offer.isUsable?.(channel) ?? true);
     const names = wanted();
-    if (names === undefined) return usable;
+    if (names === undefined) return usable.filter(({ isOnRequest }) => isOnRequest !== true);
     return names.flatMap((name) => usable.find((offer) => offer.name === name) ?? []);
   };
   return {
     mechanisms: (channel) => offered(channel).map(({ name }) => name),
-    start: (name, channel) => offered(channel).find((offer) => offer.name === name.toUpperCase())?.start(channel),
+    start: (name, channel) => {
+      const all = offered(channel);
+      const names = all.map((offer) => offer.name);
+      return all[names.indexOf(name.toUpperCase())]?.start(channel, names);
+    },
   };
 }

@@ -47,8 +47,8 @@ async function exchange(
 }
 
 /** The reply to the end of an exchange (RFC 4954 §6). */
-function resultReply({ kind }: LoginResult): Reply {
-  switch (kind) {
+function resultReply(result: LoginResult): Reply {
+  switch (result.kind) {
     case "accepted":
       return reply(235, "2.7.0", "Authentication succeeded");
     case "busy":
@@ -56,7 +56,7 @@ function resultReply({ kind }: LoginResult): Reply {
     case "unavailable":
       return reply(454, "4.7.0", "Logins cannot be checked now; try again later");
     case "refused":
-      return reply(535, "5.7.8", "Authentication failed: wrong name or password");
+      return reply(535, "5.7.8", `Authentication failed: ${result.reason ?? "wrong name or password"}`);
   }
 }
 

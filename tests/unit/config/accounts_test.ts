@@ -12,6 +12,9 @@ import { systemFiles } from "../../../lib/system/files.ts";
 
 const HASH = "$scrypt$ln=15,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
 const OTHER = "$scrypt$ln=15,r=8,p=1$b3RoZXJvdGhlcm90aGVyYQ$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+const SCRAM = `SCRAM-SHA-256$60000:c2FsdHNhbHRzYWx0c2FsdA==$${"A".repeat(43)}=:${"B".repeat(43)}=`;
+const KEYS = { passwordHash: HASH, scram: SCRAM };
+const OTHER_KEYS = { passwordHash: OTHER, scram: SCRAM.replace("A".repeat(43), "C".repeat(43)) };
 const io: ConfigIo = { readText: (path) => Deno.readTextFile(path), env: () => undefined };
 const domains = new Map([
   ["example.org", { name: "example.org", dkim: [] }],
@@ -49,8 +52,10 @@ class AccountsFile implements AsyncDisposable {
 }
 
 Deno.test("Accounts are read in the order of the file, folded, with and without a password", async () => {
-  await using accounts = new AccountsFile(`Bob@Example.org: { password: "${HASH}" }\nalice@example.org:\n`);
-  assertEquals(await accounts.load(), [{ address: "bob@example.org", passwordHash: HASH }, {
+  await using accounts = new AccountsFile(
+    `Bob@Example.org: { password: "${HASH}", scram: "${SCRAM}" }\nalice@example.org:\n`,
+  );
+  assertEquals(await accounts.load(), [{ address: "bob@example.org", ...KEYS }, {
     address: "alice@example.org",
   }]);
 });
@@ -69,6 +74,7 @@ carol@example.net: {}
 dave: {}
 erin@example.org: { pasword: "hunter2" }
 Erin@example.org: {}
+frank@example.org: { scram: "SCRAM-SHA-256$1000:aHVudGVyMg==$x:y" }
 `);
   const error = await assertRejects(() => accounts.load(), ConfigError);
   const { file } = accounts;
@@ -80,13 +86,15 @@ Erin@example.org: {}
     `${file}:4:1: accounts: expected a mailbox such as "alice@example.org", found "dave"`,
     `${file}:5:21: accounts.erin@example.org: unknown key "pasword": did you mean "password"?`,
     `${file}:6:1: accounts: "Erin@example.org" is the key of line 5 again`,
+    `${file}:7:29: accounts.frank@example.org.scram: expected a SCRAM verifier, as "posthorn user password" writes it, ` +
+    "found a value that is not shown",
   ]);
 });
 
 Deno.test("The first account makes the file, readable by its owner only", async () => {
   await using accounts = new AccountsFile();
-  assertEquals(await accounts.edit({ kind: "add", address: "Alice@Example.org", passwordHash: HASH }), "done");
-  assertEquals(await accounts.load(), [{ address: "alice@example.org", passwordHash: HASH }]);
+  assertEquals(await accounts.edit({ kind: "add", address: "Alice@Example.org", keys: KEYS }), "done");
+  assertEquals(await accounts.load(), [{ address: "alice@example.org", ...KEYS }]);
   assertEquals(((await Deno.stat(accounts.file)).mode ?? 0) & 0o777, 0o600);
   assertEquals(accounts.names(), ["accounts.yaml"]);
   assert(accounts.text().includes(`alice@example.org: { password: `), accounts.text());
@@ -101,9 +109,9 @@ Bob@example.org:
   password: "${HASH}"
 carol@example.org:
 `);
-  assertEquals(await accounts.edit({ kind: "password", address: "bob@example.org", passwordHash: OTHER }), "done");
-  assertEquals(await accounts.edit({ kind: "password", address: "carol@example.org", passwordHash: OTHER }), "done");
-  assertEquals(await accounts.edit({ kind: "add", address: '"d e"@example.org', passwordHash: HASH }), "done");
+  assertEquals(await accounts.edit({ kind: "password", address: "bob@example.org", keys: OTHER_KEYS }), "done");
+  assertEquals(await accounts.edit({ kind: "password", address: "carol@example.org", keys: OTHER_KEYS }), "done");
+  assertEquals(await accounts.edit({ kind: "add", address: '"d e"@example.org', keys: KEYS }), "done");
   assertEquals(
     accounts.text(),
     `# Our people
@@ -112,8 +120,9 @@ alice@example.org: { password: "${HASH}" } # since 2026
 # left in spring
 Bob@example.org:
   password: "${OTHER}"
-carol@example.org: { password: "${OTHER}" }
-'"d e"@example.org': { password: "${HASH}" }
+  scram: ${OTHER_KEYS.scram}
+carol@example.org: { password: "${OTHER}", scram: ${OTHER_KEYS.scram} }
+'"d e"@example.org': { password: "${HASH}", scram: ${SCRAM} }
 `,
   );
   assertEquals(await accounts.edit({ kind: "remove", address: "ALICE@example.org" }), "done");
@@ -128,7 +137,7 @@ Deno.test("A change that does not fit writes nothing", async () => {
   const text = "alice@example.org:   {}\n";
   await using accounts = new AccountsFile(text);
   assertEquals(await accounts.edit({ kind: "add", address: "alice@EXAMPLE.org" }), "exists");
-  assertEquals(await accounts.edit({ kind: "password", address: "bob@example.org", passwordHash: HASH }), "absent");
+  assertEquals(await accounts.edit({ kind: "password", address: "bob@example.org", keys: KEYS }), "absent");
   assertEquals(await accounts.edit({ kind: "remove", address: "bob@example.org" }), "absent");
   await assertRejects(
     () => accounts.edit({ kind: "add", address: "bob" }),

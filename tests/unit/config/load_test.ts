@@ -83,7 +83,7 @@ aliases:
   "info@xn--bcher-kva.example": alice@bücher.example
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 submission: { senders: any, rate: 500/1h }
-auth: { mechanisms: [LOGIN, PLAIN] }
+auth: { mechanisms: [LOGIN, SCRAM-SHA-256-PLUS, PLAIN] }
 routes:
   - { domain: Intern.Example, via: "lmtp://127.0.0.1" }
   - { domain: "*.Branch.example", via: "smtps://[2001:DB8::2]/", tls: required }
@@ -132,7 +132,7 @@ quick_start: Alice@bücher.example
     ]),
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
     submission: { senders: "any", rate: { count: 500, perMs: 3_600_000 } },
-    auth: { mechanisms: ["LOGIN", "PLAIN"] },
+    auth: { mechanisms: ["LOGIN", "SCRAM-SHA-256-PLUS", "PLAIN"] },
     routes: [
       { domain: "intern.example", via: { scheme: "lmtp", host: "127.0.0.1", port: 24, tls: "required" } },
       { domain: "*.branch.example", via: { scheme: "smtps", host: "2001:db8::2", port: 465, tls: "required" } },
