@@ -10,7 +10,7 @@ import { ConnectionEnded } from "./connection_ended.ts";
 import { answerLine } from "./dispatch.ts";
 import type { InboundTimeouts, Services } from "./services.ts";
 import { resetTransaction, type Session } from "./session.ts";
-import type { ContentSink, Context, Replies } from "./verb.ts";
+import type { ContentSink, Context, Replies, SessionIo } from "./verb.ts";
 import { Wire } from "./wire.ts";
 
 /** RFC 5321 §4.5.3.1.4 says 512; the parameters of extensions add to it. */
@@ -30,14 +30,14 @@ export interface ConnectionOptions {
   readonly session: Session;
   /** The rest of posthorn. */
   readonly services: Services;
-  /** Large buffers, shared by all connections. */
+  /** Buffers, shared by all connections. */
   readonly pool: BufferPool;
   /** How long the client may take. */
   readonly timeouts: InboundTimeouts;
 }
 
 /** A connection that is being served. */
-export class Connection {
+export class Connection implements SessionIo {
   readonly #session: Session;
   readonly #services: Services;
   readonly #timeouts: InboundTimeouts;
@@ -46,6 +46,7 @@ export class Connection {
   readonly #maxCommandOctets: number;
   /** No command is answered any more. */
   #isClosing = false;
+  #onEnd = (): void => {};
   #isStopping = false;
   /** The client is in the middle of a message, and not between two commands. */
   #isInContent = false;
@@ -59,39 +60,47 @@ export class Connection {
     this.#timeouts = timeouts;
     this.#wire = new Wire({ conn, pool, clock: services.clock, writeMs: timeouts.commandMs });
     this.#maxCommandOctets = session.service === "submission" ? MAX_SUBMISSION_COMMAND_OCTETS : MAX_COMMAND_OCTETS;
-    this.#context = {
-      session,
-      services,
-      io: {
-        send: (message) => this.#wire.queue(message),
-        hasMore: () => this.#wire.input.length > 0,
-        readLine: (maxOctets) => this.#readLine(maxOctets),
-        readContent: (sink) => this.#inContent(() => this.#readContent(sink)),
-        readChunk: (octets, sink) => this.#inContent(() => this.#readChunk(octets, sink)),
-        startTls: () => this.#startTls(),
-        close: () => this.#isClosing = true,
-      },
-    };
+    this.#context = { session, services, io: this };
   }
 
-  /** Serves the client until one side ends. Never throws. */
-  async run(): Promise<void> {
-    const { service, settings, client } = this.#session;
+  /** Serves the client; the promise settles when one side has ended it. Never throws. To be called once. */
+  run(): Promise<void> {
+    const { service, settings } = this.#session;
+    this.#wire.queue(reply(220, undefined, `${settings.hostname} ${service === "lmtp" ? "LMTP" : "ESMTP"} posthorn`));
+    return new Promise((resolve) => {
+      this.#onEnd = resolve;
+      this.#serve();
+    });
+  }
+
+  /** Answers all that has arrived, then waits for more, or ends. Never throws. */
+  async #serve(): Promise<void> {
     try {
-      this.#wire.queue(reply(220, undefined, `${settings.hostname} ${service === "lmtp" ? "LMTP" : "ESMTP"} posthorn`));
-      while (!this.#isClosing) await this.#answerNext();
-      await this.#wire.flush();
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      if (error instanceof ConnectionEnded) {
-        this.#services.logger.debug("Connection from {client} ended: {reason}", { client, reason });
-      } else {
-        this.#services.logger.error("Connection from {client} broke off: {reason}", { client, reason });
+      while (!this.#isClosing) {
+        if (!await this.#answerNext()) return this.#waitForCommand();
       }
-    } finally {
-      this.#wire.close();
-      this.#wire.input.release();
-      await resetTransaction(this.#session);
+      await this.#wire.flush();
+      await this.#finish();
+    } catch (error) {
+      await this.#finish(error);
+    }
+  }
+
+  async #finish(error?: unknown): Promise<void> {
+    if (error !== undefined) this.#noteEnd(error);
+    this.#wire.close();
+    this.#wire.input.release();
+    await resetTransaction(this.#session);
+    this.#onEnd();
+  }
+
+  #noteEnd(error: unknown): void {
+    const { client } = this.#session;
+    const reason = error instanceof Error ? error.message : String(error);
+    if (error instanceof ConnectionEnded) {
+      this.#services.logger.debug("Connection from {client} ended: {reason}", { client, reason });
+    } else {
+      this.#services.logger.error("Connection from {client} broke off: {reason}", { client, reason });
     }
   }
 
@@ -116,16 +125,21 @@ export class Connection {
     this.#wire.endWith(reply(421, "4.4.2", `${settings.hostname} waited too long for you; closing connection`));
   }
 
-  async #answerNext(): Promise<void> {
+  /** Answers one command, if one is complete. @returns False where the client has to send more first. */
+  async #answerNext(): Promise<boolean> {
     const line = this.#wire.input.nextLine(this.#maxCommandOctets);
     if (line === undefined) {
-      if (this.#isStopping) return this.#end(this.#goodbye());
-      this.#wire.input.shrink();
       await this.#wire.flush();
-      return await this.#fillCommand();
+      if (this.#isStopping) this.#end(this.#goodbye());
+      return this.#isStopping;
     }
     this.#commandDeadlineMs = undefined;
-    if (!(line instanceof Uint8Array)) return await this.#refuseLine(line);
+    if (line instanceof Uint8Array) await this.#answer(line);
+    else await this.#refuseLine(line);
+    return true;
+  }
+
+  async #answer(line: Uint8Array): Promise<void> {
     const result = answerLine(this.#context, line);
     this.#queueAll(result instanceof Promise ? await result : result);
     await this.#wire.flushIfLong();
@@ -150,7 +164,33 @@ export class Connection {
     this.#commandDeadlineMs = undefined;
   }
 
-  async #readLine(maxOctets: number): Promise<string> {
+  /** For verbs, like all of `SessionIo`: takes a reply that is not the last one of its command. */
+  send(message: Reply): void {
+    this.#wire.queue(message);
+  }
+
+  /** Whether octets behind the command have arrived. */
+  hasMore(): boolean {
+    return this.#wire.input.length > 0;
+  }
+
+  /** Ends the connection after the reply. */
+  close(): void {
+    this.#isClosing = true;
+  }
+
+  /** Reads content up to the final dot. */
+  readContent(sink: ContentSink): Promise<ContentProblem | undefined> {
+    return this.#inContent(() => this.#readContent(sink));
+  }
+
+  /** Reads exactly so many octets of content. */
+  readChunk(octets: number, sink: ContentSink): Promise<void> {
+    return this.#inContent(() => this.#readChunk(octets, sink));
+  }
+
+  /** Reads one line of at most so many octets. Throws `SmtpError` for a bad one. */
+  async readLine(maxOctets: number): Promise<string> {
     for (;;) {
       const line = this.#wire.input.nextLine(maxOctets);
       if (line === undefined) {
@@ -170,9 +210,20 @@ export class Connection {
   }
 
   /** The limit is for the whole command (RFC 5321 §4.5.3.2.7), however slowly its octets drip in. */
+  #commandDeadline(): number {
+    return this.#commandDeadlineMs ??= this.#services.clock.monotonic() + this.#timeouts.commandMs;
+  }
+
+  /** Between two commands: nothing of this object is suspended while the client is silent. */
+  #waitForCommand(): void {
+    this.#wire.whenFilled(
+      this.#commandDeadline(),
+      (ended) => ended === undefined ? this.#serve() : this.#finish(ended),
+    );
+  }
+
   async #fillCommand(): Promise<void> {
-    this.#commandDeadlineMs ??= this.#services.clock.monotonic() + this.#timeouts.commandMs;
-    await this.#wire.fill(this.#commandDeadlineMs);
+    await this.#wire.fill(this.#commandDeadline());
   }
 
   async #readContent(sink: ContentSink): Promise<ContentProblem | undefined> {
@@ -184,7 +235,6 @@ export class Connection {
       const accepted = sink.write(piece);
       if (accepted !== undefined) waiting = waiting === undefined ? accepted : Promise.all([waiting, accepted]).then();
     };
-    input.grow();
     for (;;) {
       if (input.length > 0) input.consume(reader.push(input.peek(), emit));
       if (waiting !== undefined) await waiting;
@@ -204,7 +254,6 @@ export class Connection {
       if (waiting !== undefined) await waiting;
       if (left === 0) return;
       await this.#wire.flush();
-      input.grow();
       await this.#fillContent();
     }
   }
@@ -215,6 +264,7 @@ export class Connection {
 
   async #inContent<T>(read: () => Promise<T>): Promise<T> {
     this.#isInContent = true;
+    this.#wire.input.expect("content");
     try {
       return await read();
     } catch (error) {
@@ -223,10 +273,12 @@ export class Connection {
       throw error;
     } finally {
       this.#isInContent = false;
+      this.#wire.input.expect("command");
     }
   }
 
-  async #startTls(): Promise<void> {
+  /** Sends what is due, does the handshake and goes on under TLS. Throws `ConnectionEnded` where it fails. */
+  async startTls(): Promise<void> {
     await this.#wire.flush();
     if (this.#wire.input.length > 0) {
       // RFC 3207 §6, CVE-2011-0411: plaintext behind STARTTLS is an injection; checked again after the reply went out.

@@ -118,6 +118,7 @@ export class InboundServer {
     let clientAddress = accepted.identify === undefined ? addressOf(accepted.remoteAddr) : undefined;
     const over = this.#limits.enter(clientAddress, settings.limits);
     if (over !== undefined) return await this.#refuse(incoming, config, over);
+    let isServed = false;
     try {
       if (accepted.identify !== undefined) {
         incoming = await accepted.identify({ clock, signal });
@@ -125,11 +126,11 @@ export class InboundServer {
         if (!this.#limits.identify(address, settings.limits)) return await this.#refuse(incoming, config, "client");
         clientAddress = address;
       }
-      await this.#run(await incoming.open(signal), config, settings, clientAddress);
+      isServed = this.#run(await incoming.open(signal), config, settings, clientAddress);
     } catch (error) {
       this.#noteFailure(incoming, error);
     } finally {
-      this.#limits.leave(clientAddress);
+      if (!isServed) this.#limits.leave(clientAddress);
     }
   }
 
@@ -150,13 +151,17 @@ export class InboundServer {
     } else logger.info("No session with {client}: {error}", { client, error: reason });
   }
 
-  async #run(
+  /** Starts a session and does not wait for its end. @returns False where it closed the connection instead. */
+  #run(
     conn: OctetConn | TlsConn,
     { service, tls }: ListenerConfig,
     settings: Settings,
     clientAddress: string | undefined,
-  ): Promise<void> {
-    if (this.#isStopping) return conn.close();
+  ): boolean {
+    if (this.#isStopping) {
+      conn.close();
+      return false;
+    }
     const { services, canStartTls } = this.#options;
     const session: Session = {
       service,
@@ -173,13 +178,12 @@ export class InboundServer {
       refusedRecipients: 0,
     };
     const connection = new Connection({ conn, session, services, pool: this.#pool, timeouts: this.#timeouts });
-    const running = connection.run();
-    this.#connections.set(connection, running);
-    try {
-      await running;
-    } finally {
+    const ended = connection.run().then(() => {
       this.#connections.delete(connection);
-    }
+      this.#limits.leave(clientAddress);
+    });
+    this.#connections.set(connection, ended);
+    return true;
   }
 
   #checkDeadline(connection: Connection, nowMs: number): void {

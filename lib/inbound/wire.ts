@@ -17,7 +17,7 @@ const encoder = new TextEncoder();
 export interface WireOptions {
   /** Belongs to the wire from now on. */
   readonly conn: OctetConn;
-  /** Large buffers, shared by all connections. */
+  /** Buffers, shared by all connections. */
   readonly pool: BufferPool;
   /** Its monotonic time is used. */
   readonly clock: Clock;
@@ -93,21 +93,34 @@ export class Wire {
   }
 
   /** Waits for octets until a monotonic time. Throws `ConnectionEnded` when none will come. */
-  async fill(deadlineMs: number): Promise<void> {
-    if (this.#isEnding) throw new ConnectionEnded("closed by us");
+  fill(deadlineMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.whenFilled(deadlineMs, (ended) => ended === undefined ? resolve() : reject(ended));
+    });
+  }
+
+  /**
+   * Like `fill`, for a connection that may be idle for long: all that it costs meanwhile is one read and `done`, where
+   * each suspended function would keep some 600 octets.
+   *
+   * @param done Called once, later; with an error when no octets will come. Must not throw.
+   */
+  whenFilled(deadlineMs: number, done: (ended?: ConnectionEnded) => void): void {
+    if (this.#isEnding) return queueMicrotask(() => done(new ConnectionEnded("closed by us")));
     this.#deadlineMs = deadlineMs;
     this.#isReading = true;
-    let isOpen: boolean;
-    try {
-      isOpen = await this.input.fill();
-    } catch (error) {
-      throw new ConnectionEnded(this.#isEnding ? "closed by us" : "the connection broke", { cause: error });
-    } finally {
+    this.input.read().then((count) => done(this.#filled(count)), (cause) => {
       this.#isReading = false;
-    }
-    if (this.#isEnding) throw new ConnectionEnded("closed by us");
+      done(new ConnectionEnded(this.#isEnding ? "closed by us" : "the connection broke", { cause }));
+    });
+  }
+
+  #filled(count: number | null): ConnectionEnded | undefined {
+    this.#isReading = false;
+    const isOpen = this.input.take(count);
+    if (this.#isEnding) return new ConnectionEnded("closed by us");
     this.#deadlineMs = Infinity;
-    if (!isOpen) throw new ConnectionEnded("closed by the client");
+    return isOpen ? undefined : new ConnectionEnded("closed by the client");
   }
 
   /** Goes on with another connection, with nothing kept from before (RFC 3207 §4.2). */

@@ -5,28 +5,37 @@
 
 import type { OctetConn } from "./octet_conn.ts";
 
-/** Room for an idle connection: enough for any pipelined group of ordinary commands. */
-const SMALL_BUFFER_OCTETS = 1024;
-/** Room while content or a long line comes in. */
-const LARGE_BUFFER_OCTETS = 64 * 1024;
-/** Large buffers kept for the next one who needs one, shared by all connections of a pool. */
-const MAX_POOLED_BUFFERS = 32;
+/** Room of a connection that waits for a command: most of them fit, and there may be ten thousand such connections. */
+const IDLE_OCTETS = 256;
+/** Room of a connection that waits for content: most messages are no longer, and who sends slowly needs no more. */
+const CONTENT_OCTETS = 4096;
+/** Room while content comes in fast. */
+const LARGE_OCTETS = 64 * 1024;
+/** From one size of buffers to the next. */
+const GROWTH = 4;
+/** Buffers of one size that are kept for the next ones who need them. */
+const MAX_POOLED_OCTETS = 2 * 1024 * 1024;
 
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** Large buffers that are not in use now. One pool serves a whole server. */
-export class BufferPool {
-  readonly #free: Uint8Array<ArrayBuffer>[] = [];
+const NOTHING = new Uint8Array(0);
 
-  /** Takes a buffer of 64 KiB, a used one where there is one. */
-  take(): Uint8Array<ArrayBuffer> {
-    return this.#free.pop() ?? new Uint8Array(LARGE_BUFFER_OCTETS);
+/** Buffers that are not in use now. One pool serves a whole server. */
+export class BufferPool {
+  readonly #free = new Map<number, Uint8Array<ArrayBuffer>[]>();
+
+  /** Takes a buffer of so many octets, a used one where there is one. */
+  take(octets: number): Uint8Array<ArrayBuffer> {
+    return this.#free.get(octets)?.pop() ?? new Uint8Array(octets);
   }
 
   /** Gives a buffer back; nobody may hold a view of it any more. */
   give(buffer: Uint8Array<ArrayBuffer>): void {
-    if (this.#free.length < MAX_POOLED_BUFFERS) this.#free.push(buffer);
+    const { length } = buffer;
+    let free = this.#free.get(length);
+    if (free === undefined) this.#free.set(length, free = []);
+    if (free.length * length < MAX_POOLED_OCTETS) free.push(buffer);
   }
 }
 
@@ -35,20 +44,32 @@ export type LineProblem =
   | { readonly kind: "bareCr" | "bareLf"; readonly offset: number }
   | { readonly kind: "tooLong" };
 
-/** Octets from a connection, in a buffer that is small while the connection is idle. */
+/**
+ * Octets from a connection, in a buffer that follows what comes in: small while nothing does, larger after each read that
+ * filled it, small again for who sends slowly.
+ */
 export class OctetInput {
   #conn: OctetConn;
   readonly #pool: BufferPool;
-  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(SMALL_BUFFER_OCTETS);
+  #buffer: Uint8Array<ArrayBuffer>;
   #start = 0;
   #end = 0;
+  #leastOctets = IDLE_OCTETS;
+  /** The last read brought all that there was room for. */
+  #wasFull = false;
   /** `skipLine` has dropped a CR just before. */
   #isAfterCr = false;
 
-  /** Reads from `conn`; takes large buffers from `pool`. */
+  /** Reads from `conn`; takes buffers from `pool`. */
   constructor(conn: OctetConn, pool: BufferPool) {
     this.#conn = conn;
     this.#pool = pool;
+    this.#buffer = pool.take(IDLE_OCTETS);
+  }
+
+  /** Octets that it holds on to, whether anything has arrived or not. */
+  get heldOctets(): number {
+    return this.#buffer.length;
   }
 
   /** Octets that have arrived and are not consumed. */
@@ -56,7 +77,7 @@ export class OctetInput {
     return this.#end - this.#start;
   }
 
-  /** A view of what has arrived; valid until the next `fill`. */
+  /** A view of what has arrived; valid until the next `read`. */
   peek(): Uint8Array {
     return this.#buffer.subarray(this.#start, this.#end);
   }
@@ -71,37 +92,36 @@ export class OctetInput {
   replaceConn(conn: OctetConn): void {
     this.#conn = conn;
     this.#start = this.#end = 0;
+    this.#wasFull = false;
   }
 
-  /** Makes room for content: 64 KiB until `shrink`. */
-  grow(): void {
-    if (this.#buffer.length < LARGE_BUFFER_OCTETS) this.#moveTo(this.#pool.take());
+  /** Says whether content comes next or a command, so that the next read has the right room. */
+  expect(what: "command" | "content"): void {
+    this.#leastOctets = what === "content" ? CONTENT_OCTETS : IDLE_OCTETS;
   }
 
-  /** Gives the large buffer back once what is left fits into a small one. */
-  shrink(): void {
-    if (this.#buffer.length === SMALL_BUFFER_OCTETS || this.length > SMALL_BUFFER_OCTETS) return;
-    const large = this.#buffer;
-    this.#moveTo(new Uint8Array(SMALL_BUFFER_OCTETS));
-    this.#pool.give(large);
-  }
-
-  /** Gives everything back at the end of the connection. */
+  /** Gives the buffer back at the end of the connection; nothing may be called after it. */
   release(): void {
+    this.#pool.give(this.#buffer);
+    this.#buffer = NOTHING;
     this.#start = this.#end = 0;
-    this.shrink();
+  }
+
+  /** Starts to wait for more octets; what the promise gives is for `take`, before anything else is called. */
+  read(): Promise<number | null> {
+    this.#makeRoom(this.#nextSize());
+    return this.#conn.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
   }
 
   /**
-   * Waits for more octets.
+   * Counts in what was read.
    *
    * @returns False at the end of the stream.
    */
-  async fill(): Promise<boolean> {
-    if (this.#end === this.#buffer.length) this.#makeRoom();
-    const count = await this.#conn.read(this.#buffer.subarray(this.#end));
+  take(count: number | null): boolean {
     if (count === null) return false;
     this.#end += count;
+    this.#wasFull = this.#end === this.#buffer.length;
     return true;
   }
 
@@ -109,7 +129,7 @@ export class OctetInput {
    * Cuts the next line off.
    *
    * @param maxOctets Longest line, CRLF included (RFC 5321 §4.5.3.1.4); at most 64 KiB.
-   * @returns The line without CRLF, a view valid until the next `fill`; undefined while it is not complete; or what is
+   * @returns The line without CRLF, a view valid until the next `read`; undefined while it is not complete; or what is
    * wrong with it. RFC 5321 §2.3.8: a line ends with CRLF, and a CR or LF alone must not be taken for one.
    */
   nextLine(maxOctets: number): Uint8Array | LineProblem | undefined {
@@ -142,20 +162,26 @@ export class OctetInput {
     return false;
   }
 
-  #makeRoom(): void {
-    if (this.#start > 0) {
-      this.#buffer.copyWithin(0, this.#start, this.#end);
-      this.#end -= this.#start;
-      this.#start = 0;
-    } else {
-      this.grow();
-    }
+  /** What is kept has to fit in, with room to spare; content that comes fast gets the largest buffer at once. */
+  #nextSize(): number {
+    let size = this.#leastOctets;
+    if (this.#wasFull) size = size === CONTENT_OCTETS ? LARGE_OCTETS : this.#buffer.length * GROWTH;
+    while (size <= this.length) size *= GROWTH;
+    return Math.min(size, LARGE_OCTETS);
   }
 
-  #moveTo(buffer: Uint8Array<ArrayBuffer>): void {
-    buffer.set(this.peek());
-    this.#end -= this.#start;
+  /** Moves what is kept to the front of a buffer of that size. */
+  #makeRoom(size: number): void {
+    const kept = this.peek();
+    if (size === this.#buffer.length) {
+      if (this.#start > 0) this.#buffer.copyWithin(0, this.#start, this.#end);
+    } else {
+      const before = this.#buffer;
+      this.#buffer = this.#pool.take(size);
+      this.#buffer.set(kept);
+      this.#pool.give(before);
+    }
     this.#start = 0;
-    this.#buffer = buffer;
+    this.#end = kept.length;
   }
 }
