@@ -4,6 +4,7 @@ import type { ConfigIo } from "../config/source.ts";
 import type { Logger } from "../log/logger.ts";
 import { type LoginGate, passwordChecker } from "../sasl/authenticate.ts";
 import { decodeBase64, encodeBase64 } from "../sasl/base64.ts";
+import { externalOffer } from "../sasl/external.ts";
 import { passwordOffers, type SaslOffer, type SaslServer, saslServer } from "../sasl/mechanisms.ts";
 import { PasswordHasher } from "../sasl/password.ts";
 import { scramOffers } from "../sasl/scram/offers.ts";
@@ -37,6 +38,7 @@ export async function makeLogins(options: LoginsOptions): Promise<SaslServer> {
   const findAccount = (identity: string): ReturnType<Live["router"]["findAccount"]> =>
     live().router.findAccount(identity);
   const offers: readonly SaslOffer[] = [
+    externalOffer({ accountsOf: (certificate) => live().router.findByCertificate(certificate), findAccount, logger }),
     ...scramOffers({
       ...gate,
       findAccount,

@@ -6,7 +6,7 @@ import { domainOf, parseMailbox } from "../mail/mailbox.ts";
 import { type Files, writeDurable } from "../system/files.ts";
 import type { Account, Config } from "./config.ts";
 import { ConfigError } from "./errors.ts";
-import { mapOf, object, optional, scalar, type Type } from "./schema.ts";
+import { listOf, mapOf, object, optional, scalar, type Type } from "./schema.ts";
 import { type ConfigIo, quote, reasonOf, Source } from "./source.ts";
 import { ourMailbox } from "./values.ts";
 
@@ -60,9 +60,24 @@ const scram: Type<string> = scalar({
   isSecret: () => true,
 });
 
+/** As `openssl x509 -fingerprint -sha256` prints it, or without the colons. */
+const fingerprint: Type<string> = scalar({
+  expects: "a SHA-256 fingerprint: 64 hexadecimal digits, also with colons between pairs",
+  written: "either",
+  parse: (text) =>
+    /^(?:[0-9a-f]{64}|[0-9a-f]{2}(?::[0-9a-f]{2}){31})$/i.test(text)
+      ? text.replaceAll(":", "").toLowerCase()
+      : undefined,
+});
+
 const account = object({
   passwordHash: optional("password", passwordHash, "Hash; without it nobody can log in with a password."),
   scram: optional("scram", scram, "Verifier of the same password; without it nobody can log in with SCRAM."),
+  certificates: optional(
+    "certificates",
+    listOf(fingerprint, "SHA-256 fingerprints"),
+    "Client certificates that log in with EXTERNAL, besides those that have the address of the account.",
+  ),
 });
 const accountsType = mapOf(ourMailbox, account, { noun: "mailboxes", whenWrong: {} });
 
@@ -78,7 +93,7 @@ export async function loadAccounts(
 ): Promise<readonly Account[] | undefined> {
   const text = await readIfThere(file, io);
   if (text === undefined) return undefined;
-  const source = await Source.parse(file, text, io, ["password", "scram"]);
+  const source = await Source.parse(file, text, io, ["password", "scram", "certificates"]);
   const entries = accountsType.read(source.root, source, "accounts") ?? [];
   for (const { key, at } of entries) {
     const domain = domains.get(domainOf(key));

@@ -64,6 +64,8 @@ export interface Account {
   readonly passwordHash?: string;
   /** `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`; absent: no login with SCRAM. */
   readonly scram?: string;
+  /** SHA-256 fingerprints of client certificates, 64 hexadecimal digits in lower case; absent: none but by address. */
+  readonly certificates?: readonly string[];
 }
 
 /** Everything that the configuration file says. */

@@ -221,7 +221,7 @@ export const configType: Type<Partial<FileContent>> = partial({
   auth: section("auth", {
     mechanisms: optional(
       "mechanisms",
-      listOf(value.oneOf("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"), "SASL mechanisms", 1),
+      listOf(value.oneOf("EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"), "SASL mechanisms", 1),
       "SASL mechanisms to offer, preferred first. Default: all that can work, but not SCRAM-SHA-256-PLUS.",
     ),
   }, "How users log in."),

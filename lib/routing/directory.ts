@@ -19,6 +19,8 @@ export interface Directory {
   readonly domains: ReadonlyMap<string, DomainConfig>;
   /** By folded address, in the order of the accounts file. */
   readonly accounts: ReadonlyMap<string, Account>;
+  /** Those whose `certificates` have a fingerprint, by it. */
+  readonly byCertificate: ReadonlyMap<string, readonly Account[]>;
   /** Forward-paths by folded address. */
   readonly aliases: ReadonlyMap<string, readonly string[]>;
   /** What separates a mailbox from its detail; undefined: nothing does. */
@@ -45,10 +47,23 @@ export function buildDirectory(config: RoutingConfig, accounts: readonly Account
     hostname: config.hostname,
     domains: config.domains,
     accounts: new Map(accounts.map((account) => [foldAddress(account.address), account])),
+    byCertificate: byCertificate(accounts),
     aliases: new Map([...config.aliases].map(([address, targets]) => [foldAddress(address), targets])),
     delimiter: config.recipientDelimiter,
     routes: buildRoutes(config.routes),
   };
+}
+
+function byCertificate(accounts: readonly Account[]): Map<string, Account[]> {
+  const found = new Map<string, Account[]>();
+  for (const account of accounts) {
+    for (const fingerprint of new Set(account.certificates)) {
+      const others = found.get(fingerprint);
+      if (others === undefined) found.set(fingerprint, [account]);
+      else others.push(account);
+    }
+  }
+  return found;
 }
 
 /** The mailbox as one of ours; undefined where its domain is not ours. */

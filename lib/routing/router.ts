@@ -7,6 +7,7 @@ import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { accountOf, asOurs, buildDirectory, type Directory, type RoutingConfig } from "./directory.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
 import { mayUse } from "./own_addresses.ts";
+import type { ClientCertificate } from "../tls/tls_conn.ts";
 import { type RecipientResolution, resolveRecipient } from "./recipient.ts";
 import { routeOf } from "./routes.ts";
 
@@ -18,6 +19,8 @@ export interface Router {
   nextHop(address: string): RouteDecision;
   /** The account with exactly this address, under any of its domain's names; for logins. */
   findAccount(address: string): Account | undefined;
+  /** The accounts that a client's certificate names, by its fingerprint or its mail addresses, each once. */
+  findByCertificate(certificate: Pick<ClientCertificate, "sha256" | "emails">): readonly Account[];
   /** One spelling for all names that `findAccount` takes for the same account, whether or not there is one. */
   loginName(address: string): string;
   /** Whether the account with this address may name the mailbox as the sender; see own_addresses.ts. */
@@ -31,6 +34,7 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
     resolveRecipient: (recipient) => resolveRecipient(directory, recipient),
     nextHop: (address) => nextHop(directory, address),
     findAccount: (address) => directory.accounts.get(loginName(directory, address)),
+    findByCertificate: (certificate) => findByCertificate(directory, certificate),
     loginName: (address) => loginName(directory, address),
     mayUse: (account, mailbox) => mayUse(directory, account, mailbox),
   };
@@ -56,6 +60,15 @@ function nextHop(directory: Directory, address: string): RouteDecision {
   const hop = directory.routes.exact.get(ours.domain.name);
   if (hop !== undefined) return { kind: "hop", hop };
   return { kind: "refused", status: "5.1.1", text: "No such mailbox" };
+}
+
+function findByCertificate(
+  directory: Directory,
+  { sha256, emails }: Pick<ClientCertificate, "sha256" | "emails">,
+): readonly Account[] {
+  const byAddress = emails.map((email) => directory.accounts.get(loginName(directory, email)));
+  const found = [...directory.byCertificate.get(sha256) ?? [], ...byAddress].filter((account) => account !== undefined);
+  return [...new Set(found)];
 }
 
 function loginName(directory: Directory, address: string): string {

@@ -1,5 +1,7 @@
 /** What a SASL mechanism is on the server's side: steps without input or output of their own (RFC 4422 §3). */
 
+import type { ClientCertificate } from "../tls/tls_conn.ts";
+
 /** What an exchange may know of its connection. */
 export interface SaslChannel {
   /** Without port; undefined for a Unix socket. */
@@ -12,14 +14,6 @@ export interface SaslChannel {
   readonly serverEndPoint?: Uint8Array;
   /** The certificate of the client; absent unless it was asked for, given, and verified. */
   readonly clientCertificate?: ClientCertificate;
-}
-
-/** A verified certificate of a client. */
-export interface ClientCertificate {
-  /** Fingerprint: the SHA-256 hash of its DER form, 64 hexadecimal digits in lower case. */
-  readonly sha256: string;
-  /** The mail addresses that its subjectAltName has. */
-  readonly emails: readonly string[];
 }
 
 /** The end of an exchange (RFC 4954 §6). */

@@ -60,6 +60,15 @@ Deno.test("Accounts are read in the order of the file, folded, with and without 
   }]);
 });
 
+Deno.test("Fingerprints of certificates are read with and without colons, in any case, also where they are all digits", async () => {
+  await using accounts = new AccountsFile(
+    `alice@example.org: { certificates: ["${"AB:".repeat(31)}Ab", ${"CD".repeat(32)}, ${"12".repeat(32)}] }\n`,
+  );
+  assertEquals(await accounts.load(), [
+    { address: "alice@example.org", certificates: ["ab".repeat(32), "cd".repeat(32), "12".repeat(32)] },
+  ]);
+});
+
 Deno.test("A missing accounts file is told apart from an empty one", async () => {
   await using missing = new AccountsFile();
   assertEquals(await missing.load(), undefined);
@@ -74,6 +83,7 @@ carol@example.net: {}
 dave: {}
 erin@example.org: { pasword: "hunter2" }
 Erin@example.org: {}
+gina@example.org: { certificates: [ab, "${"AB:".repeat(31)}AB"] }
 frank@example.org: { scram: "SCRAM-SHA-256$1000:aHVudGVyMg==$x:y" }
 `);
   const error = await assertRejects(() => accounts.load(), ConfigError);
@@ -86,7 +96,9 @@ frank@example.org: { scram: "SCRAM-SHA-256$1000:aHVudGVyMg==$x:y" }
     `${file}:4:1: accounts: expected a mailbox such as "alice@example.org", found "dave"`,
     `${file}:5:21: accounts.erin@example.org: unknown key "pasword": did you mean "password"?`,
     `${file}:6:1: accounts: "Erin@example.org" is the key of line 5 again`,
-    `${file}:7:29: accounts.frank@example.org.scram: expected a SCRAM verifier, as "posthorn user password" writes it, ` +
+    `${file}:7:36: accounts.gina@example.org.certificates: expected a SHA-256 fingerprint: 64 hexadecimal digits, ` +
+    'also with colons between pairs, found "ab"',
+    `${file}:8:29: accounts.frank@example.org.scram: expected a SCRAM verifier, as "posthorn user password" writes it, ` +
     "found a value that is not shown",
   ]);
 });

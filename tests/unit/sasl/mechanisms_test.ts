@@ -41,7 +41,7 @@ Deno.test("the configuration says which mechanisms are offered, and in which ord
   const external = { start: (): SaslStep => ({ kind: "invalid", reason: "test" }), step: () => external.start() };
   let wanted: readonly string[] | undefined = undefined;
   const server = saslServer(() => own, () => wanted);
-  const withCertificate = { ...CHANNEL, clientCertificate: { sha256: "00", emails: [] } };
+  const withCertificate = { ...CHANNEL, clientCertificate: { subject: "CN=x", sha256: "00", emails: [] } };
   assertEquals(server.mechanisms(CHANNEL), ["PLAIN", "LOGIN"]);
   assertEquals(server.mechanisms(withCertificate), ["PLAIN", "LOGIN", "EXTERNAL"]);
   wanted = ["EXTERNAL", "LOGIN"];
