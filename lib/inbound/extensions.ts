@@ -7,6 +7,8 @@ import type { EnvelopeRecipient, MailOptions } from "../mail/envelope.ts";
 import type { SaslChannel } from "../sasl/mechanism.ts";
 import type { EsmtpParameters } from "../smtp/command.ts";
 import { parseEnvid, parseNotify, parseOrcpt, parseRet } from "../smtp/parameters/dsn.ts";
+import { parsePriority } from "../smtp/parameters/priority.ts";
+import { parseBy, parseHoldFor, parseHoldUntil } from "../smtp/parameters/times.ts";
 import { SmtpError } from "../smtp/reply.ts";
 import type { Services } from "./services.ts";
 import type { Session } from "./session.ts";
@@ -15,11 +17,12 @@ import type { Session } from "./session.ts";
 export interface Scene {
   /** Its listener, greeting, TLS and login. */
   readonly session: Session;
-  /** For the mechanisms of AUTH. */
+  /** For the mechanisms of AUTH, and the time. */
   readonly services: Services;
 }
 
-type MailReader = (value: string | undefined, scene: Scene) => Partial<MailOptions>;
+/** @param options What the parameters before this one said. */
+type MailReader = (value: string | undefined, scene: Scene, options: MailOptions) => Partial<MailOptions>;
 
 /** What the parameters of RCPT ask for. */
 export type RcptOptions = Pick<EnvelopeRecipient, "notify" | "orcpt">;
@@ -34,6 +37,9 @@ interface Extension {
   /** By keyword. */
   readonly rcpt?: Readonly<Record<string, RcptReader>>;
 }
+
+/** FUTURERELEASE: how long a message may wait here. */
+const MAX_HOLD_SECONDS = 60 * 24 * 3600;
 
 const EXTENSIONS: readonly Extension[] = [
   { offer: () => "PIPELINING" },
@@ -50,6 +56,28 @@ const EXTENSIONS: readonly Extension[] = [
       NOTIFY: (value) => ({ notify: parseNotify(value) }),
       ORCPT: (value, { smtpUtf8 }) => ({ orcpt: parseOrcpt(value, smtpUtf8) }),
     },
+  },
+  {
+    // RFC 4865 §4
+    offer: ({ session, services }) => {
+      const latest = new Date(services.clock.now() + MAX_HOLD_SECONDS * 1000).toISOString().replace(/\.\d+/, "");
+      return isSubmission(session) ? `FUTURERELEASE ${MAX_HOLD_SECONDS} ${latest}` : undefined;
+    },
+    mail: {
+      HOLDFOR: (value, { services: { clock } }, options) =>
+        hold(parseHoldFor(value, clock.now()), clock.now(), options),
+      HOLDUNTIL: (value, { services: { clock } }, options) => hold(parseHoldUntil(value), clock.now(), options),
+    },
+  },
+  {
+    // RFC 2852 §2
+    offer: ({ session }) => isSubmission(session) ? "DELIVERBY" : undefined,
+    mail: { BY: (value, { services }) => ({ deliverBy: parseBy(value, services.clock.now()) }) },
+  },
+  {
+    // RFC 6710 §3
+    offer: ({ session }) => isSubmission(session) ? "MT-PRIORITY" : undefined,
+    mail: { "MT-PRIORITY": (value) => ({ priority: parsePriority(value) }) },
   },
   { offer: () => "CHUNKING" },
   { offer: () => "ENHANCEDSTATUSCODES" },
@@ -70,9 +98,13 @@ export function offeredExtensions(scene: Scene): string[] {
   return EXTENSIONS.map(({ offer }) => offer(scene)).filter((line) => line !== undefined);
 }
 
+function isSubmission({ service }: Session): boolean {
+  return service === "submission";
+}
+
 /** AUTH is for submission, and only under TLS (RFC 8314 §3, contract section 6). */
 export function mayLogIn(session: Session): boolean {
-  return session.service === "submission" && session.tls !== undefined;
+  return isSubmission(session) && session.tls !== undefined;
 }
 
 /** What a login may know of the connection. */
@@ -96,7 +128,11 @@ export function readMailParameters(scene: Scene, parameters: EsmtpParameters): M
   let options: MailOptions = { body: "7BIT", smtpUtf8: false };
   for (const [keyword, value] of parameters) {
     const read = find(scene, ({ mail }) => mail?.[keyword]) ?? notOffered(keyword);
-    options = { ...options, ...read(value, scene) };
+    options = { ...options, ...read(value, scene, options) };
+  }
+  const { holdUntil, deliverBy } = options;
+  if (holdUntil !== undefined && deliverBy?.mode === "return" && deliverBy.until <= holdUntil) {
+    throw new SmtpError(501, "5.5.4", "BY ends before the message is released");
   }
   return options;
 }
@@ -155,6 +191,15 @@ function readBody(value: string | undefined): Partial<MailOptions> {
 /** RFC 4954 §5: a server that does not trust the client behaves as if the value were "<>"; we always do. */
 function readAuth(value: string | undefined, { session }: Scene): Partial<MailOptions> {
   return session.login === undefined || value === undefined ? notOffered("AUTH") : {};
+}
+
+/** Takes the time at which a message is released; one that is over means no hold. */
+function hold(untilMs: number, nowMs: number, { holdUntil }: MailOptions): Partial<MailOptions> {
+  if (holdUntil !== undefined) throw new SmtpError(501, "5.5.4", "HOLDFOR and HOLDUNTIL exclude each other");
+  if (untilMs > nowMs + MAX_HOLD_SECONDS * 1000) {
+    throw new SmtpError(501, "5.5.4", `A message can be held for at most ${MAX_HOLD_SECONDS} seconds`);
+  }
+  return untilMs > nowMs ? { holdUntil: new Date(untilMs).toISOString() } : {};
 }
 
 function takesNoValue(keyword: string, value: string | undefined): void {

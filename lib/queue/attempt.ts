@@ -4,6 +4,7 @@ import type { Logger } from "../log/logger.ts";
 import type { NextHop, RouteDecision } from "../delivery/next_hop.ts";
 import type { DeliveryRequest } from "../delivery/target.ts";
 import { isFinal, type Outcome } from "../mail/outcome.ts";
+import { notifyMs, overdueOutcome, releaseMs, returnMs } from "./deadline.ts";
 import { nextAttempt, type ScheduleSettings } from "./schedule.ts";
 import type { QueuedMessage, SpoolEvent } from "./spool.ts";
 
@@ -68,14 +69,15 @@ export function attemptEvents(
 ): SpoolEvent[] {
   const at = new Date(nowMs).toISOString();
   const attempts = 1 + recipients.reduce((most, index) => Math.max(most, message.recipients[index]?.attempts ?? 0), 0);
-  const arrivedMs = Date.parse(message.envelope.arrived);
-  const next = nextAttempt({ arrivedMs, attempts, nowMs }, settings, random);
+  const { envelope } = message;
+  const times = { releaseMs: releaseMs(envelope), returnMs: returnMs(envelope), notifyMs: notifyMs(envelope) };
+  const next = nextAttempt({ ...times, attempts, nowMs }, settings, random);
   return groupEqual(recipients, outcomes).map(({ outcome, indexes }) => {
     if (isFinal(outcome)) return { event: "attempt", at, recipients: indexes, outcome };
     if (next.kind === "retry") {
       return { event: "attempt", at, recipients: indexes, outcome, nextAttempt: new Date(next.atMs).toISOString() };
     }
-    const expired: Outcome = { ...outcome, action: "failed", status: "4.4.7" };
+    const expired: Outcome = overdueOutcome(envelope, nowMs) ?? { ...outcome, action: "failed", status: "4.4.7" };
     return { event: "attempt", at, recipients: indexes, outcome: expired };
   });
 }

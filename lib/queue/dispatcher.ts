@@ -4,6 +4,7 @@
  */
 
 import { Fifo } from "./fifo.ts";
+import { PriorityFifo } from "./priority_fifo.ts";
 
 /** How much may run at the same time. */
 export interface DispatchLimits {
@@ -15,7 +16,7 @@ export interface DispatchLimits {
 
 interface Destination<T> {
   readonly key: string;
-  readonly jobs: Fifo<T>;
+  readonly jobs: PriorityFifo<T>;
   running: number;
   /** It stands in the line of destinations that may start a job. */
   isReady: boolean;
@@ -59,14 +60,14 @@ export class Dispatcher<T> {
     this.#fill();
   }
 
-  /** Starts the job at once, or when its turn comes. */
-  submit(key: string, job: T): void {
+  /** Starts the job at once, or when its turn comes: behind those of its destination that have its priority or a higher. */
+  submit(key: string, job: T, priority = 0): void {
     let destination = this.#destinations.get(key);
     if (destination === undefined) {
-      destination = { key, jobs: new Fifo(), running: 0, isReady: false };
+      destination = { key, jobs: new PriorityFifo(), running: 0, isReady: false };
       this.#destinations.set(key, destination);
     }
-    destination.jobs.push(job);
+    destination.jobs.push(job, priority);
     this.#waiting++;
     this.#lineUp(destination);
     this.#fill();

@@ -2,21 +2,22 @@
 
 import type { Envelope } from "../mail/envelope.ts";
 import { isFinal, type Outcome } from "../mail/outcome.ts";
+import { releaseMs } from "./deadline.ts";
 import type { QueuedMessage, RecipientState, SpoolEvent } from "./spool.ts";
 
 /** RFC 3464 §2.3.3. */
 const EXPANDED: Outcome = { action: "expanded", status: "2.1.5", text: "", isRemoteReply: false };
 
-/** The state of the recipients of a message that was just accepted: due at once, and those that were expanded done. */
+/** The state of the recipients of a message that was just accepted: due at once or when it is released, and those that were expanded done. */
 export function initialStates(envelope: Envelope): RecipientState[] {
-  const nextAttemptMs = Date.parse(envelope.arrived);
+  const nextAttemptMs = releaseMs(envelope);
   return envelope.recipients.map(({ isExpanded }, index) => ({
     index,
     attempts: 0,
     nextAttemptMs,
     isWarned: false,
     isReported: isExpanded === true && !isToBeReported(envelope, index, EXPANDED),
-    ...(isExpanded && { lastOutcome: EXPANDED, lastAttemptMs: nextAttemptMs }),
+    ...(isExpanded && { lastOutcome: EXPANDED, lastAttemptMs: Date.parse(envelope.arrived) }),
   }));
 }
 
@@ -76,7 +77,10 @@ export function isToBeReported(envelope: Envelope, index: number, outcome: Outco
   if (envelope.reversePath === "") return false;
   const notify = envelope.recipients[index]?.notify;
   if (outcome.action === "failed") return notify === undefined || (notify !== "never" && notify.includes("failure"));
-  return notify !== undefined && notify !== "never" && notify.includes("success") && !outcome.isDsnPassedOn;
+  if (notify === "never") return false;
+  // RFC 2852 §4.1.4: each relay that takes the message is shown, whatever else was asked for.
+  if (outcome.action === "relayed" && envelope.deliverBy?.isTraced) return true;
+  return notify !== undefined && notify.includes("success") && !outcome.isDsnPassedOn;
 }
 
 /** True where the sender may be warned of a delay; without NOTIFY that is ours to decide (RFC 3461 §4.1), and we do. */

@@ -4,6 +4,7 @@ import { composeDsn } from "../dsn/compose.ts";
 import type { ReportKind } from "../dsn/report.ts";
 import type { EnvelopeRecipient } from "../mail/envelope.ts";
 import type { Clock } from "../system/clock.ts";
+import { releaseMs } from "./deadline.ts";
 import type { QueuedMessage, RecipientState, Spool } from "./spool.ts";
 
 /** Reports to the sender of a message. */
@@ -49,7 +50,7 @@ export function dsnReporter(options: DsnReporterOptions): Reporter {
         return [{ recipient, outcome, lastAttemptMs: lastAttemptMs ?? clock.now() }];
       });
       const nowMs = clock.now();
-      const expiresMs = Date.parse(envelope.arrived) + expireAfterMs();
+      const expiresMs = releaseMs(envelope) + expireAfterMs();
       const dsn = await composeDsn({
         kind,
         hostname,

@@ -13,9 +13,10 @@ import type { Clock } from "../system/clock.ts";
 import { type ActiveMessage, activeMessage, canDrop, type DeliveryJob, heldOctets } from "./active_message.ts";
 import { attemptEvents, type Deliver, deliverSafely, logAttempt, type Route, routeSafely } from "./attempt.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { overdueOutcome } from "./deadline.ts";
 import { applyEvent, isPending, isUnreported } from "./journal.ts";
 import type { Reporter } from "./reporter.ts";
-import { type ScheduleSettings, waitFor } from "./schedule.ts";
+import { holdFor, type ScheduleSettings, waitFor } from "./schedule.ts";
 import { Scheduler } from "./scheduler.ts";
 import { LONGEST_REPAIR_MS, Settler } from "./settler.ts";
 import type { QueuedMessage, Spool } from "./spool.ts";
@@ -114,7 +115,7 @@ export class QueueRunner implements AsyncDisposable {
   enqueue(message: QueuedMessage): void {
     this.#cameDuringStart?.add(message.queueId);
     // While stopping: it is durable, and the next start finds it.
-    if (!this.#isStopping) this.#begin(message);
+    if (!this.#isStopping) this.#take(message);
   }
 
   /**
@@ -199,6 +200,8 @@ export class QueueRunner implements AsyncDisposable {
   /** Milliseconds until something is to be done for the message. */
   #waitOf(message: QueuedMessage, isReportPostponed = false): number {
     const nowMs = this.#options.clock.now();
+    const heldMs = this.#heldMs(message);
+    if (heldMs !== undefined) return heldMs;
     let waitMs = Infinity;
     for (const state of message.recipients) {
       if (isPending(state)) waitMs = Math.min(waitMs, waitFor(state.nextAttemptMs, nowMs, this.#settings));
@@ -245,11 +248,25 @@ export class QueueRunner implements AsyncDisposable {
   async #loadAndBegin(queueId: string): Promise<void> {
     try {
       const message = await this.#options.spool.load(queueId);
-      if (message !== undefined && !this.#isStopping) this.#begin(message);
+      if (message !== undefined && !this.#isStopping) this.#take(message);
     } catch (error) {
       this.#logger.error("{queueId}: cannot read the message, will try again: {error}", { queueId, error });
       this.#schedule(queueId, LONGEST_REPAIR_MS);
     }
+  }
+
+  /** Begins to work on a message, unless its sender wants it held. */
+  #take(message: QueuedMessage): void {
+    const heldMs = this.#heldMs(message);
+    if (heldMs === undefined || heldMs <= 0) this.#begin(message);
+    else if (!this.#active.has(message.queueId)) this.#schedule(message.queueId, heldMs);
+  }
+
+  /** Milliseconds until a held message is released; undefined for one that is not held, or was tried already. */
+  #heldMs({ envelope, recipients }: QueuedMessage): number | undefined {
+    const first = envelope.holdUntil === undefined ? undefined : recipients.find(isPending);
+    if (first === undefined || first.attempts > 0) return undefined;
+    return holdFor(first.nextAttemptMs, this.#options.clock.now());
   }
 
   /** Routes the recipients that are due and hands them over, grouped by next hop. */
@@ -262,8 +279,10 @@ export class QueueRunner implements AsyncDisposable {
     const groups: Map<string, { readonly hop: NextHop; readonly recipients: number[] }> = new Map();
     const refused: number[] = [];
     const outcomes: Outcome[] = [];
+    const overdue = overdueOutcome(envelope, this.#options.clock.now());
     for (const index of this.#dueRecipients(message)) {
-      const route = routeSafely(this.#options.route, queueId, envelope.recipients[index]?.address ?? "", this.#logger);
+      const route = overdue ??
+        routeSafely(this.#options.route, queueId, envelope.recipients[index]?.address ?? "", this.#logger);
       if (!("key" in route)) {
         refused.push(index);
         outcomes.push(route);
@@ -278,7 +297,7 @@ export class QueueRunner implements AsyncDisposable {
     this.#hold(active, message);
     for (const { hop, recipients } of groups.values()) {
       const dispatcher = hop.kind === "maildir" ? this.#local : this.#remote;
-      dispatcher.submit(hop.key, { active, hop, recipients });
+      dispatcher.submit(hop.key, { active, hop, recipients }, envelope.priority);
     }
     if (refused.length > 0 || groups.size === 0) this.#settler.settle(active);
     else this.#dropIfUnheld(active);
@@ -332,7 +351,10 @@ export class QueueRunner implements AsyncDisposable {
       const { queueId, envelope, content } = message;
       const recipients = job.recipients.flatMap((index) => envelope.recipients[index] ?? []);
       const request = { queueId, envelope, content, hop, recipients, signal: this.#abort.signal };
-      const outcomes = await deliverSafely(this.#options.deliver, request, this.#logger);
+      const overdue = overdueOutcome(envelope, this.#options.clock.now());
+      const outcomes = overdue === undefined
+        ? await deliverSafely(this.#options.deliver, request, this.#logger)
+        : recipients.map(() => overdue);
       this.#note(active, message, job.recipients, outcomes, hop.key);
     }
     active.runningJobs--;

@@ -12,8 +12,12 @@ export interface ScheduleSettings {
 
 /** Where a recipient stands after an attempt that was delayed. */
 export interface Attempted {
-  /** When the message came, milliseconds since 1970. */
-  readonly arrivedMs: number;
+  /** From when its age counts, milliseconds since 1970. */
+  readonly releaseMs: number;
+  /** When it is given up whatever the settings say, milliseconds since 1970. */
+  readonly returnMs?: number | undefined;
+  /** When its sender is to hear of a delay, milliseconds since 1970. */
+  readonly notifyMs?: number | undefined;
   /** Attempts so far, at least one. */
   readonly attempts: number;
   /** The present, milliseconds since 1970. */
@@ -37,12 +41,21 @@ const JITTER = 0.1;
  * @see RFC 5321 §4.5.4.1 (which asks for 30 minutes at least; senders in practice start at 5 or less)
  */
 export function nextAttempt(attempted: Attempted, settings: ScheduleSettings, random: number): NextAttempt {
-  const expiryMs = attempted.arrivedMs + settings.expireAfterMs;
-  if (attempted.nowMs >= expiryMs) return { kind: "expired" };
+  const { nowMs, returnMs = Infinity, notifyMs = -Infinity } = attempted;
+  const expiryMs = Math.min(attempted.releaseMs + settings.expireAfterMs, returnMs);
+  if (nowMs >= expiryMs) return { kind: "expired" };
   const waits = settings.retryMs;
   const waitMs = Math.max(1, waits[Math.min(attempted.attempts, waits.length) - 1] ?? settings.expireAfterMs);
-  const atMs = Math.ceil(attempted.nowMs + waitMs * (1 + JITTER * random));
-  return { kind: "retry", atMs: Math.min(atMs, expiryMs) };
+  const atMs = Math.ceil(nowMs + waitMs * (1 + JITTER * random));
+  return { kind: "retry", atMs: Math.min(atMs, expiryMs, notifyMs > nowMs ? notifyMs : Infinity) };
+}
+
+/** A held message is looked at again after this time at the latest. */
+const LONGEST_HOLD_MS = 24 * 3600 * 1000;
+
+/** Milliseconds to wait for the first attempt of a message that its sender wants held (RFC 4865). */
+export function holdFor(releaseMs: number, nowMs: number): number {
+  return Math.min(Math.max(0, releaseMs - nowMs), LONGEST_HOLD_MS);
 }
 
 /**

@@ -6,6 +6,7 @@
 import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
 import type { ActiveMessage } from "./active_message.ts";
+import { notifyMs, releaseMs } from "./deadline.ts";
 import { applyEvent, isDelayReportable, isDone, isPending, isUnreported, reportKindOf } from "./journal.ts";
 import type { ReportKind } from "../dsn/report.ts";
 import type { Reporter } from "./reporter.ts";
@@ -150,7 +151,9 @@ export class Settler {
       const states = unreported.filter((state) => reportKindOf(state) === kind);
       if (states.length > 0) return { kind, states };
     }
-    if (this.#options.clock.now() - Date.parse(envelope.arrived) < this.#options.warnAfterMs()) return undefined;
+    const nowMs = this.#options.clock.now();
+    const warnMs = Math.min(releaseMs(envelope) + this.#options.warnAfterMs(), notifyMs(envelope) ?? Infinity);
+    if (nowMs < warnMs) return undefined;
     const late = recipients.filter((state) =>
       isPending(state) && state.lastOutcome !== undefined && !state.isWarned && isDelayReportable(envelope, state.index)
     );

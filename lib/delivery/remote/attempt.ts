@@ -22,6 +22,8 @@ export interface AttemptTools {
   readonly findHosts: () => Promise<HostsAnswer>;
   /** Opens a session with a host. */
   readonly open: (host: RemoteHost, onConnection: (connection: SmtpConnection) => void) => Promise<SessionResult>;
+  /** Wall clock, milliseconds since 1970. */
+  readonly now: () => number;
   /** Told why a host could not be used. */
   readonly onUnusable: (host: RemoteHost, outcome: Outcome) => void;
   /** Told of a fault on our own side: the message cannot be read, or a bug. */
@@ -141,7 +143,15 @@ export class Attempt {
     const recipients = indexes.map((index) => this.#recipient(index));
     let plan: MailPlan;
     try {
-      plan = await planMail({ envelope, recipients, head: this.#head, content }, connection.extensions, peer);
+      const outgoing = {
+        envelope,
+        recipients,
+        head: this.#head,
+        content,
+        isLastHop: connection.protocol === "lmtp",
+        nowMs: this.#tools.now(),
+      };
+      plan = await planMail(outgoing, connection.extensions, peer);
     } catch (cause) {
       const error = new ClientError("content", `Cannot read the message: ${errorText(cause)}`, { cause });
       return { replies: indexes.map(() => undefined), failure: { stage: "mail", error } };

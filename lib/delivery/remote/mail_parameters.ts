@@ -22,6 +22,10 @@ export interface OutgoingMail {
   readonly head: Uint8Array;
   /** The message as it was received. */
   readonly content: Content;
+  /** LMTP: the peer does not take it further. */
+  readonly isLastHop: boolean;
+  /** Wall clock, milliseconds since 1970. */
+  readonly nowMs: number;
 }
 
 /** The commands, or why there are none. */
@@ -57,9 +61,13 @@ export async function planMail(outgoing: OutgoingMail, extensions: PeerExtension
   const reversePath = wireAddress(envelope.reversePath, extensions);
   if (reversePath === undefined) return refused("5.6.7", noUtf8Text(envelope.reversePath, peer));
   if (!isSafe(reversePath)) return refused("5.1.7", "The sender's address contains control characters");
+  const by = deliverBy(outgoing, extensions);
+  if (by === undefined) {
+    return refused("5.3.3", `The message must arrive in time, and ${peer.host.name} does not promise that (DELIVERBY)`);
+  }
   return {
     kind: "ready",
-    mail: `<${reversePath}>${mailParameters(outgoing, octets, extensions)}`,
+    mail: `<${reversePath}>${mailParameters(outgoing, octets, extensions)}${by}`,
     recipients: recipients.map((recipient) => recipientArgument(recipient, extensions, peer)),
   };
 }
@@ -68,11 +76,29 @@ function mailParameters({ envelope, recipients }: OutgoingMail, octets: number, 
   let text = extensions.size ? ` SIZE=${octets}` : "";
   if (envelope.body === "8BITMIME" && extensions.eightBitMime) text += " BODY=8BITMIME";
   if (extensions.smtpUtf8 && needsSmtpUtf8(envelope, recipients)) text += " SMTPUTF8";
+  if (extensions.mtPriority && envelope.priority !== undefined) text += ` MT-PRIORITY=${envelope.priority}`;
   if (extensions.dsn) {
     if (envelope.ret !== undefined) text += ` RET=${envelope.ret}`;
     if (envelope.envid !== undefined) text += ` ENVID=${xtext(envelope.envid)}`;
   }
   return text;
+}
+
+/**
+ * The BY parameter with the time that is left (RFC 2852 §4.2), or no text; undefined where the message is to go back
+ * rather than to a peer that may keep it longer.
+ */
+function deliverBy({ envelope, isLastHop, nowMs }: OutgoingMail, extensions: PeerExtensions): string | undefined {
+  const by = envelope.deliverBy;
+  if (by === undefined || isLastHop) return "";
+  const seconds = Math.floor((Date.parse(by.until) - nowMs) / 1000);
+  const { minDeliverBySeconds } = extensions;
+  const isReturned = by.mode === "return";
+  if (minDeliverBySeconds === undefined || (isReturned && seconds < Math.max(1, minDeliverBySeconds))) {
+    return isReturned ? undefined : "";
+  }
+  const bounded = Math.max(-999_999_999, Math.min(999_999_999, seconds));
+  return ` BY=${bounded};${isReturned ? "R" : "N"}${by.isTraced ? "T" : ""}`;
 }
 
 function recipientArgument(recipient: EnvelopeRecipient, extensions: PeerExtensions, peer: Peer): string | Outcome {

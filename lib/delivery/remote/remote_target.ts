@@ -70,6 +70,7 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
       give: (session) => this.#pool.give(key, session),
       findHosts: () => this.#findHosts(hop, signal),
       open: (host, onConnection) => openSession(host, plan, this.#session, onConnection),
+      now: () => this.#options.clock.now(),
       onUnusable: ({ name, address }, { status, text }) =>
         this.#options.logger.info("{queueId}: cannot use {host} at {address}: {status} {text}", {
           queueId,

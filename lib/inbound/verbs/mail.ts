@@ -1,11 +1,13 @@
 /** MAIL (RFC 5321 §4.1.1.2). */
 
+import type { MailOptions } from "../../mail/envelope.ts";
 import { isNonAscii } from "../../mail/mailbox.ts";
 import type { MailCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import type { Context } from "../verb.ts";
 import { checkReversePath } from "../submission.ts";
 import { readMailParameters } from "../extensions.ts";
+import type { Session } from "../session.ts";
 
 /** Starts a transaction. */
 export function mail(context: Context, { reversePath, parameters }: MailCommand): Reply {
@@ -13,7 +15,7 @@ export function mail(context: Context, { reversePath, parameters }: MailCommand)
   if (session.transaction !== undefined) {
     throw new SmtpError(503, "5.5.1", "A transaction is open already; end it with DATA or RSET");
   }
-  const options = readMailParameters(context, parameters);
+  const { options, isLowered } = allowedPriority(session, readMailParameters(context, parameters));
   const path = reversePath?.text ?? "";
   if (!options.smtpUtf8 && isNonAscii(path)) {
     throw new SmtpError(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
@@ -39,5 +41,16 @@ export function mail(context: Context, { reversePath, parameters }: MailCommand)
     accepted: [],
     chunks: undefined,
   };
+  // RFC 6710 §4.1
+  if (isLowered) return reply(250, "2.3.6", "0 is the priority of this message; a higher one needs a login");
   return reply(250, "2.1.0", "Sender OK");
+}
+
+/** A message goes before those of others only for users who logged in (RFC 6710 §4.1). */
+function allowedPriority(
+  session: Session,
+  options: MailOptions,
+): { readonly options: MailOptions; readonly isLowered: boolean } {
+  const isLowered = (options.priority ?? 0) > 0 && session.login === undefined;
+  return { options: isLowered ? { ...options, priority: 0 } : options, isLowered };
 }

@@ -22,6 +22,10 @@ export interface PeerExtensions {
   readonly dsn: boolean;
   /** RFC 3030 */
   readonly chunking: boolean;
+  /** RFC 2852: the shortest time that a message with BY may need, in seconds; absent where DELIVERBY is not offered. */
+  readonly minDeliverBySeconds?: number;
+  /** RFC 6710 */
+  readonly mtPriority: boolean;
   /** SASL mechanisms, upper case (RFC 4954); empty without AUTH. */
   readonly authMechanisms: readonly string[];
 }
@@ -36,6 +40,7 @@ export const NO_EXTENSIONS: PeerExtensions = {
   enhancedStatusCodes: false,
   dsn: false,
   chunking: false,
+  mtPriority: false,
   authMechanisms: [],
 };
 
@@ -57,6 +62,7 @@ export function parseExtensions(reply: Reply): PeerExtensions {
     offered.set(keyword, [...(offered.get(keyword) ?? []), ...parameters]);
   }
   const limit = offered.get("SIZE")?.[0] ?? "";
+  const minBy = offered.has("DELIVERBY") ? offered.get("DELIVERBY")?.[0]?.split(",")[0] ?? "" : undefined;
   const maxMessageOctets = /^\d{1,20}$/.test(limit) ? Number(limit) : 0;
   return {
     pipelining: offered.has("PIPELINING"),
@@ -68,6 +74,8 @@ export function parseExtensions(reply: Reply): PeerExtensions {
     enhancedStatusCodes: offered.has("ENHANCEDSTATUSCODES"),
     dsn: offered.has("DSN"),
     chunking: offered.has("CHUNKING"),
+    ...(minBy === undefined ? {} : { minDeliverBySeconds: /^\d{1,9}$/.test(minBy) ? Number(minBy) : 0 }),
+    mtPriority: offered.has("MT-PRIORITY"),
     authMechanisms: [...new Set(offered.get("AUTH"))],
   };
 }

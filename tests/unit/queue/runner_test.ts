@@ -330,6 +330,88 @@ Deno.test("NOTIFY=NEVER is honoured: the failure ends in the log", async () => {
   assertEquals(await lab.onDisk(), []);
 });
 
+Deno.test("a held message is tried when its time comes and not before, also after a restart, and ages from then", async () => {
+  const files = new MemoryFiles();
+  const holdUntil = new Date(Date.parse("2026-01-01T00:00:00Z") + 50 * HOUR).toISOString();
+  {
+    await using lab = await Lab.open({}, files, "2026-01-01T00:00:00Z");
+    await lab.accept(sampleEnvelope(["bob@x.example"], { holdUntil }));
+    await lab.advance(20 * HOUR);
+    assertEquals(lab.attempts, []);
+    assertEquals(lab.runner.size, { active: 0, scheduled: 1 });
+  }
+  await using lab = await Lab.open({}, files, "2026-01-01T20:00:00Z");
+  lab.answer = (address) => address.startsWith("alice") ? DELIVERED : LATER;
+  await lab.runner.start();
+  await lab.advance(29 * HOUR);
+  assertEquals(lab.attempts, []);
+  await lab.advance(HOUR);
+  assertEquals(lab.attempts, ["bob@x.example 1800"]);
+  assertEquals(lab.reports, []);
+  await lab.advance(23 * HOUR);
+  assertEquals(lab.reports.map(({ kind }) => kind), ["delayed"]);
+  await lab.advance(HOUR);
+  assertEquals(lab.reports.map(({ kind }) => kind), ["delayed", "failed"]);
+});
+
+Deno.test("an operator's retry releases a held message", async () => {
+  await using lab = await Lab.open();
+  const holdUntil = new Date(lab.clock.now() + HOUR).toISOString();
+  const { queueId } = await lab.accept(sampleEnvelope(["bob@x.example"], { holdUntil }));
+  assert(await lab.runner.retry(queueId));
+  await lab.advance(1);
+  assertEquals(lab.attempts, ["bob@x.example 0"]);
+});
+
+Deno.test("a message that must arrive in time goes back when the time is over, without another attempt", async () => {
+  await using lab = await Lab.open();
+  lab.answer = (address) => address.startsWith("alice") ? DELIVERED : LATER;
+  const until = new Date(lab.clock.now() + 7 * MINUTE).toISOString();
+  const { queueId } = await lab.accept(
+    sampleEnvelope(["bob@x.example"], { deliverBy: { until, mode: "return", isTraced: false } }),
+  );
+  await lab.advance(6 * MINUTE);
+  assertEquals(lab.reports, []);
+  await lab.advance(MINUTE);
+  assertEquals(lab.reports, [{ kind: "failed", recipients: ["bob@x.example"], queueId }]);
+  assertEquals(lab.attempts, ["bob@x.example 0", "bob@x.example 5", "alice@example.net 7"]);
+  assert(lab.log.lines.some((line) => line.includes("5.4.7")), lab.log.lines.join("\n"));
+});
+
+Deno.test("a sender who set a time hears of the delay then, and delivery goes on", async () => {
+  await using lab = await Lab.open();
+  lab.answer = (address) => address.startsWith("alice") ? DELIVERED : LATER;
+  const until = new Date(lab.clock.now() + 7 * MINUTE).toISOString();
+  const { queueId } = await lab.accept(
+    sampleEnvelope(["bob@x.example"], { deliverBy: { until, mode: "notify", isTraced: false } }),
+  );
+  await lab.advance(7 * MINUTE);
+  const warning = { kind: "delayed" as const, recipients: ["bob@x.example"], queueId };
+  assertEquals(lab.reports, [warning]);
+  await lab.advance(8 * HOUR);
+  assertEquals(lab.reports, [warning], "one warning, not two");
+});
+
+Deno.test("messages of a higher priority go first to a destination that is busy", async () => {
+  await using lab = await Lab.open();
+  const first = Promise.withResolvers<Outcome>();
+  lab.answer = (address) => address.startsWith("busy") ? first.promise : DELIVERED;
+  for (const name of ["busy1", "busy2"]) await lab.accept(sampleEnvelope([`${name}@x.example`]));
+  for (const [name, priority] of [["low", -2], ["plain", 0], ["high", 4], ["second", 4]] as const) {
+    await lab.accept(sampleEnvelope([`${name}@x.example`], { priority }));
+  }
+  first.resolve(DELIVERED);
+  await settle();
+  assertEquals(lab.attempts.map((attempt) => attempt.split("@")[0]), [
+    "busy1",
+    "busy2",
+    "high",
+    "second",
+    "plain",
+    "low",
+  ]);
+});
+
 Deno.test("success is reported where it was asked for and the next hop does not do it, once, and then all is done", async () => {
   await using lab = await Lab.open();
   lab.answer = (address) => {

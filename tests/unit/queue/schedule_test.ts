@@ -16,7 +16,7 @@ function attempts(settings: ScheduleSettings, random: () => number): number[] {
   const times = [0];
   for (;;) {
     const nowMs = times.at(-1) ?? 0;
-    const next = nextAttempt({ arrivedMs: 0, attempts: times.length, nowMs }, settings, random());
+    const next = nextAttempt({ releaseMs: 0, attempts: times.length, nowMs }, settings, random());
     if (next.kind === "expired") return times;
     times.push(next.atMs);
     if (times.length > 100_000) throw new Error("It does not end");
@@ -32,14 +32,14 @@ Deno.test("the documented schedule: 5m 10m 20m 30m 1h 2h, then every 4h until 5 
 });
 
 Deno.test("a wait is never shortened, because greylisting counts whole minutes, and prolonged by a tenth at most", () => {
-  const now = { arrivedMs: 0, attempts: 1, nowMs: 0 };
+  const now = { releaseMs: 0, attempts: 1, nowMs: 0 };
   assertEquals(nextAttempt(now, DEFAULTS, 0), { kind: "retry", atMs: 5 * MINUTE });
   const late = nextAttempt(now, DEFAULTS, 0.999999);
   assert(late.kind === "retry" && late.atMs <= 5.5 * MINUTE && late.atMs > 5.49 * MINUTE);
 });
 
 Deno.test("a message that came back after its expiry had one last attempt, and is given up after it", () => {
-  assertEquals(nextAttempt({ arrivedMs: 0, attempts: 3, nowMs: 6 * DAY }, DEFAULTS, 0.5), { kind: "expired" });
+  assertEquals(nextAttempt({ releaseMs: 0, attempts: 3, nowMs: 6 * DAY }, DEFAULTS, 0.5), { kind: "expired" });
 });
 
 const settings: fc.Arbitrary<ScheduleSettings> = fc.record({
@@ -53,7 +53,7 @@ Deno.test("an attempt is never in the past and never beyond expiry", () => {
   const time = fc.integer({ min: 0, max: 4 * DAY });
   fc.assert(
     fc.property(settings, fc.integer({ min: 1, max: 500 }), time, chance, (settings, attempts, nowMs, random) => {
-      const next = nextAttempt({ arrivedMs: 0, attempts, nowMs }, settings, random);
+      const next = nextAttempt({ releaseMs: 0, attempts, nowMs }, settings, random);
       if (next.kind === "expired") assert(nowMs >= settings.expireAfterMs);
       else assert(next.atMs > nowMs && next.atMs <= settings.expireAfterMs);
     }),

@@ -8,6 +8,8 @@ import { parseOrcpt } from "../../../../lib/smtp/parameters/dsn.ts";
 
 const ALL: PeerExtensions = { ...NO_EXTENSIONS, size: true, eightBitMime: true, smtpUtf8: true, dsn: true };
 
+const NOW_MS = Date.UTC(2026, 10, 23, 12);
+
 /** MAIL and RCPT arguments, or the action and status where there is none. */
 async function plan(
   extensions: PeerExtensions,
@@ -16,7 +18,13 @@ async function plan(
   content = "x\r\n",
 ): Promise<string[]> {
   const request = testRequest({ hop: mxHop("example.test"), recipients, envelope });
-  const outgoing = { ...request, head: new Uint8Array(10), content: memoryContent(new TextEncoder().encode(content)) };
+  const outgoing = {
+    ...request,
+    head: new Uint8Array(10),
+    content: memoryContent(new TextEncoder().encode(content)),
+    isLastHop: false,
+    nowMs: NOW_MS,
+  };
   const host = { name: "mx.test", address: { host: "192.0.2.1", port: 25 } };
   const result = await planMail(outgoing, extensions, { host });
   if (result.kind === "refused") return [`${result.outcome.action} ${result.outcome.status}`];
@@ -62,6 +70,28 @@ Deno.test("ORCPT beyond US-ASCII is written in US-ASCII, for every peer with DSN
   assertEquals((await plan({ ...NO_EXTENSIONS, dsn: true }, {}, [recipient]))[1], argument);
   assertEquals((await plan(ALL, {}, [recipient]))[1], argument);
   assertEquals(parseOrcpt(argument.replace(/.*=/, ""), false), recipient.orcpt);
+});
+
+Deno.test("the time that is left is passed on, and a message that must be in time only to a peer that takes it", async () => {
+  const until = new Date(NOW_MS + 90_500).toISOString();
+  const inTime: Partial<Envelope> = { deliverBy: { until, mode: "return", isTraced: false } };
+  const warned: Partial<Envelope> = { deliverBy: { until, mode: "notify", isTraced: true } };
+  const peer = { ...NO_EXTENSIONS, minDeliverBySeconds: 60 };
+  assertEquals((await plan(peer, inTime))[0], "<sender@client.test> BY=90;R");
+  assertEquals((await plan(peer, warned))[0], "<sender@client.test> BY=90;NT");
+  assertEquals(await plan({ ...peer, minDeliverBySeconds: 120 }, inTime), ["failed 5.3.3"]);
+  assertEquals((await plan({ ...peer, minDeliverBySeconds: 120 }, warned))[0], "<sender@client.test> BY=90;NT");
+  assertEquals(await plan(NO_EXTENSIONS, inTime), ["failed 5.3.3"]);
+  assertEquals((await plan(NO_EXTENSIONS, warned))[0], "<sender@client.test>");
+});
+
+Deno.test("the priority is passed on to a peer with MT-PRIORITY", async () => {
+  assertEquals(
+    (await plan({ ...NO_EXTENSIONS, mtPriority: true }, { priority: -3 }))[0],
+    "<sender@client.test> MT-PRIORITY=-3",
+  );
+  assertEquals((await plan({ ...NO_EXTENSIONS, mtPriority: true }, {}))[0], "<sender@client.test>");
+  assertEquals((await plan(NO_EXTENSIONS, { priority: 3 }))[0], "<sender@client.test>");
 });
 
 Deno.test("8-bit content is declared, or sent where it is 7-bit in truth, or fails unchanged", async () => {

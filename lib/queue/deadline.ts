@@ -1,0 +1,31 @@
+/** The times that a sender set for a message: not before (RFC 4865), and not after (RFC 2852). */
+
+import type { Envelope } from "../mail/envelope.ts";
+import type { Outcome } from "../mail/outcome.ts";
+
+/** When delivery begins, and ages are counted from, milliseconds since 1970: on arrival, or when the hold ends. */
+export function releaseMs({ arrived, holdUntil }: Envelope): number {
+  return Math.max(Date.parse(arrived), holdUntil === undefined ? -Infinity : Date.parse(holdUntil));
+}
+
+/** When a message goes back undelivered (BY with mode R), milliseconds since 1970; undefined where it does not. */
+export function returnMs({ deliverBy }: Envelope): number | undefined {
+  return deliverBy?.mode === "return" ? Date.parse(deliverBy.until) : undefined;
+}
+
+/** When the sender hears of a delay at the latest (BY with mode N), milliseconds since 1970. */
+export function notifyMs({ deliverBy }: Envelope): number | undefined {
+  return deliverBy?.mode === "notify" ? Date.parse(deliverBy.until) : undefined;
+}
+
+/** What becomes of a recipient when the time of BY is over (RFC 2852 §4.1.2); undefined while it is not. */
+export function overdueOutcome(envelope: Envelope, nowMs: number): Outcome | undefined {
+  const untilMs = returnMs(envelope);
+  if (untilMs === undefined || nowMs < untilMs) return undefined;
+  return {
+    action: "failed",
+    status: "5.4.7",
+    text: "Not delivered within the time that the sender allowed",
+    isRemoteReply: false,
+  };
+}
