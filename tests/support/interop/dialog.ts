@@ -24,13 +24,6 @@ export class SmtpDialog implements Disposable {
     return await SmtpDialog.#greet(await Deno.connectTls({ hostname: "127.0.0.1", port, caCerts }));
   }
 
-  /** Whether a server offers an extension in the clear: how its peers have to behave depends on it. */
-  static async offers(port: number, keyword: string): Promise<boolean> {
-    using dialog = await SmtpDialog.open(port);
-    const keywords = (await dialog.command("EHLO client.example")).split("\n").map((line) => line.slice(4));
-    return keywords.some((each) => each.split(" ")[0] === keyword);
-  }
-
   static async #greet(connection: Deno.Conn): Promise<SmtpDialog> {
     const dialog = new SmtpDialog(connection);
     try {
