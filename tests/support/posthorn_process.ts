@@ -9,14 +9,19 @@ import { freePort } from "./interop/free_port.ts";
 import { latin1, Maildir } from "./interop/maildir.ts";
 import { waitUntil } from "./interop/wait.ts";
 
-/** What a listener does and where; `bind` is made of the other two where it is absent. */
+/** What a listener does and where. */
 export interface ProcessListener {
   readonly service: "mx" | "submission" | "lmtp";
-  readonly tls?: "implicit";
+  /** Default: what is usual for the service. */
+  readonly tls?: "implicit" | "starttls" | "off";
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** Default: a free port. */
   readonly port?: number;
+  /** Instead of host and port: the name of a Unix socket in the data folder. */
+  readonly socket?: string;
+  /** Addresses of proxies, which put a PROXY header in front. */
+  readonly proxyProtocol?: readonly string[];
 }
 
 /** A mailbox to make before the start. */
@@ -45,7 +50,7 @@ export interface PosthornOptions {
   readonly isStopped?: boolean;
 }
 
-/** A listener with its address. */
+/** A listener with its address, which means nothing where it has a socket. */
 export interface BoundListener extends ProcessListener {
   readonly host: string;
   readonly port: number;
@@ -123,10 +128,11 @@ export class PosthornProcess implements AsyncDisposable {
     const config = {
       hostname: "mail.example.org",
       data: this.dataFolder,
-      listeners: this.listeners.map(({ service, tls, host, port }) => ({
-        bind: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
+      listeners: this.listeners.map(({ service, tls, host, port, socket, proxyProtocol }) => ({
+        bind: socket !== undefined ? `unix:${socket}` : host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
         service,
         ...(tls === undefined ? {} : { tls }),
+        ...(proxyProtocol === undefined ? {} : { proxy_protocol: proxyProtocol }),
       })),
       domains: { "example.org": {} },
       accounts: `${this.folder}/accounts.yaml`,
@@ -195,7 +201,7 @@ export class PosthornProcess implements AsyncDisposable {
         }
         return await this.#answers(listener) ? true : undefined;
       }, {
-        what: `${listener.service} listener on port ${listener.port}`,
+        what: `${listener.service} listener on ${listener.socket ?? `port ${listener.port}`}`,
         timeoutMs: START_TIMEOUT_MS,
         detail: () => this.log,
       });
@@ -203,18 +209,23 @@ export class PosthornProcess implements AsyncDisposable {
   }
 
   async #answers(listener: BoundListener): Promise<boolean> {
-    const isPlain = listener.tls === undefined;
+    const speaksFirst = listener.tls !== "implicit" && listener.proxyProtocol === undefined;
     const prefix = this.#options.prefix ?? [];
-    if (prefix.length > 0) {
-      const script = `exec 3<>/dev/tcp/${listener.host}/${listener.port} && ${isPlain ? "read -t 5 line <&3" : "true"}`;
+    if (prefix.length > 0 && listener.socket === undefined) {
+      const greeting = speaksFirst ? "read -t 5 line <&3" : "true";
+      const script = `exec 3<>/dev/tcp/${listener.host}/${listener.port} && ${greeting}`;
       const { code } = await runCommand([...prefix, "bash", "-c", script]);
       return code === 0;
     }
     try {
-      using connection = await Deno.connect({ hostname: listener.host, port: listener.port });
-      return !isPlain || await connection.read(new Uint8Array(512)) !== null;
+      using connection = listener.socket === undefined
+        ? await Deno.connect({ hostname: listener.host, port: listener.port })
+        : await Deno.connect({ transport: "unix", path: this.seen(this.socketPath(listener.socket)) });
+      return !speaksFirst || await connection.read(new Uint8Array(512)) !== null;
     } catch (error) {
-      if (error instanceof Deno.errors.ConnectionRefused || error instanceof Deno.errors.ConnectionReset) return false;
+      const { ConnectionRefused, ConnectionReset, NotFound } = Deno.errors;
+      if (error instanceof ConnectionRefused || error instanceof ConnectionReset) return false;
+      if (error instanceof NotFound && listener.socket !== undefined) return false;
       throw error;
     }
   }
@@ -267,10 +278,15 @@ export class PosthornProcess implements AsyncDisposable {
   }
 
   /** Port of the first listener of a kind. */
-  port(service: "mx" | "submission" | "lmtp", tls?: "implicit"): number {
+  port(service: ProcessListener["service"], tls?: ProcessListener["tls"]): number {
     const listener = this.listeners.find((each) => each.service === service && each.tls === tls);
     if (listener === undefined) throw new RangeError(`No listener for ${service}`);
     return listener.port;
+  }
+
+  /** Path of a Unix socket of a listener, as the program sees it. */
+  socketPath(socket: string): string {
+    return `${this.dataFolder}/${socket}`;
   }
 
   /** The Maildir of a mailbox, as the test process sees it. */
