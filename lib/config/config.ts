@@ -117,6 +117,9 @@ export interface Config {
   /** Bounds for clients. */
   readonly limits: {
     readonly messageOctets: number;
+    /** Of the header section. */
+    readonly headerOctets: number;
+    readonly headerFields: number;
     readonly recipients: number;
     readonly connections: number;
     readonly connectionsPerIp: number;

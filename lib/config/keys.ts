@@ -243,6 +243,8 @@ export const configType: Type<Partial<FileContent>> = partial({
   }, "Mail on its way out."),
   limits: section("limits", {
     messageOctets: withDefault("message_size", value.size, 50 * 2 ** 20, "Longest message, as announced by SIZE."),
+    headerOctets: withDefault("header_size", value.size, 256 * 2 ** 10, "Longest header section of a message."),
+    headerFields: withDefault("header_fields", value.count(100, 100_000), 1_000, "Fields in a header section."),
     recipients: withDefault("recipients", value.count(1, 100_000), 1_000, "Recipients of a message."),
     connections: withDefault("connections", value.count(1, 1_000_000), 2_000, "Connections at a time."),
     connectionsPerIp: withDefault("connections_per_ip", value.count(1, 1_000_000), 50, "Of these from one address."),

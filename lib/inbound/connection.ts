@@ -1,13 +1,14 @@
 /** One connection from accept to close: cuts lines and content, and has them answered. What commands mean is elsewhere. */
 
-import { ContentReader } from "../smtp/content_reader.ts";
 import type { ContentProblem } from "../smtp/content_reader.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import type { BufferPool, LineProblem } from "../smtp/octet_input.ts";
 import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
 import { tlsFacts } from "../tls/tls_conn.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
+import { ContentIntake, earnedMs } from "./content_intake.ts";
 import { answerLine } from "./dispatch.ts";
+import { patienceEnd } from "./patience.ts";
 import type { InboundTimeouts, Services } from "./services.ts";
 import { resetTransaction, type Session } from "./session.ts";
 import type { ContentSink, Context, Replies, SessionIo } from "./verb.ts";
@@ -17,10 +18,6 @@ import { Wire } from "./wire.ts";
 const MAX_COMMAND_OCTETS = 2048;
 /** On a submission port AUTH may carry a long initial response (RFC 4954 §4). */
 const MAX_SUBMISSION_COMMAND_OCTETS = 12_288 + 64;
-/** Refused commands, RCPT apart, since the last accepted message; more than a person or a sane client makes. */
-const MAX_ERRORS = 20;
-/** Refused recipients since the last accepted message: who has more is guessing addresses. */
-const MAX_REFUSED_RECIPIENTS = 100;
 
 /** What a connection is made of. */
 export interface ConnectionOptions {
@@ -42,14 +39,14 @@ export class Connection implements SessionIo {
   readonly #services: Services;
   readonly #timeouts: InboundTimeouts;
   readonly #wire: Wire;
+  /** Made for the first content: ten thousand idle connections do without. */
+  #intake: ContentIntake | undefined;
   readonly #context: Context;
   readonly #maxCommandOctets: number;
   /** No command is answered any more. */
   #isClosing = false;
   #onEnd = (): void => {};
   #isStopping = false;
-  /** The client is in the middle of a message, and not between two commands. */
-  #isInContent = false;
   /** When the command that is being waited for must be complete; undefined between two commands. */
   #commandDeadlineMs: number | undefined;
 
@@ -116,13 +113,35 @@ export class Connection implements SessionIo {
     this.#wire.close();
   }
 
-  /** Ends a connection whose client was silent for too long. Called about once a second. */
+  /** Ends a connection whose client made us wait for too long. Called about once a second. */
   checkDeadline(nowMs: number): void {
     if (!this.#wire.isOverdue(nowMs)) return;
     if (this.#wire.isEnding || !this.#wire.isReading) return this.abort();
-    const { client, settings } = this.#session;
-    this.#services.logger.info("Closed connection from {client}: it was silent for too long", { client });
-    this.#wire.endWith(reply(421, "4.4.2", `${settings.hostname} waited too long for you; closing connection`));
+    const { client } = this.#session;
+    const { reason, message } = this.#impatience(nowMs);
+    this.#services.logger.info("Closed connection from {client}: {reason}", { client, reason });
+    this.#wire.endWith(message);
+  }
+
+  /** For what it was that the client took too long, for the log and for itself. */
+  #impatience(nowMs: number): { readonly reason: string; readonly message: Reply } {
+    if (this.#isInContent && nowMs >= (this.#intake?.paceDeadlineMs ?? Infinity)) {
+      return {
+        reason: "its content came too slowly",
+        message: reply(421, "4.4.2", "The content comes too slowly; closing connection"),
+      };
+    }
+    if (!this.#isInContent && nowMs >= this.#sessionDeadlineMs) {
+      return {
+        reason: "it brought no message for too long",
+        message: reply(421, "4.7.0", "No message came for too long; closing connection"),
+      };
+    }
+    const { hostname } = this.#session.settings;
+    return {
+      reason: "it was silent for too long",
+      message: reply(421, "4.4.2", `${hostname} waited too long for you; closing connection`),
+    };
   }
 
   /** Answers one command, if one is complete. @returns False where the client has to send more first. */
@@ -143,16 +162,16 @@ export class Connection implements SessionIo {
     const result = answerLine(this.#context, line);
     this.#queueAll(result instanceof Promise ? await result : result);
     await this.#wire.flushIfLong();
-    const { errors, refusedRecipients } = this.#session;
-    if (errors > MAX_ERRORS || refusedRecipients > MAX_REFUSED_RECIPIENTS) {
-      this.#services.logger.info("Closed connection from {client}: too many errors", { client: this.#session.client });
-      this.#end(reply(421, "4.7.0", "Too many errors; closing connection"));
-    }
+    const end = patienceEnd(this.#session.spent);
+    if (end === undefined || this.#isClosing) return;
+    const { client } = this.#session;
+    this.#services.logger.info("Closed connection from {client}: {reply}", { client, reply: end.lines.join(" ") });
+    this.#end(end);
   }
 
   /** A bare CR or LF ends the session: client and server no longer agree on what a line is. */
   async #refuseLine(problem: LineProblem): Promise<void> {
-    this.#session.errors++;
+    this.#session.spent.errors++;
     if (problem.kind !== "tooLong") return this.#end(lineRefusal(problem).reply);
     await this.#skipLine();
     this.#wire.queue(reply(500, "5.5.2", `Line too long; the limit is ${this.#maxCommandOctets} octets`));
@@ -181,12 +200,12 @@ export class Connection implements SessionIo {
 
   /** Reads content up to the final dot. */
   readContent(sink: ContentSink): Promise<ContentProblem | undefined> {
-    return this.#inContent(() => this.#readContent(sink));
+    return this.#inContent((intake) => intake.readData(sink));
   }
 
   /** Reads exactly so many octets of content. */
   readChunk(octets: number, sink: ContentSink): Promise<void> {
-    return this.#inContent(() => this.#readChunk(octets, sink));
+    return this.#inContent((intake) => intake.readChunk(octets, sink));
   }
 
   /** Reads one line of at most so many octets. Throws `SmtpError` for a bad one. */
@@ -211,7 +230,19 @@ export class Connection implements SessionIo {
 
   /** The limit is for the whole command (RFC 5321 §4.5.3.2.7), however slowly its octets drip in. */
   #commandDeadline(): number {
-    return this.#commandDeadlineMs ??= this.#services.clock.monotonic() + this.#timeouts.commandMs;
+    this.#commandDeadlineMs ??= this.#services.clock.monotonic() + this.#timeouts.commandMs;
+    return Math.min(this.#commandDeadlineMs, this.#sessionDeadlineMs);
+  }
+
+  /** When a session that brings no message ends. */
+  get #sessionDeadlineMs(): number {
+    const { sinceMs, contentOctets } = this.#session.spent;
+    return sinceMs + this.#timeouts.sessionMs + earnedMs(contentOctets, this.#session, this.#timeouts);
+  }
+
+  /** The client is in the middle of a message, and not between two commands. */
+  get #isInContent(): boolean {
+    return this.#intake?.isActive === true;
   }
 
   /** Between two commands: nothing of this object is suspended while the client is silent. */
@@ -226,54 +257,19 @@ export class Connection implements SessionIo {
     await this.#wire.fill(this.#commandDeadline());
   }
 
-  async #readContent(sink: ContentSink): Promise<ContentProblem | undefined> {
-    await this.#wire.flush();
-    const { input } = this.#wire;
-    const reader = new ContentReader();
-    let waiting: Promise<void> | undefined;
-    const emit = (piece: Uint8Array): void => {
-      const accepted = sink.write(piece);
-      if (accepted !== undefined) waiting = waiting === undefined ? accepted : Promise.all([waiting, accepted]).then();
-    };
-    for (;;) {
-      if (input.length > 0) input.consume(reader.push(input.peek(), emit));
-      if (waiting !== undefined) await waiting;
-      waiting = undefined;
-      if (reader.isDone) return reader.problem;
-      await this.#fillContent();
-    }
-  }
-
-  async #readChunk(octets: number, sink: ContentSink): Promise<void> {
-    const { input } = this.#wire;
-    for (let left = octets;;) {
-      const piece = input.peek().subarray(0, left);
-      const waiting = piece.length > 0 ? sink.write(piece) : undefined;
-      input.consume(piece.length);
-      left -= piece.length;
-      if (waiting !== undefined) await waiting;
-      if (left === 0) return;
-      await this.#wire.flush();
-      await this.#fillContent();
-    }
-  }
-
-  async #fillContent(): Promise<void> {
-    await this.#wire.fill(this.#services.clock.monotonic() + this.#timeouts.contentMs);
-  }
-
-  async #inContent<T>(read: () => Promise<T>): Promise<T> {
-    this.#isInContent = true;
-    this.#wire.input.expect("content");
+  /** Who stops reading in the middle of content must not go on reading commands. */
+  async #inContent<T>(read: (intake: ContentIntake) => Promise<T>): Promise<T> {
+    this.#intake ??= new ContentIntake({
+      wire: this.#wire,
+      session: this.#session,
+      clock: this.#services.clock,
+      timeouts: this.#timeouts,
+    });
     try {
-      return await read();
+      return await read(this.#intake);
     } catch (error) {
-      // Who stops reading in the middle of content must not go on reading commands.
       this.#isClosing = true;
       throw error;
-    } finally {
-      this.#isInContent = false;
-      this.#wire.input.expect("command");
     }
   }
 

@@ -1,9 +1,10 @@
 /** From a command line to its reply: parse it, see whether it is allowed now, carry it out. */
 
 import { mayRelay } from "../policy/relay.ts";
-import { type Command, parseCommand, type Verb } from "../smtp/command.ts";
+import { type Command, parseCommand } from "../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
+import { countCommand } from "./patience.ts";
 import type { Session } from "./session.ts";
 import type { Context, Replies, SessionIo, VerbRule } from "./verb.ts";
 import { VERBS } from "./verbs.ts";
@@ -17,14 +18,14 @@ export function answerLine(context: Context, line: Uint8Array): Replies | Promis
   const { session } = context;
   // A client may have pipelined any number of chunks behind one that was refused (RFC 3030 §2): no new errors.
   const isDropping = session.transaction?.chunks?.isRefused === true;
-  let verb: Verb | undefined;
+  let command: Command | undefined;
   const counted = (replies: Replies): Replies => {
-    if (verb !== "BDAT" || !isDropping) count(session, verb, replies);
+    const isNew = command?.verb !== "BDAT" || !isDropping;
+    countCommand(session.spent, command, isNew ? firstCode(replies) : 0);
     return replies;
   };
   try {
-    const command = parseCommand(line);
-    verb = command.verb;
+    command = parseCommand(line);
     const result = carryOut(context, command);
     if (!(result instanceof Promise)) return counted(result);
     return result.catch((error) => errorReply(error, context)).then(counted);
@@ -33,12 +34,8 @@ export function answerLine(context: Context, line: Uint8Array): Replies | Promis
   }
 }
 
-/** Counts refusals. */
-function count(session: Session, verb: Verb | undefined, replies: Replies): void {
-  const code = "code" in replies ? replies.code : replies[0]?.code ?? 0;
-  if (code < 500) return;
-  if (verb === "RCPT") session.refusedRecipients++;
-  else session.errors++;
+function firstCode(replies: Replies): number {
+  return "code" in replies ? replies.code : replies[0]?.code ?? 0;
 }
 
 function carryOut(context: Context, command: Command): Replies | Promise<Replies> {

@@ -9,6 +9,7 @@ import { isOutOfSpace } from "../system/files.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
 import { tooBig } from "./extensions.ts";
 import { HeaderWindow } from "./header_window.ts";
+import { freshPatience } from "./patience.ts";
 import type { Services } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
 import { checkAuthors, missingFields } from "./submission.ts";
@@ -58,9 +59,15 @@ export class IncomingMessage implements ContentSink {
    * @throws Why not, for `refuse`.
    */
   check(problem: ContentProblem | undefined): void {
-    const { messageOctets } = this.#session.settings.limits;
+    const { messageOctets, headerOctets, headerFields } = this.#session.settings.limits;
     if (problem !== undefined) throw contentRefusal(problem);
     if (this.#octets > messageOctets) throw tooBig(messageOctets);
+    if (this.#header.octetCount > headerOctets) {
+      throw new SmtpError(552, "5.3.4", `The header section is larger than the limit of ${headerOctets} octets`);
+    }
+    if (this.#header.fieldCount > headerFields) {
+      throw new SmtpError(554, "5.6.0", `The header section has more than ${headerFields} fields`);
+    }
     if (this.#spoolError !== undefined) throw this.#spoolError;
   }
 
@@ -78,8 +85,7 @@ export class IncomingMessage implements ContentSink {
     const envelope = this.#envelope();
     const message = await this.#reception.commit(envelope);
     // An accepted message shows that the client is no nuisance.
-    this.#session.errors = 0;
-    this.#session.refusedRecipients = 0;
+    this.#session.spent = freshPatience(this.#services.clock.monotonic());
     handOver(this.#services, message);
     this.#services.logger.info(
       "Accepted {queueId} from <{reversePath}> for {count} recipient(s), {octets} octets, {client}",

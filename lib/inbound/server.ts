@@ -8,6 +8,7 @@ import { type TlsConn, tlsFacts } from "../tls/tls_conn.ts";
 import type { BoundListener, IncomingConn } from "./bind.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
+import { freshPatience } from "./patience.ts";
 import { ProxyHeaderError } from "./proxied.ts";
 import { DEFAULT_TIMEOUTS, type InboundTimeouts, type Services, type Settings } from "./services.ts";
 import type { Session } from "./session.ts";
@@ -174,8 +175,7 @@ export class InboundServer {
       tls: "protocol" in conn ? tlsFacts(conn) : undefined,
       login: undefined,
       transaction: undefined,
-      errors: 0,
-      refusedRecipients: 0,
+      spent: freshPatience(services.clock.monotonic()),
     };
     const connection = new Connection({ conn, session, services, pool: this.#pool, timeouts: this.#timeouts });
     const ended = connection.run().then(() => {

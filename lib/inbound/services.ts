@@ -42,6 +42,8 @@ export interface Settings {
   /** The `limits` section. */
   readonly limits: {
     readonly messageOctets: number;
+    readonly headerOctets: number;
+    readonly headerFields: number;
     readonly recipients: number;
     readonly connections: number;
     readonly connectionsPerIp: number;
@@ -66,13 +68,31 @@ export interface Services {
   startTls(conn: OctetConn): Promise<TlsConn>;
 }
 
-/** How long a client may take, in milliseconds (RFC 5321 §4.5.3.2.7). */
+/**
+ * How long a client may take, in milliseconds. The first two are those of RFC 5321 §4.5.3.2; the others bound what keeps
+ * to these and still comes to no end.
+ */
 export interface InboundTimeouts {
   /** For a command, from our reply to its last octet. */
   readonly commandMs: number;
   /** Between two pieces of content. */
   readonly contentMs: number;
+  /** For the content behind a DATA, or of a chunk; and each octet of it earns more. */
+  readonly contentGraceMs: number;
+  /** The average that content must have in the long run: so many octets earn a second. */
+  readonly contentOctetsPerSecond: number;
+  /** From the accept, or the last accepted message, to the end of the next one; each octet of content earns more. */
+  readonly sessionMs: number;
 }
 
-/** The time limits of RFC 5321 §4.5.3.2. */
-export const DEFAULT_TIMEOUTS: InboundTimeouts = { commandMs: 300_000, contentMs: 180_000 };
+/**
+ * RFC 5321 §4.5.3.2.7: five minutes for a command; the same three minutes between pieces that a client grants
+ * (§4.5.3.2.5). 250 octets a second is a quarter of what a modem of 9,600 bit/s carries.
+ */
+export const DEFAULT_TIMEOUTS: InboundTimeouts = {
+  commandMs: 300_000,
+  contentMs: 180_000,
+  contentGraceMs: 600_000,
+  contentOctetsPerSecond: 250,
+  sessionMs: 3_600_000,
+};

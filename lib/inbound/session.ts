@@ -4,6 +4,7 @@ import type { Service } from "../config/config.ts";
 import type { EnvelopeRecipient, MailOptions } from "../mail/envelope.ts";
 import type { TlsFacts } from "../tls/tls_conn.ts";
 import type { ChunkedMessage } from "./chunked_message.ts";
+import type { Spent } from "./patience.ts";
 import type { Settings } from "./services.ts";
 
 /** One mail transaction: from MAIL to the end of the content (RFC 5321 §3.3). */
@@ -44,10 +45,8 @@ export interface Session {
   login: string | undefined;
   /** Undefined outside a transaction: before MAIL, after DATA, the last BDAT, RSET or a greeting. */
   transaction: Transaction | undefined;
-  /** Commands refused for good since the last accepted message; RCPT is counted apart. */
-  errors: number;
-  /** Recipients refused for good since the last accepted message. */
-  refusedRecipients: number;
+  /** What the client has used up of our patience; another value after each accepted message. */
+  spent: Spent;
 }
 
 /** Forgets the transaction and what has come of its message, and nothing else (RSET, RFC 5321 §4.1.1.5). Never throws. */

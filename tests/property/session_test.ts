@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { Connection } from "../../lib/inbound/connection.ts";
 import { DEFAULT_TIMEOUTS } from "../../lib/inbound/services.ts";
 import type { Session } from "../../lib/inbound/session.ts";
+import { freshPatience } from "../../lib/inbound/patience.ts";
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { BufferPool } from "../../lib/smtp/octet_input.ts";
 import { systemClock } from "../../lib/system/clock.ts";
@@ -35,7 +36,14 @@ async function play(groups: readonly (readonly Uint8Array[])[], service: Session
       router: testResolver,
       relayFrom: [],
       submission: { senders: "own" },
-      limits: { messageOctets: 2000, recipients: 3, connections: 1, connectionsPerIp: 1 },
+      limits: {
+        messageOctets: 2000,
+        headerOctets: 2000,
+        headerFields: 1000,
+        recipients: 3,
+        connections: 1,
+        connectionsPerIp: 1,
+      },
     },
     clientAddress: "192.0.2.1",
     localAddress: "192.0.2.25",
@@ -45,8 +53,7 @@ async function play(groups: readonly (readonly Uint8Array[])[], service: Session
     tls: undefined,
     login: undefined,
     transaction: undefined,
-    errors: 0,
-    refusedRecipients: 0,
+    spent: freshPatience(systemClock.monotonic()),
   };
   const services = {
     clock: systemClock,

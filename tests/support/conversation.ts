@@ -3,6 +3,7 @@
  *
  *     # the first comment is the name of the test
  *     @service submission        options of the server: service, tls, recipients, octets, relay, senders, rate (a day)
+ *     @header 1000 10            at most so many octets and fields in a header section
  *     C: EHLO client.test        sent with CRLF
  *     C! "raw\noctets"           sent as the JSON string says, in UTF-8
  *     S: 250 2.0.0 OK            exactly this reply line
@@ -77,6 +78,11 @@ function readOption(options: Record<string, unknown>, kind: string, text: string
     case "@recipients":
       options["limits"] = { ...limits, recipients: Number(text) };
       return true;
+    case "@header": {
+      const [headerOctets, headerFields] = text.split(" ").map(Number);
+      options["limits"] = { ...limits, headerOctets, headerFields };
+      return true;
+    }
     case "@octets":
       options["limits"] = { ...limits, messageOctets: Number(text) };
       return true;

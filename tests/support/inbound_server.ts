@@ -95,7 +95,15 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
     router: testResolver,
     relayFrom: relayBlocks(options.relayFrom ?? []),
     submission: { senders: options.senders ?? "own", ...(options.rate === undefined ? {} : { rate: options.rate }) },
-    limits: { messageOctets: 1_000_000, recipients: 5, connections: 100, connectionsPerIp: 100, ...options.limits },
+    limits: {
+      messageOctets: 1_000_000,
+      headerOctets: 100_000,
+      headerFields: 1000,
+      recipients: 5,
+      connections: 100,
+      connectionsPerIp: 100,
+      ...options.limits,
+    },
   };
   const server = new InboundServer({
     services: {

@@ -54,7 +54,14 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
       expireAfterMs: 432_000_000,
     },
     delivery: { concurrency: 200, perDestination: 20, tls: "opportunistic" },
-    limits: { messageOctets: 52_428_800, recipients: 1_000, connections: 2_000, connectionsPerIp: 50 },
+    limits: {
+      messageOctets: 52_428_800,
+      headerOctets: 262_144,
+      headerFields: 1_000,
+      recipients: 1_000,
+      connections: 2_000,
+      connectionsPerIp: 50,
+    },
     dnsServers: [],
     log: { level: "info", format: "text" },
   });
@@ -91,7 +98,8 @@ routes:
   - { domain: "*", via: "smtp://smarthost.example:587", username: u, password: !file secret }
 queue: { retry: [90s, 1d], warn_after: 2h, expire_after: 3d }
 delivery: { concurrency: 10, per_destination: 2, tls: required }
-limits: { message_size: 512KiB, recipients: 100, connections: 20, connections_per_ip: 5 }
+limits:
+  { message_size: 512KiB, header_size: 64KiB, header_fields: 300, recipients: 100, connections: 20, connections_per_ip: 5 }
 dns: { servers: ["127.0.0.1:5353", "[::1]", 192.0.2.53] }
 log: { level: debug, format: json }
 quick_start: Alice@bücher.example
@@ -151,7 +159,14 @@ quick_start: Alice@bücher.example
     ],
     queue: { retryMs: [90_000, 86_400_000], warnAfterMs: 7_200_000, expireAfterMs: 259_200_000 },
     delivery: { concurrency: 10, perDestination: 2, tls: "required" },
-    limits: { messageOctets: 524_288, recipients: 100, connections: 20, connectionsPerIp: 5 },
+    limits: {
+      messageOctets: 524_288,
+      headerOctets: 65_536,
+      headerFields: 300,
+      recipients: 100,
+      connections: 20,
+      connectionsPerIp: 5,
+    },
     dnsServers: [{ host: "127.0.0.1", port: 5353 }, { host: "::1", port: 53 }, { host: "192.0.2.53", port: 53 }],
     log: { level: "debug", format: "json" },
     quickStart: "alice@xn--bcher-kva.example",

@@ -1,0 +1,50 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { HeaderWindow } from "../../../lib/inbound/header_window.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** What a window says of content that comes in pieces, cut at some places. */
+function look(content: string, cuts: readonly number[] = []): Record<string, unknown> {
+  const window = new HeaderWindow();
+  const octets = encoder.encode(content);
+  let from = 0;
+  for (const to of [...cuts.map((cut) => cut % (octets.length + 1)).sort((a, b) => a - b), octets.length]) {
+    window.push(octets.subarray(from, to));
+    from = to;
+  }
+  const { octetCount, fieldCount, isCut } = window;
+  return { octetCount, fieldCount, isCut, text: decoder.decode(window.octets()) };
+}
+
+Deno.test("A header section ends before the first empty line; continuation lines are no fields", () => {
+  const text = "Subject: a\r\n b\r\n\tc\r\nTo: d\r\n";
+  assertEquals(look(`${text}\r\nX: body\r\n`), { octetCount: text.length, fieldCount: 2, isCut: false, text });
+  assertEquals(look("\r\nX: body\r\n"), { octetCount: 0, fieldCount: 0, isCut: false, text: "" });
+  assertEquals(look("A: b\r\nno field"), { octetCount: 14, fieldCount: 2, isCut: false, text: "A: b\r\nno field" });
+  assertEquals(look(""), { octetCount: 0, fieldCount: 0, isCut: false, text: "" });
+});
+
+Deno.test("A header section is the same wherever it is cut", () => {
+  const line = fc.constantFrom("A: b", " c", "\td", "", "e", ":", "\r", "\0");
+  fc.assert(
+    fc.property(fc.array(line, { maxLength: 12 }), fc.array(fc.nat(100), { maxLength: 8 }), (lines, cuts) => {
+      const content = lines.map((text) => `${text}\r\n`).join("");
+      const whole = look(content);
+      const end = content.startsWith("\r\n") ? 0 : content.indexOf("\r\n\r\n") + 2;
+      if (!content.includes("\r\r")) assertEquals(whole["octetCount"], end === 1 ? content.length : end);
+      assertEquals(look(content, cuts), whole);
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+Deno.test("Of a header section without an end 64 KiB are kept, and all of it is counted", () => {
+  const window = new HeaderWindow();
+  const piece = encoder.encode("Field: value\r\n".repeat(1000));
+  for (let i = 0; i < 1000; i++) window.push(piece);
+  assertEquals([window.octetCount, window.fieldCount], [14_000_000, 1_000_000]);
+  assert(window.isCut);
+  assertEquals(window.octets().length, 65_536);
+});
