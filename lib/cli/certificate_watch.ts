@@ -4,10 +4,11 @@ import type { CertificateFiles } from "../config/config.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
-import { CertificateError, type Certificates, loadCertificates } from "../tls/certificates.ts";
+import { CertificateError } from "../tls/certificate_error.ts";
+import { type Certificates, loadCertificates } from "../tls/certificates.ts";
 import type { Live } from "./live.ts";
 
-/** How often the files are looked at: two stat calls for each certificate. */
+/** How often the files are looked at: two stat calls for each certificate, one for `tls.client_ca`. */
 export const CERTIFICATE_CHECK_MS = 5_000;
 
 /** Files may be looked at between the writing of the chain and that of its key: only what lasts is worth a log line. */
@@ -27,6 +28,12 @@ export interface CertificateWatchOptions {
   readonly clock: Clock;
   /** Hears of renewed certificates, and once of broken ones. */
   readonly logger: Logger;
+}
+
+/** The files to look at. */
+interface TlsFiles {
+  readonly pairs: readonly [CertificateFiles, ...CertificateFiles[]];
+  readonly clientCa: string | undefined;
 }
 
 /** What the files held: text, or the error of the attempt to read. */
@@ -54,7 +61,7 @@ class CertificateWatch {
     const live = this.#options.live();
     const [first, ...others] = live.config.certificates;
     if (first === undefined) return;
-    const files = [first, ...others] as const;
+    const files: TlsFiles = { pairs: [first, ...others], clientCa: live.config.clientCa };
     // The stamps are older than the contents: a change in between is seen at the next check.
     const stamps = await this.#stampsOf(files);
     if (this.#settled?.live === live && this.#settled.stamps === stamps) return;
@@ -66,7 +73,7 @@ class CertificateWatch {
 
   /** Takes the contents into use; false where they are none to use, or a reload was faster. */
   async #take(
-    files: readonly [CertificateFiles, ...CertificateFiles[]],
+    files: TlsFiles,
     contents: Contents,
     live: Live,
   ): Promise<boolean> {
@@ -79,11 +86,16 @@ class CertificateWatch {
       return typeof content === "string" ? Promise.resolve(content) : Promise.reject(content);
     };
     try {
-      const certificates = await loadCertificates(files, { read, nowMs: clock.now(), logger });
+      const certificates = await loadCertificates(files.pairs, {
+        read,
+        clientCa: files.clientCa,
+        now: () => clock.now(),
+        logger,
+      });
       if (this.#options.live() !== live) return false;
       use(certificates);
       logger.info("Certificates changed on disk; new connections get {files}", {
-        files: files.map(({ chain }) => chain).join(", "),
+        files: files.pairs.map(({ chain }) => chain).join(", "),
       });
       return true;
     } catch (error) {
@@ -101,7 +113,7 @@ class CertificateWatch {
     } else logger.error("{reason}; the certificates in use stay", { reason });
   }
 
-  async #stampsOf(files: readonly CertificateFiles[]): Promise<string> {
+  async #stampsOf(files: TlsFiles): Promise<string> {
     const stamps = pathsOf(files).map(async (path) => {
       try {
         const { mtime, size } = await this.#options.files.stat(path);
@@ -113,7 +125,7 @@ class CertificateWatch {
     return (await Promise.all(stamps)).join("\n");
   }
 
-  async #read(files: readonly CertificateFiles[]): Promise<Contents> {
+  async #read(files: TlsFiles): Promise<Contents> {
     const read = async (path: string): Promise<[string, string | Error]> => {
       try {
         return [path, await this.#options.read(path)];
@@ -125,13 +137,14 @@ class CertificateWatch {
   }
 }
 
-function pathsOf(files: readonly CertificateFiles[]): string[] {
-  return files.flatMap(({ chain, key }) => [chain, key]);
+function pathsOf({ pairs, clientCa }: TlsFiles): string[] {
+  return [...pairs.flatMap(({ chain, key }) => [chain, key]), ...(clientCa === undefined ? [] : [clientCa])];
 }
 
-function isInUse(files: readonly CertificateFiles[], contents: Contents, { all }: Certificates): boolean {
-  return files.length === all.length &&
-    files.every(({ chain, key }, i) => contents.get(chain) === all[i]?.chain && contents.get(key) === all[i]?.key);
+function isInUse({ pairs, clientCa }: TlsFiles, contents: Contents, { all, clientAuthorities }: Certificates): boolean {
+  return pairs.length === all.length &&
+    pairs.every(({ chain, key }, i) => contents.get(chain) === all[i]?.chain && contents.get(key) === all[i]?.key) &&
+    (clientCa === undefined ? undefined : contents.get(clientCa)) === clientAuthorities?.pem;
 }
 
 /** Never logged: it has the keys in it. */

@@ -3,7 +3,7 @@
 import { loadAccounts } from "../config/accounts.ts";
 import { loadConfig } from "../config/load.ts";
 import { getLogger } from "@logtape/logtape";
-import { loadCertificates } from "../tls/certificates.ts";
+import { loadCertificates, loadClientAuthorities } from "../tls/certificates.ts";
 import { findOwnUser } from "./become_user.ts";
 import { processIo } from "./find_config.ts";
 import { scramGap } from "./live.ts";
@@ -18,11 +18,12 @@ export async function check(file: string): Promise<string> {
   const config = await loadConfig(file, processIo);
   await findOwnUser(config);
   const accounts = await loadAccounts(config, processIo);
+  const options = { read: processIo.readText, now: Date.now };
   const [first, ...others] = config.certificates;
   if (first !== undefined) {
-    const options = { read: processIo.readText, nowMs: Date.now(), logger: getLogger(["posthorn", "tls"]) };
-    await loadCertificates([first, ...others], options);
+    await loadCertificates([first, ...others], { ...options, logger: getLogger(["posthorn", "tls"]) });
   }
+  if (config.clientCa !== undefined) await loadClientAuthorities(config.clientCa, options);
   const hint = accounts === undefined ? "; no accounts file yet: `posthorn user add ADDRESS` makes it" : "";
   const gap = scramGap(config, accounts ?? []);
   return `${file} is right: ${config.domains.size} domain(s), ${accounts?.length ?? 0} account(s), ` +

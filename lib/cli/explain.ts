@@ -12,7 +12,7 @@ import {
   UNAVAILABLE,
   USAGE_ERROR,
 } from "../system/sysexits.ts";
-import { CertificateError } from "../tls/certificates.ts";
+import { CertificateError } from "../tls/certificate_error.ts";
 import { CommandError } from "./command_error.ts";
 import { USAGE, UsageError } from "./command_line.ts";
 

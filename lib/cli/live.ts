@@ -12,7 +12,8 @@ import { createRouter, type Router } from "../routing/router.ts";
 import { accountsWithoutVerifier } from "../sasl/scram/verifier.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
-import { CertificateError, type Certificates, loadCertificates } from "../tls/certificates.ts";
+import { CertificateError } from "../tls/certificate_error.ts";
+import { type Certificates, loadCertificates } from "../tls/certificates.ts";
 import { ensureSelfSigned } from "../tls/self_signed_files.ts";
 
 /** One reading of configuration, accounts and certificates. */
@@ -68,7 +69,7 @@ export async function reloadLive(options: LiveOptions, old: Live): Promise<Live>
     try {
       return await readCertificates(config, options);
     } catch (error) {
-      const isUnchanged = JSON.stringify(config.certificates) === JSON.stringify(old.config.certificates);
+      const isUnchanged = tlsFilesOf(config) === tlsFilesOf(old.config);
       if (!(error instanceof CertificateError && error.cause instanceof Deno.errors.PermissionDenied && isUnchanged)) {
         throw error;
       }
@@ -109,6 +110,11 @@ async function assemble(
   };
 }
 
+/** The files that certificates are read from, to compare two readings of the configuration. */
+function tlsFilesOf({ certificates, clientCa = "" }: Config): string {
+  return JSON.stringify([certificates, clientCa]);
+}
+
 /** Reads the certificates of the configuration; without any, makes a self-signed one where there is none yet. */
 export async function readCertificates(
   config: Config,
@@ -118,7 +124,9 @@ export async function readCertificates(
   const read = io.readText;
   const [first, ...others] = config.certificates;
   const selfSigned = { folder: `${config.data}/keys`, hostname: config.hostname, nowMs, files, read, logger };
-  return await loadCertificates([first ?? await ensureSelfSigned(selfSigned), ...others], { read, nowMs, logger });
+  const now = (): number => clock.now();
+  const options = { read, clientCa: config.clientCa, now, logger };
+  return await loadCertificates([first ?? await ensureSelfSigned(selfSigned), ...others], options);
 }
 
 /** Says why SCRAM is not offered, where it is the fault of accounts; undefined where it is not. */

@@ -95,7 +95,8 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       rates: new RateLimit(clock),
       enqueue: (message) => queue.enqueue(message),
       sasl: await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets }),
-      startTls: (conn) => upgradeServer(conn, live().certificates, { handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS }),
+      startTls: (conn, requestsCertificate) =>
+        upgradeServer(conn, live().certificates, { handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS, requestsCertificate }),
     },
     settings: () => live().settings,
     canStartTls: canUpgradeServer,

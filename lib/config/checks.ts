@@ -10,8 +10,9 @@ import { quote, type Source } from "./source.ts";
 
 /** Checks the whole content. */
 export function checkContent(content: Partial<FileContent>, source: Source): void {
-  const { listeners = [], domains, routes = [], aliases = [], quickStart } = content;
+  const { listeners = [], tls, domains, routes = [], aliases = [], quickStart } = content;
   checkListeners(listeners, source);
+  checkClientCertificates(listeners, tls?.clientCa, source);
   checkRoutes(routes, source);
   // Without the domains, each mailbox would be one of a domain that is not ours.
   if (domains === undefined) return;
@@ -61,6 +62,29 @@ function checkListeners(listeners: readonly ListenerDraft[], source: Source): vo
     if (value.kind === "unix" && proxyProtocol !== undefined) {
       source.report(proxyProtocol.at, "listeners.proxy_protocol: not for a Unix socket, whose clients have no address");
     }
+  }
+}
+
+function checkClientCertificates(
+  listeners: readonly ListenerDraft[],
+  clientCa: Located<string> | undefined,
+  source: Source,
+): void {
+  let isUsed = false;
+  for (const draft of listeners) {
+    if (draft.clientCertificates === undefined) continue;
+    isUsed = true;
+    const { value, at } = draft.clientCertificates;
+    const report = (problem: string): void => source.report(at, `listeners.client_certificates: ${problem}`);
+    const tls = listenerTls(draft);
+    if (tls === "off") report("not without TLS, and this listener has none");
+    else if (tls === "starttls" && value === "require") {
+      report('expected "request", found "require": a client could go on without STARTTLS; require needs tls: implicit');
+    }
+    if (clientCa === undefined) report("needs tls.client_ca, the file of those whose certificates count");
+  }
+  if (clientCa !== undefined && !isUsed) {
+    source.report(clientCa.at, "tls.client_ca: never used, because no listener has client_certificates");
   }
 }
 
@@ -165,6 +189,7 @@ export function listenersOf(content: FileContent, unixPath: (path: string) => st
       service: draft.service,
       tls: listenerTls(draft),
       ...(draft.proxyProtocol === undefined ? {} : { proxyProtocol: draft.proxyProtocol.value }),
+      ...(draft.clientCertificates === undefined ? {} : { clientCertificates: draft.clientCertificates.value }),
     };
   }) ?? DEFAULT_LISTENERS;
 }

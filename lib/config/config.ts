@@ -26,6 +26,11 @@ export interface ListenerConfig {
    * Never for a Unix socket.
    */
   readonly proxyProtocol?: readonly string[];
+  /**
+   * `request`: a client may show a certificate; `require`: without one that counts there is no session, and `tls` is
+   * `implicit`. Absent: none is asked for. With it `clientCa` is there.
+   */
+  readonly clientCertificates?: "request" | "require";
 }
 
 /** A certificate chain and its key, both PEM files. */
@@ -82,6 +87,8 @@ export interface Config {
   readonly listeners: readonly ListenerConfig[];
   /** Empty: a self-signed certificate in data/keys is made and used. */
   readonly certificates: readonly CertificateFiles[];
+  /** Absolute path of a PEM file: the authorities whose client certificates count. */
+  readonly clientCa?: string;
   /** By name. */
   readonly domains: ReadonlyMap<string, DomainConfig>;
   /** One character, or undefined: no subaddresses. */

@@ -36,6 +36,8 @@ export interface ListenerDraft {
   readonly tls?: Located<ListenerConfig["tls"]>;
   /** Absent: clients connect themselves. */
   readonly proxyProtocol?: Located<readonly string[]>;
+  /** Absent: none are asked for. */
+  readonly clientCertificates?: Located<NonNullable<ListenerConfig["clientCertificates"]>>;
 }
 
 /** An entry of `domains` as it stands in the file. */
@@ -70,7 +72,7 @@ export interface FileContent
   /** Absent: the default listeners. */
   readonly listeners?: readonly ListenerDraft[];
   /** Paths as written. */
-  readonly tls: Pick<Config, "certificates">;
+  readonly tls: Pick<Config, "certificates"> & { readonly clientCa?: Located<string> };
   /** By name; at least one. */
   readonly domains: readonly Entry<DomainDraft>[];
   /** One character or none. */
@@ -115,6 +117,11 @@ const listener: Type<ListenerDraft> = object({
     "proxy_protocol",
     located(listOf(value.cidr, "addresses or CIDR blocks", 1)),
     "The proxies in front: only they may connect, and each connection begins with a PROXY header.",
+  ),
+  clientCertificates: optional(
+    "client_certificates",
+    located(value.oneOf("request", "require")),
+    "Ask clients for a certificate; require: no session without one of tls.client_ca. Default: none is asked for.",
   ),
 });
 
@@ -183,6 +190,7 @@ export const configType: Type<Partial<FileContent>> = partial({
       [],
       "Chosen by the name the client asks for. Default: a self-signed one.",
     ),
+    clientCa: optional("client_ca", located(value.path), "PEM file: whose client certificates count."),
     acme: unavailable("acme", "Certificates from an ACME authority."),
   }, "Certificates."),
   domains: required(

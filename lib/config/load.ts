@@ -44,6 +44,7 @@ function assemble(content: FileContent, source: Source): Config {
     ...(content.user === undefined ? {} : { user: content.user }),
     listeners: listenersOf(content, (socket) => resolve(data, socket)),
     certificates: content.tls.certificates.map(({ chain, key }) => ({ chain: path(chain), key: path(key) })),
+    ...(content.tls.clientCa === undefined ? {} : { clientCa: path(content.tls.clientCa.value) }),
     domains: domainsOf(content),
     ...(content.recipientDelimiter === "" ? {} : { recipientDelimiter: content.recipientDelimiter }),
     accountsFile: path(content.accounts),

@@ -59,6 +59,7 @@ export async function bindListener(
   canUpgrade: boolean = canUpgradeServer,
 ): Promise<BoundListener> {
   try {
+    if (config.clientCertificates !== undefined && !canUpgrade) throw new Error(needsUpgrade("client_certificates"));
     if (config.bind.kind === "unix") await removeStaleSocket(config.bind.path);
     if (config.proxyProtocol !== undefined) return bindProxied(config, config.proxyProtocol, certificates, canUpgrade);
     return config.tls === "implicit" ? bindTls(config, certificates) : bindPlain(config);
@@ -104,7 +105,13 @@ async function removeStaleSocket(path: string): Promise<void> {
 function bindTls(config: ListenerConfig, certificates: () => Certificates): BoundListener {
   if (config.bind.kind !== "tcp") throw new Error("implicit TLS needs a TCP address");
   const { host, port } = config.bind;
-  const listener = listenImplicit({ hostname: host, port, certificates, handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS });
+  const listener = listenImplicit({
+    hostname: host,
+    port,
+    certificates,
+    handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+    requestsCertificate: config.clientCertificates !== undefined,
+  });
   const accept = async (): Promise<IncomingConn> => {
     const conn = await listener.accept();
     return { remoteAddr: conn.remoteAddr, open: (signal) => conn.handshake(signal), close: () => conn.close() };
@@ -120,16 +127,18 @@ function bindProxied(
 ): BoundListener {
   if (config.tls !== "implicit") return behindProxies(bindPlain(config), proxies);
   if (!canUpgrade) {
-    throw new Error(
-      `implicit TLS with proxy_protocol needs Deno 2.8 or later, and this is ${Deno.version.deno}; ` +
-        "let the proxy do the TLS",
-    );
+    throw new Error(`${needsUpgrade("implicit TLS with proxy_protocol")}; let the proxy do the TLS`);
   }
   return behindProxies(bindPlain(config), proxies, (conn, signal) =>
     upgradeServer(conn, certificates(), {
       handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+      requestsCertificate: config.clientCertificates !== undefined,
       ...(signal === undefined ? {} : { signal }),
     }));
+}
+
+function needsUpgrade(what: string): string {
+  return `${what} needs Deno 2.8 or later, and this is ${Deno.version.deno}`;
 }
 
 function explain(error: unknown): string {

@@ -5,6 +5,7 @@ import type { OctetConn } from "../smtp/octet_conn.ts";
 import type { BufferPool, LineProblem } from "../smtp/octet_input.ts";
 import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
 import { tlsFacts } from "../tls/tls_conn.ts";
+import { noteRefusedCertificate } from "./client_certificate.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
 import { ContentIntake, earnedMs } from "./content_intake.ts";
 import { answerLine } from "./dispatch.ts";
@@ -280,9 +281,10 @@ export class Connection implements SessionIo {
       // RFC 3207 §6, CVE-2011-0411: plaintext behind STARTTLS is an injection; checked again after the reply went out.
       throw new ConnectionEnded("plaintext after STARTTLS");
     }
-    const { client } = this.#session;
+    const { client, requestsCertificate } = this.#session;
     try {
-      const conn = await this.#services.startTls(this.#wire.conn);
+      const conn = await this.#services.startTls(this.#wire.conn, requestsCertificate);
+      noteRefusedCertificate(conn, client, this.#services.logger);
       this.#wire.replaceConn(conn);
       this.#session.tls = tlsFacts(conn);
     } catch (error) {

@@ -6,6 +6,7 @@ import { BufferPool } from "../smtp/octet_input.ts";
 import { formatReply, reply } from "../smtp/reply.ts";
 import { type TlsConn, tlsFacts } from "../tls/tls_conn.ts";
 import type { BoundListener, IncomingConn } from "./bind.ts";
+import { admit } from "./client_certificate.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import { freshPatience } from "./patience.ts";
@@ -111,7 +112,7 @@ export class InboundServer {
   }
 
   async #welcome(accepted: IncomingConn, config: ListenerConfig): Promise<void> {
-    const { clock } = this.#options.services;
+    const { clock, logger } = this.#options.services;
     const { signal } = this.#handshakes;
     const settings = this.#options.settings();
     let incoming = accepted;
@@ -127,7 +128,10 @@ export class InboundServer {
         if (!this.#limits.identify(address, settings.limits)) return await this.#refuse(incoming, config, "client");
         clientAddress = address;
       }
-      isServed = this.#run(await incoming.open(signal), config, settings, clientAddress);
+      const conn = await incoming.open(signal);
+      const isWelcome = config.clientCertificates === undefined ||
+        await admit(conn, config, clientName(conn.remoteAddr), logger);
+      isServed = isWelcome && this.#run(conn, config, settings, clientAddress);
     } catch (error) {
       this.#noteFailure(incoming, error);
     } finally {
@@ -155,7 +159,7 @@ export class InboundServer {
   /** Starts a session and does not wait for its end. @returns False where it closed the connection instead. */
   #run(
     conn: OctetConn | TlsConn,
-    { service, tls }: ListenerConfig,
+    { service, tls, clientCertificates }: ListenerConfig,
     settings: Settings,
     clientAddress: string | undefined,
   ): boolean {
@@ -171,6 +175,7 @@ export class InboundServer {
       localAddress: addressOf(conn.localAddr),
       client: clientName(conn.remoteAddr),
       mayStartTls: tls === "starttls" && canStartTls,
+      requestsCertificate: clientCertificates !== undefined,
       greeting: undefined,
       tls: "protocol" in conn ? tlsFacts(conn) : undefined,
       login: undefined,

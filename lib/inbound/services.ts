@@ -64,8 +64,8 @@ export interface Services {
   enqueue(message: QueuedMessage): void;
   /** Offers mechanisms and checks logins; slows down who guesses. */
   readonly sasl: SaslServer;
-  /** Does the server side of a TLS handshake; rejects when it fails. */
-  startTls(conn: OctetConn): Promise<TlsConn>;
+  /** Does the server side of a TLS handshake, asking for a certificate or not; rejects when it fails. */
+  startTls(conn: OctetConn, requestsCertificate: boolean): Promise<TlsConn>;
 }
 
 /**

@@ -37,6 +37,8 @@ export interface Session {
   readonly client: string;
   /** The client may still ask for TLS. */
   readonly mayStartTls: boolean;
+  /** STARTTLS asks for a certificate of the client. */
+  readonly requestsCertificate: boolean;
   /** The last EHLO, HELO or LHLO; undefined before the first one and again after STARTTLS (RFC 3207 §4.2). */
   greeting: { readonly verb: "EHLO" | "HELO" | "LHLO"; readonly name: string } | undefined;
   /** Undefined without TLS. */

@@ -4,22 +4,11 @@ import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } fr
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Logger } from "../log/logger.ts";
 import type { CertificateFiles } from "../config/config.ts";
+import { CertificateError } from "./certificate_error.ts";
+import { type ClientAuthorities, parseClientAuthorities } from "./client_authorities.ts";
+import { pemCertificates } from "./pem_file.ts";
 import type { CertificatePair } from "./self_signed.ts";
 import { serverEndPoint } from "./server_end_point.ts";
-
-/** A certificate that cannot be used; the message names the file and says what to do. */
-export class CertificateError extends Error {
-  /** For `catch` across realms and log lines. */
-  override readonly name = "CertificateError";
-  /** The file at fault. */
-  readonly file: string;
-
-  /** Takes the file at fault and the whole message. */
-  constructor(file: string, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.file = file;
-  }
-}
 
 /** One certificate chain with its key, checked. */
 export interface Certificate extends CertificatePair {
@@ -31,6 +20,11 @@ export interface Certificate extends CertificatePair {
   readonly notAfterMs: number;
   /** Chain and key as `node:tls` takes them; TLS 1.2 is the lowest version (RFC 8997). */
   readonly secureContext: SecureContext;
+  /**
+   * The same for connections on which a client certificate is asked for; absent without `tls.client_ca`. A context of its
+   * own because Deno sends these authorities along with the chain.
+   */
+  readonly requestingContext?: SecureContext;
   /** The channel binding of connections on which it is shown (RFC 5929 §4); undefined where that is not defined. */
   readonly serverEndPoint?: Uint8Array;
 }
@@ -39,8 +33,10 @@ export interface Certificate extends CertificatePair {
 export interface LoadOptions {
   /** Reads a text file; rejects with the errors of Deno. */
   readonly read: (path: string) => Promise<string>;
+  /** PEM file of the authorities whose client certificates count (`tls.client_ca`). */
+  readonly clientCa?: string | undefined;
   /** Wall clock, milliseconds. */
-  readonly nowMs: number;
+  readonly now: () => number;
   /** Gets a warning for each certificate that ends within 14 days. */
   readonly logger: Logger;
 }
@@ -53,13 +49,16 @@ const WARN_BEFORE_MS = 14 * DAY_MS;
 export class Certificates {
   /** In the order of the configuration. */
   readonly all: readonly Certificate[];
+  /** Whose client certificates count; undefined where none are asked for. */
+  readonly clientAuthorities?: ClientAuthorities;
   readonly #default: Certificate;
   readonly #exact = new Map<string, Certificate>();
   readonly #wildcard = new Map<string, Certificate>();
 
   /** Takes the certificates in order of preference; the first is the default. */
-  constructor(all: readonly [Certificate, ...Certificate[]]) {
+  constructor(all: readonly [Certificate, ...Certificate[]], clientAuthorities?: ClientAuthorities) {
     this.all = all;
+    if (clientAuthorities !== undefined) this.clientAuthorities = clientAuthorities;
     this.#default = all[0];
     for (const certificate of all) {
       for (const name of certificate.names) {
@@ -90,25 +89,40 @@ export class Certificates {
  */
 export async function loadCertificates(
   files: readonly [CertificateFiles, ...CertificateFiles[]],
-  { read, nowMs, logger }: LoadOptions,
+  { read, clientCa, now, logger }: LoadOptions,
 ): Promise<Certificates> {
+  const authorities = clientCa === undefined ? undefined : await loadClientAuthorities(clientCa, { read, now });
   const load = async ({ chain, key }: CertificateFiles): Promise<Certificate> => {
-    const pair = { chain: await readPem(chain, "certificate", read), key: await readPem(key, "key", read) };
-    const certificate = parseCertificate(pair, { chain, key });
-    checkDates(certificate, chain, nowMs, logger);
+    const readOwn = (path: string, what: string): Promise<string> => readPem(path, what, "tls.certificates", read);
+    const pair = { chain: await readOwn(chain, "certificate"), key: await readOwn(key, "key") };
+    const certificate = parseCertificate(pair, { chain, key }, authorities?.pem);
+    checkDates(certificate, chain, now(), logger);
     return certificate;
   };
   const [first, ...rest] = files;
-  return new Certificates([await load(first), ...await Promise.all(rest.map(load))]);
+  return new Certificates([await load(first), ...await Promise.all(rest.map(load))], authorities);
+}
+
+/**
+ * Reads the authorities whose client certificates count (`tls.client_ca`).
+ *
+ * @throws {CertificateError}
+ */
+export async function loadClientAuthorities(
+  file: string,
+  { read, now }: Pick<LoadOptions, "read" | "now">,
+): Promise<ClientAuthorities> {
+  return parseClientAuthorities(await readPem(file, "client authorities", "tls.client_ca", read), file, now);
 }
 
 /**
  * Parses a certificate chain and its key, and checks that they belong together. Dates are not looked at.
  *
  * @param files The names to use in errors.
+ * @param clientCa PEM of the authorities that client certificates are asked of.
  * @throws {CertificateError}
  */
-export function parseCertificate(pair: CertificatePair, files: CertificateFiles): Certificate {
+export function parseCertificate(pair: CertificatePair, files: CertificateFiles, clientCa?: string): Certificate {
   const leaf = parseLeaf(pair.chain, files.chain);
   const key = parseKey(pair.key, files.key);
   if (!publicKeyOf(createPublicKey(key)).equals(publicKeyOf(leaf.publicKey))) {
@@ -126,16 +140,17 @@ export function parseCertificate(pair: CertificatePair, files: CertificateFiles)
     notBeforeMs: Date.parse(leaf.validFrom),
     notAfterMs: Date.parse(leaf.validTo),
     secureContext: makeContext(pair, files),
+    ...(clientCa === undefined ? {} : { requestingContext: makeContext(pair, files, clientCa) }),
     ...(binding === undefined ? {} : { serverEndPoint: binding }),
   };
 }
 
-async function readPem(path: string, what: string, read: LoadOptions["read"]): Promise<string> {
+async function readPem(path: string, what: string, key: string, read: LoadOptions["read"]): Promise<string> {
   try {
     return await read(path);
   } catch (error) {
     const [reason, mend] = error instanceof Deno.errors.NotFound
-      ? ["no such file", "correct tls.certificates in the configuration"]
+      ? ["no such file", `correct ${key} in the configuration`]
       : error instanceof Deno.errors.PermissionDenied
       ? ["permission denied", "let the user that posthorn runs as read it"]
       : [error instanceof Error ? error.message : String(error), "check the file"];
@@ -145,9 +160,9 @@ async function readPem(path: string, what: string, read: LoadOptions["read"]): P
 
 function parseLeaf(chain: string, file: string): X509Certificate {
   // X509Certificate takes the first block; Let's Encrypt's fullchain.pem has the leaf there (RFC 8446 §4.4.2 wants it so).
-  const block = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(chain);
+  const [block] = pemCertificates(chain);
   try {
-    if (block !== null) return new X509Certificate(block[0]);
+    if (block !== undefined) return new X509Certificate(block);
   } catch (error) {
     throw new CertificateError(
       file,
@@ -172,9 +187,10 @@ function parseKey(pem: string, file: string): KeyObject {
   }
 }
 
-function makeContext(pair: CertificatePair, files: CertificateFiles): SecureContext {
+function makeContext(pair: CertificatePair, files: CertificateFiles, ca?: string): SecureContext {
+  const { chain: cert, key } = pair;
   try {
-    return createSecureContext({ cert: pair.chain, key: pair.key, minVersion: "TLSv1.2" });
+    return createSecureContext({ cert, key, ...(ca === undefined ? {} : { ca }), minVersion: "TLSv1.2" });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new CertificateError(files.chain, `Cannot use certificate "${files.chain}": ${reason}`, { cause: error });

@@ -15,6 +15,8 @@ export interface ImplicitTlsOptions {
   readonly certificates: () => Certificates;
   /** Limit of a handshake. */
   readonly handshakeTimeoutMs: number;
+  /** Asks for a certificate of the client (`UpgradeOptions`); not possible in native mode. */
+  readonly requestsCertificate?: boolean;
   /** For tests; by default decided by the runtime. */
   readonly mode?: ImplicitTlsMode;
 }
@@ -58,7 +60,7 @@ export function listenImplicit(options: ImplicitTlsOptions): ImplicitTlsListener
 }
 
 function listenUpgrading(
-  { hostname, port, certificates, handshakeTimeoutMs }: ImplicitTlsOptions,
+  { hostname, port, certificates, handshakeTimeoutMs, requestsCertificate = false }: ImplicitTlsOptions,
 ): ImplicitTlsListener {
   const listener = Deno.listen({ hostname, port });
   const accept = async (): Promise<AcceptedConn> => {
@@ -66,7 +68,11 @@ function listenUpgrading(
     return {
       remoteAddr: conn.remoteAddr,
       handshake: (signal) =>
-        upgradeServer(conn, certificates(), { handshakeTimeoutMs, ...(signal === undefined ? {} : { signal }) }),
+        upgradeServer(conn, certificates(), {
+          handshakeTimeoutMs,
+          requestsCertificate,
+          ...(signal === undefined ? {} : { signal }),
+        }),
       close: () => conn.close(),
     };
   };

@@ -3,7 +3,8 @@
 import type { Logger } from "../log/logger.ts";
 import type { CertificateFiles } from "../config/config.ts";
 import { type Files, writeDurable } from "../system/files.ts";
-import { type Certificate, CertificateError, parseCertificate } from "./certificates.ts";
+import { CertificateError } from "./certificate_error.ts";
+import { type Certificate, parseCertificate } from "./certificates.ts";
 import { makeSelfSigned } from "./self_signed.ts";
 
 /** What `ensureSelfSigned` works with. */

@@ -4,8 +4,10 @@ import { TLSSocket } from "node:tls";
 import type { SecureContext, TLSSocketOptions } from "node:tls";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import type { Certificate, Certificates } from "./certificates.ts";
+import type { ClientAuthorities } from "./client_authorities.ts";
 import { ConnDuplex } from "./conn_duplex.ts";
-import { handshakeReason, type TlsConn, TlsHandshakeError } from "./tls_conn.ts";
+import { presentedCertificates } from "./presented_certificates.ts";
+import { type ClientCertificate, handshakeReason, type TlsConn, TlsHandshakeError } from "./tls_conn.ts";
 
 /** How a connection is upgraded. */
 export interface UpgradeOptions {
@@ -13,6 +15,11 @@ export interface UpgradeOptions {
   readonly handshakeTimeoutMs: number;
   /** Ends the handshake early, for instance at shutdown. */
   readonly signal?: AbortSignal;
+  /**
+   * Asks for a certificate of the client. It need not give one, and the handshake goes on with one that does not count:
+   * what came is in `TlsFacts`. Without authorities in `Certificates` nothing is asked.
+   */
+  readonly requestsCertificate?: boolean;
 }
 
 /** How long `close` waits for a peer that does not take our last octets. */
@@ -32,16 +39,20 @@ export const canUpgradeServer: boolean = isAtLeast(Deno.version.deno, 2, 8);
 export async function upgradeServer(
   conn: OctetConn,
   certificates: Certificates,
-  { handshakeTimeoutMs, signal }: UpgradeOptions,
+  { handshakeTimeoutMs, signal, requestsCertificate = false }: UpgradeOptions,
 ): Promise<TlsConn> {
   const carrier = new ConnDuplex(conn);
+  const authorities = requestsCertificate ? certificates.clientAuthorities : undefined;
+  const contextOf = ({ secureContext, requestingContext }: Certificate): SecureContext =>
+    authorities === undefined ? secureContext : requestingContext ?? secureContext;
   let shown: Certificate = certificates.select(undefined);
   const options: TLSSocketOptions = {
     isServer: true,
-    secureContext: shown.secureContext,
+    secureContext: contextOf(shown),
+    ...(authorities === undefined ? {} : { requestCert: true, rejectUnauthorized: false }),
     SNICallback: (name: string, done: (error: Error | null, context?: SecureContext) => void): void => {
       shown = certificates.select(name);
-      done(null, shown.secureContext);
+      done(null, contextOf(shown));
     },
   };
   // The types know net.Socket only; node:tls takes any Duplex (Node documentation of `new tls.TLSSocket`).
@@ -50,6 +61,7 @@ export async function upgradeServer(
   try {
     await tls.handshake(handshakeTimeoutMs, signal);
     if (shown.serverEndPoint !== undefined) tls.serverEndPoint = shown.serverEndPoint;
+    if (authorities !== undefined) tls.judgeClient(authorities);
     return tls;
   } catch (error) {
     tls.abandon();
@@ -65,6 +77,8 @@ class ServerTlsConn implements TlsConn {
   cipher = "";
   serverName?: string;
   serverEndPoint?: Uint8Array;
+  clientCertificate?: ClientCertificate;
+  refusedCertificate?: string;
   readonly #carrier: ConnDuplex;
   readonly #socket: TLSSocket;
   /** Why there is no more to read or write. */
@@ -113,6 +127,15 @@ class ServerTlsConn implements TlsConn {
       this.#handshaking = false;
     }
     this.#describe();
+  }
+
+  /** Notes whether the certificate of the client counts, where it gave one. */
+  judgeClient(authorities: ClientAuthorities): void {
+    const presented = presentedCertificates(this.#socket);
+    if (presented === undefined) return;
+    const verification = authorities.verify(presented);
+    if (verification.kind === "verified") this.clientCertificate = verification.certificate;
+    else this.refusedCertificate = verification.reason;
   }
 
   async read(into: Uint8Array): Promise<number | null> {

@@ -15,6 +15,8 @@ export interface TlsFacts {
   readonly serverEndPoint?: Uint8Array;
   /** Absent unless the client was asked for a certificate, gave one, and it was verified. */
   readonly clientCertificate?: ClientCertificate;
+  /** Why the certificate that the client gave counts for nothing, fit for a log line. */
+  readonly refusedCertificate?: string;
 }
 
 /** A verified certificate of a client. */

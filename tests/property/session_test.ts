@@ -49,6 +49,7 @@ async function play(groups: readonly (readonly Uint8Array[])[], service: Session
     localAddress: "192.0.2.25",
     client: "192.0.2.1:4711",
     mayStartTls: false,
+    requestsCertificate: false,
     greeting: undefined,
     tls: undefined,
     login: undefined,

@@ -34,6 +34,7 @@ export interface InboundFixtureOptions {
   readonly clock?: Clock;
   readonly logger?: Logger;
   readonly proxyProtocol?: readonly string[];
+  readonly clientCertificates?: NonNullable<ListenerConfig["clientCertificates"]>;
 }
 
 /** A running receiving side. */
@@ -64,12 +65,18 @@ export const testResolver: RecipientResolver = {
 /** A certificate for `mx.test`, made once for each test process. */
 let certificates: Promise<Certificates> | undefined;
 
-/** Makes certificates for tests. */
+const CLIENTS = `${import.meta.dirname}/../fixtures/tls/clients`;
+
+/** Makes certificates for tests; those of `fixtures/tls/clients/ca.pem` count where clients are asked for theirs. */
 export function testCertificates(): Promise<Certificates> {
   certificates ??= makeSelfSigned("mx.test", Date.now()).then((pair) =>
     loadCertificates([{ chain: "chain", key: "key" }], {
-      read: (path) => Promise.resolve(path === "chain" ? pair.chain : pair.key),
-      nowMs: Date.now(),
+      read: (path) =>
+        path === "ca"
+          ? Deno.readTextFile(`${CLIENTS}/ca.pem`)
+          : Promise.resolve(path === "chain" ? pair.chain : pair.key),
+      clientCa: "ca",
+      now: Date.now,
       logger: getLogger(["test"]),
     })
   );
@@ -113,7 +120,8 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       rates: new RateLimit(systemClock),
       enqueue: () => {},
       sasl: testLogins,
-      startTls: (conn) => upgradeServer(conn, certificates, { handshakeTimeoutMs: 5000 }),
+      startTls: (conn, requestsCertificate) =>
+        upgradeServer(conn, certificates, { handshakeTimeoutMs: 5000, requestsCertificate }),
     },
     settings: () => settings,
     canStartTls: canUpgradeServer,
@@ -124,6 +132,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
     service: options.service ?? "mx",
     tls: options.tls ?? "starttls",
     ...(options.proxyProtocol === undefined ? {} : { proxyProtocol: options.proxyProtocol }),
+    ...(options.clientCertificates === undefined ? {} : { clientCertificates: options.clientCertificates }),
   }, () => certificates);
   server.serve(listener);
   return {

@@ -271,7 +271,9 @@ Deno.test("The commented keys of config.example.yaml are right when they are use
   assertEquals(config.routes.length, 3);
   assertEquals(config.aliases.size, 1);
   assertEquals(config.domains.size, 2);
-  assertEquals(config.listeners.length, 6);
+  assertEquals(config.listeners.length, 7);
+  assertEquals(config.listeners[6]?.clientCertificates, "require");
+  assertEquals(config.clientCa?.endsWith("/clients.pem"), true);
   for (const group of ["queue", "delivery", "limits", "log"] as const) {
     assertEquals<unknown>(config[group], shipped[group]);
   }

@@ -1,12 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Logger } from "@logtape/logtape";
-import {
-  type Certificate,
-  CertificateError,
-  Certificates,
-  loadCertificates,
-  parseCertificate,
-} from "../../../lib/tls/certificates.ts";
+import { type Certificate, Certificates, loadCertificates, parseCertificate } from "../../../lib/tls/certificates.ts";
+import { CertificateError } from "../../../lib/tls/certificate_error.ts";
 import { makeSelfSigned } from "../../../lib/tls/self_signed.ts";
 import { ensureSelfSigned } from "../../../lib/tls/self_signed_files.ts";
 import { systemFiles } from "../../../lib/system/files.ts";
@@ -35,7 +30,7 @@ function reader(files: Record<string, string>): (path: string) => Promise<string
 async function loadError(files: Record<string, string>, nowMs = NOW): Promise<CertificateError> {
   const { logger } = recorder();
   return await assertRejects(
-    () => loadCertificates([{ chain: "a.crt", key: "a.key" }], { read: reader(files), nowMs, logger }),
+    () => loadCertificates([{ chain: "a.crt", key: "a.key" }], { read: reader(files), now: () => nowMs, logger }),
     CertificateError,
   );
 }
@@ -67,7 +62,7 @@ Deno.test("a pair of files is loaded with its names, and a certificate that ends
   const files = { "a.crt": pair.chain, "a.key": pair.key };
   const { logger, lines } = recorder();
   const load = (nowMs: number): Promise<Certificates> =>
-    loadCertificates([{ chain: "a.crt", key: "a.key" }], { read: reader(files), nowMs, logger });
+    loadCertificates([{ chain: "a.crt", key: "a.key" }], { read: reader(files), now: () => nowMs, logger });
   const certificates = await load(NOW + LIFE_MS - 15 * DAY_MS);
   assertEquals(certificates.all.map((certificate) => certificate.names), [["mail.example.org"]]);
   assertEquals(lines, []);
@@ -79,8 +74,8 @@ Deno.test("a certificate that is not valid now is used all the same, and logged 
   const pair = await makeSelfSigned("mail.example.org", NOW);
   const { logger, lines } = recorder();
   const options = { read: reader({ "a.crt": pair.chain, "a.key": pair.key }), logger };
-  await loadCertificates([{ chain: "a.crt", key: "a.key" }], { ...options, nowMs: NOW + LIFE_MS });
-  await loadCertificates([{ chain: "a.crt", key: "a.key" }], { ...options, nowMs: NOW - 2 * DAY_MS });
+  await loadCertificates([{ chain: "a.crt", key: "a.key" }], { ...options, now: () => NOW + LIFE_MS });
+  await loadCertificates([{ chain: "a.crt", key: "a.key" }], { ...options, now: () => NOW - 2 * DAY_MS });
   assertEquals(lines, [
     "Certificate a.crt ended on 2036-11-20T15:00:00.000Z: renew it, clients that check it refuse it",
     "Certificate a.crt is not valid before 2026-11-22T15:00:00.000Z: check the clock",
