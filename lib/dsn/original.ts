@@ -34,7 +34,7 @@ export async function readOriginal(envelope: Envelope, content: Content, isFullA
   const section = (await readHeaderSection(content, MAX_HEADER_OCTETS)).octets;
   const facts = readFacts(section);
   const isGlobal = envelope.smtpUtf8 && hasEightBit(section);
-  const mayBeFull = isFullAllowed && envelope.ret === "FULL" && envelope.body !== "BINARYMIME";
+  const mayBeFull = isFullAllowed && envelope.ret === "FULL" && envelope.body !== "BINARYMIME" && !envelope.requireTls;
   if (mayBeFull && content.octets <= MAX_FULL_OCTETS) {
     const octets = join([trace, await readAll(content)]);
     const clean = cleanLines(octets);

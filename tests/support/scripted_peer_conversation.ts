@@ -1,9 +1,9 @@
 /** One connection to a scripted peer. */
 
+import { Buffer } from "node:buffer";
 import { DEFAULT_EXTENSIONS, type PeerPoint, type ScriptedPeer } from "./scripted_peer.ts";
 
 const ENCODER = new TextEncoder();
-const LATIN1 = new TextDecoder("latin1");
 const END = "\r\n.\r\n";
 
 class Dropped extends Error {}
@@ -80,6 +80,9 @@ export class PeerConversation {
       case "DATA":
         await this.#data(line);
         return false;
+      case "BDAT":
+        await this.#chunk(argument);
+        return false;
       case "RSET":
         this.#reset();
         await this.#answer("rset", line, "250 2.0.0 Flushed");
@@ -140,6 +143,22 @@ export class PeerConversation {
     this.#isReadingContent = false;
     const text = (stuffed + "\r\n").slice(2).replace(/^\./gm, "");
     const content = Uint8Array.from(stuffed === "" ? "" : text, (character) => character.charCodeAt(0));
+    await this.#endOfData(content);
+  }
+
+  /** Takes one chunk, which is the last one too. */
+  async #chunk(argument: string): Promise<void> {
+    const octets = Number(/^(\d+) LAST$/.exec(argument)?.[1]);
+    this.#isReadingContent = true;
+    const buffer = new Uint8Array(65_536);
+    while (this.#unread.length < octets) {
+      const count = await this.#connection.read(buffer);
+      if (count === null) throw new Dropped();
+      this.#unread += binaryText(buffer.subarray(0, count));
+    }
+    this.#isReadingContent = false;
+    const content = Uint8Array.from(this.#unread.slice(0, octets), (character) => character.charCodeAt(0));
+    this.#unread = this.#unread.slice(octets);
     await this.#endOfData(content);
   }
 
@@ -243,7 +262,7 @@ export class PeerConversation {
     while (!tail.includes(delimiter)) {
       const count = await this.#connection.read(buffer);
       if (count === null) throw new Dropped();
-      const text = LATIN1.decode(buffer.subarray(0, count));
+      const text = binaryText(buffer.subarray(0, count));
       if (!this.#isReadingContent) this.#peer.reads.push(text);
       parts.push(text);
       tail = tail.slice(-delimiter.length) + text;
@@ -253,6 +272,11 @@ export class PeerConversation {
     this.#unread = all.slice(end + delimiter.length);
     return all.slice(0, end);
   }
+}
+
+/** One character for each octet. */
+function binaryText(octets: Uint8Array): string {
+  return Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString("latin1");
 }
 
 function asEhloLine(text: string, index: number, all: readonly string[]): string {

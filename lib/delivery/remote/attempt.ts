@@ -1,8 +1,10 @@
 /** One delivery attempt over the network: which host is tried next, and what each recipient's outcome is in the end. */
 
 import type { EnvelopeRecipient } from "../../mail/envelope.ts";
+import { domainOf } from "../../mail/mailbox.ts";
 import type { Outcome } from "../../mail/outcome.ts";
 import type { SmtpConnection } from "../../smtp/client/connection.ts";
+import type { PeerExtensions } from "../../smtp/client/extensions.ts";
 import { ClientError, errorText } from "../../smtp/client/client_error.ts";
 import { runTransaction, type TransactionResult } from "../../smtp/client/transaction.ts";
 import type { DeliveryRequest } from "../target.ts";
@@ -39,8 +41,8 @@ const MAX_RECIPIENTS = 100;
 
 const ENCODER = new TextEncoder();
 
-/** `dead`: the kept connection was closed before it answered anything. */
-type SendResult = "sent" | "dead";
+/** `dead`: the kept connection was closed before it answered anything; `limited`: the host takes more over another. */
+type SendResult = "sent" | "dead" | "limited";
 
 /** One attempt; use it once. */
 export class Attempt {
@@ -49,6 +51,8 @@ export class Attempt {
   readonly #outcomes: (Outcome | undefined)[];
   /** Indexes of recipients that another host may still take. */
   #pending: number[];
+  /** Those among them that the host at work has seen, while others go to it over another connection. */
+  #seen: number[] = [];
   readonly #head: Uint8Array;
   #connection: SmtpConnection | undefined;
 
@@ -85,7 +89,7 @@ export class Attempt {
   async #overKept(): Promise<string | undefined> {
     const session = this.#request.signal.aborted ? undefined : this.#tools.takeKept();
     if (session === undefined) return undefined;
-    return await this.#send(session, true) === "dead" ? undefined : session.host.name;
+    return await this.#send(session, true) === "sent" ? session.host.name : undefined;
   }
 
   async #overHosts(spentHost: string | undefined): Promise<void> {
@@ -99,16 +103,32 @@ export class Attempt {
       if (signal.aborted || sessions >= MAX_SESSIONS || this.#pending.length === 0) return;
       // Another address of a host that put the message off would only put it off again.
       if (host.name === spent) continue;
+      if (!await this.#overHost(host)) continue;
+      sessions++;
+      spent = host.name;
+    }
+  }
+
+  /** Returns false where the host could not be used. */
+  async #overHost(host: RemoteHost): Promise<boolean> {
+    const isUsed = await this.#overConnections(host);
+    this.#pending.push(...this.#seen.splice(0));
+    return isUsed;
+  }
+
+  async #overConnections(host: RemoteHost): Promise<boolean> {
+    for (let isUsed = false;; isUsed = true) {
       const result = await this.#tools.open(host, (connection) => this.#connection = connection);
       if (result.kind === "unusable") {
         this.#tools.onUnusable(host, result.outcome);
-        this.#note(this.#pending, result.outcome);
-        continue;
+        // What may be better later is not given up because of another host.
+        const isFinal = result.outcome.action === "failed";
+        this.#note(this.#pending.filter((index) => !isFinal || this.#outcomes[index] === undefined), result.outcome);
+        return isUsed;
       }
-      if (signal.aborted) return this.#tools.give(result.session);
-      sessions++;
-      spent = host.name;
-      await this.#send(result.session, false);
+      if (this.#request.signal.aborted) this.#tools.give(result.session);
+      else if (await this.#send(result.session, false) === "limited") continue;
+      return true;
     }
   }
 
@@ -120,8 +140,16 @@ export class Attempt {
     const left = this.#pending;
     this.#pending = [];
     let isFresh = !isKept;
+    let isLimited = false;
     while (left.length > 0) {
-      const indexes = left.splice(0, MAX_RECIPIENTS);
+      if (!connection.mayTransact) {
+        // RFC 9422 §4.1: over another connection.
+        this.#seen.push(...this.#pending.splice(0));
+        this.#pending = left.splice(0);
+        isLimited = true;
+        break;
+      }
+      const indexes = left.splice(0, this.#groupSize(left, connection.extensions));
       const result = await this.#transact(connection, indexes, peer);
       if (result === undefined) continue;
       if (!isFresh && isDead(result)) {
@@ -134,7 +162,22 @@ export class Attempt {
     }
     this.#connection = undefined;
     this.#tools.give(session);
+    if (isLimited) return "limited";
     return isFresh ? "sent" : "dead";
+  }
+
+  /** How many of the next recipients go in one transaction, at least one (RFC 9422 §4.2, §4.3). */
+  #groupSize(
+    indexes: readonly number[],
+    { limits: { rcptMax = Infinity, rcptDomainMax = Infinity } }: PeerExtensions,
+  ): number {
+    const most = Math.min(MAX_RECIPIENTS, rcptMax, indexes.length);
+    if (rcptDomainMax >= most) return most;
+    const domains = new Set<string>();
+    const size = indexes.slice(0, most).findIndex((index) =>
+      domains.add(domainOf(this.#recipient(index).address)).size > rcptDomainMax
+    );
+    return size < 0 ? most : size;
   }
 
   /** One transaction; `indexes` loses those that are settled without asking the peer. */
@@ -169,7 +212,8 @@ export class Attempt {
     });
     indexes.splice(0, Infinity, ...asked);
     if (asked.length === 0) return undefined;
-    return await runTransaction(connection, { mail: plan.mail, recipients: commands, head: this.#head, content });
+    const { mail, isBinary } = plan;
+    return await runTransaction(connection, { mail, recipients: commands, head: this.#head, content, isBinary });
   }
 
   /** Notes the outcomes. Returns recipients that were too many, for another transaction (RFC 5321 §4.5.3.1.10). */

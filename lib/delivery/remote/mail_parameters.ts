@@ -1,7 +1,7 @@
 /** Writes the arguments of MAIL and RCPT for what a peer offers, and tells what the peer cannot take. */
 
 import { domainToASCII } from "node:url";
-import type { Content } from "../../mail/content.ts";
+import { type Content, contentKind } from "../../mail/content.ts";
 import { readHeaderSection } from "../../mail/header.ts";
 import type { Envelope, EnvelopeRecipient } from "../../mail/envelope.ts";
 import { isNonAscii } from "../../mail/mailbox.ts";
@@ -34,6 +34,8 @@ export type MailPlan =
     readonly kind: "ready";
     /** Argument of MAIL after `FROM:`. */
     readonly mail: string;
+    /** The content goes by BDAT. */
+    readonly isBinary: boolean;
     /** For each recipient the argument of RCPT after `TO:`, or its outcome. */
     readonly recipients: readonly (string | Outcome)[];
   }
@@ -52,8 +54,10 @@ export async function planMail(outgoing: OutgoingMail, extensions: PeerExtension
   if (octets > maxMessageOctets) {
     return refused("5.3.4", `The message has ${octets} octets, ${peer.host.name} takes at most ${maxMessageOctets}`);
   }
-  if (envelope.body !== "7BIT" && !await canCarryBody(outgoing, extensions)) {
-    return refused("5.6.3", `The message has 8-bit content, which ${peer.host.name} does not take`);
+  const body = await bodyFor(outgoing, extensions);
+  if (body === undefined) {
+    const what = envelope.body === "BINARYMIME" ? "binary" : "8-bit";
+    return refused("5.6.3", `The message has ${what} content, which ${peer.host.name} does not take`);
   }
   if (envelope.smtpUtf8 && !extensions.smtpUtf8 && !await hasAsciiHeader(content)) {
     return refused("5.6.7", `The header section has UTF-8 text, which ${peer.host.name} does not take (SMTPUTF8)`);
@@ -67,14 +71,20 @@ export async function planMail(outgoing: OutgoingMail, extensions: PeerExtension
   }
   return {
     kind: "ready",
-    mail: `<${reversePath}>${mailParameters(outgoing, octets, extensions)}${by}`,
+    mail: `<${reversePath}>${mailParameters(outgoing, { body, octets }, extensions)}${by}`,
+    isBinary: body === "BINARYMIME",
     recipients: recipients.map((recipient) => recipientArgument(recipient, extensions, peer)),
   };
 }
 
-function mailParameters({ envelope, recipients }: OutgoingMail, octets: number, extensions: PeerExtensions): string {
+function mailParameters(
+  { envelope, recipients }: OutgoingMail,
+  { body, octets }: { readonly body: Envelope["body"]; readonly octets: number },
+  extensions: PeerExtensions,
+): string {
   let text = extensions.size ? ` SIZE=${octets}` : "";
-  if (envelope.body === "8BITMIME" && extensions.eightBitMime) text += " BODY=8BITMIME";
+  if (body !== "7BIT") text += ` BODY=${body}`;
+  if (envelope.requireTls && extensions.requireTls) text += " REQUIRETLS";
   if (extensions.smtpUtf8 && needsSmtpUtf8(envelope, recipients)) text += " SMTPUTF8";
   if (extensions.mtPriority && envelope.priority !== undefined) text += ` MT-PRIORITY=${envelope.priority}`;
   if (extensions.dsn) {
@@ -151,12 +161,22 @@ function needsSmtpUtf8(envelope: Envelope, recipients: readonly EnvelopeRecipien
   return envelope.smtpUtf8 || isNonAscii(envelope.reversePath) || recipients.some(({ address }) => isNonAscii(address));
 }
 
-/** RFC 6152 §3: 8-bit content goes to a peer without 8BITMIME only where it has no octet beyond 127 in truth. */
-async function canCarryBody({ envelope, head, content }: OutgoingMail, extensions: PeerExtensions): Promise<boolean> {
-  // BINARYMIME needs BDAT (RFC 3030 §3), which our client does not speak; nor is it offered to those who send to us.
-  if (envelope.body === "BINARYMIME") return false;
-  if (extensions.eightBitMime) return true;
-  if (!isSevenBit(head)) return false;
+/**
+ * What the message is declared as; undefined where the peer cannot take it. A peer without 8BITMIME gets 8-bit content,
+ * and one without BINARYMIME binary content, only where it is none in truth (RFC 6152 §3, RFC 3030 §3).
+ */
+async function bodyFor(
+  { envelope: { body }, head, content }: OutgoingMail,
+  { eightBitMime, binaryMime, chunking }: PeerExtensions,
+): Promise<Envelope["body"] | undefined> {
+  if (body === "7BIT" || (body === "8BITMIME" && eightBitMime)) return body;
+  if (body === "BINARYMIME" && binaryMime && chunking) return body;
+  if (body === "BINARYMIME" && await contentKind(content) === "binary") return undefined;
+  if (eightBitMime) return "8BITMIME";
+  return isSevenBit(head) && await isSevenBitContent(content) ? "7BIT" : undefined;
+}
+
+async function isSevenBitContent(content: Content): Promise<boolean> {
   if (content.inMemory !== undefined) return isSevenBit(content.inMemory);
   for await (const chunk of content.chunks()) if (!isSevenBit(chunk)) return false;
   return true;

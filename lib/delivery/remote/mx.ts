@@ -21,6 +21,8 @@ export interface MxOptions {
   readonly port: number;
   /** True for an address and port on which we ourselves take mail. */
   readonly isOwnAddress: (host: string, port: number) => boolean;
+  /** Only hosts that DNSSEC vouches for will do (RFC 8689 §4.2.1). */
+  readonly needsSecureMx?: boolean;
 }
 
 interface Exchange {
@@ -41,6 +43,10 @@ const MAX_HOSTS = 10;
 export async function findMxHosts(domain: string, options: MxOptions, signal: AbortSignal): Promise<HostsAnswer> {
   if (domain.startsWith("[")) return literalHost(domain, options);
   const answer = await options.resolver.lookup(domain, "MX", signal);
+  if (options.needsSecureMx && answer.kind !== "failed" && !answer.isSecure) {
+    const text = `The mail servers of ${domain} are not named under DNSSEC, which REQUIRETLS demands`;
+    return noHosts("failed", "5.7.30", text);
+  }
   switch (answer.kind) {
     case "failed":
       return noHosts("delayed", "4.4.3", answer.reason);

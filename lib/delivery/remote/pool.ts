@@ -66,7 +66,8 @@ export class ConnectionPool implements AsyncDisposable {
   give(key: string, session: Session): void {
     const { connection, openedMs } = session;
     const now = this.#clock.monotonic();
-    const isSpent = connection.transactions >= this.#maxTransactions || now - openedMs >= this.#maxAgeMs;
+    const isSpent = connection.transactions >= this.#maxTransactions || !connection.mayTransact ||
+      now - openedMs >= this.#maxAgeMs;
     if (this.#isDisposed || isSpent || !connection.isReusable || this.#count >= this.#maxIdle) {
       return this.#close(session);
     }

@@ -61,14 +61,14 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
     return await new Attempt(request, this.#tools(request)).run();
   }
 
-  #tools({ hop, signal, queueId }: DeliveryRequest<RemoteHop>): AttemptTools {
-    const policy = tlsPolicy(hop, this.#options.tls);
+  #tools({ hop, envelope, signal, queueId }: DeliveryRequest<RemoteHop>): AttemptTools {
+    const policy = tlsPolicy(hop, this.#options.tls, envelope.requireTls === true);
     const plan = sessionPlan(hop, policy);
-    const key = `${hop.key} ${policy.use}`;
+    const key = `${hop.key} ${policy.use}${policy.needsRequireTls ? " REQUIRETLS" : ""}`;
     return {
       takeKept: () => this.#pool.take(key),
       give: (session) => this.#pool.give(key, session),
-      findHosts: () => this.#findHosts(hop, signal),
+      findHosts: () => this.#findHosts(hop, policy.needsRequireTls, signal),
       open: (host, onConnection) => openSession(host, plan, this.#session, onConnection),
       now: () => this.#options.clock.now(),
       onUnusable: ({ name, address }, { status, text }) =>
@@ -88,9 +88,9 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
     };
   }
 
-  #findHosts(hop: RemoteHop, signal: AbortSignal): Promise<HostsAnswer> {
+  #findHosts(hop: RemoteHop, isSecure: boolean, signal: AbortSignal): Promise<HostsAnswer> {
     return hop.kind === "mx"
-      ? findMxHosts(hop.domain, this.#mx, signal)
+      ? findMxHosts(hop.domain, { ...this.#mx, needsSecureMx: isSecure }, signal)
       : smarthostHosts(this.#options.resolver, hop.smarthost, signal);
   }
 

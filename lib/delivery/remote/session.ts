@@ -71,7 +71,7 @@ export async function openSession(
     host: host.name,
     reason: result.error.message,
   });
-  const clear: SessionPlan = { ...plan, policy: { use: "off", isImplicit: false } };
+  const clear: SessionPlan = { ...plan, policy: { ...plan.policy, use: "off" } };
   const second = await attempt(host, clear, options, onConnection);
   return second.kind === "tlsFailed"
     ? { kind: "unusable", outcome: faultOutcome(second.error, "connecting", { host }) }
@@ -135,6 +135,9 @@ async function prepare(
   }
   const peer = { host, tls: connection.tlsInfo };
   if (hello.code !== 250) return refusalOutcome(hello, peer);
+  if (policy.needsRequireTls && !connection.extensions.requireTls) {
+    return ownOutcome("failed", "5.7.30", `${host.name} does not offer REQUIRETLS, which the sender demands`, peer);
+  }
   return login === undefined ? undefined : await logIn(connection, login, peer);
 }
 

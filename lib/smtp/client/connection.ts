@@ -63,6 +63,11 @@ export class SmtpConnection {
     return this.#wire.isOpen && this.farewell === undefined && !this.#wire.hasUnread && !this.#parser.hasUnused;
   }
 
+  /** False where the peer takes no more transactions over this connection (MAILMAX, RFC 9422 §4.1). */
+  get mayTransact(): boolean {
+    return this.transactions < (this.extensions.limits.mailMax ?? Infinity);
+  }
+
   /** Connects and reads the greeting; `implicitTls` makes TLS first (RFC 8314 §3). */
   async open(implicitTls?: WireTls): Promise<Reply> {
     await this.#wire.opened(this.limits.connectMs);

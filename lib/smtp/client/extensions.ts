@@ -22,6 +22,12 @@ export interface PeerExtensions {
   readonly dsn: boolean;
   /** RFC 3030 */
   readonly chunking: boolean;
+  /** RFC 3030 §3 */
+  readonly binaryMime: boolean;
+  /** RFC 8689 */
+  readonly requireTls: boolean;
+  /** RFC 9422 §4: transactions of a connection, recipients of a transaction, and their domains; absent: not limited. */
+  readonly limits: { readonly mailMax?: number; readonly rcptMax?: number; readonly rcptDomainMax?: number };
   /** RFC 2852: the shortest time that a message with BY may need, in seconds; absent where DELIVERBY is not offered. */
   readonly minDeliverBySeconds?: number;
   /** RFC 6710 */
@@ -40,6 +46,9 @@ export const NO_EXTENSIONS: PeerExtensions = {
   enhancedStatusCodes: false,
   dsn: false,
   chunking: false,
+  binaryMime: false,
+  requireTls: false,
+  limits: {},
   mtPriority: false,
   authMechanisms: [],
 };
@@ -75,7 +84,21 @@ export function parseExtensions(reply: Reply): PeerExtensions {
     dsn: offered.has("DSN"),
     chunking: offered.has("CHUNKING"),
     ...(minBy === undefined ? {} : { minDeliverBySeconds: /^\d{1,9}$/.test(minBy) ? Number(minBy) : 0 }),
+    binaryMime: offered.has("BINARYMIME"),
+    requireTls: offered.has("REQUIRETLS"),
+    limits: parseLimits(offered.get("LIMITS") ?? []),
     mtPriority: offered.has("MT-PRIORITY"),
     authMechanisms: [...new Set(offered.get("AUTH"))],
   };
+}
+
+/** RFC 9422 §3: a limit that is malformed or 0 is passed over, and of one that stands twice the first counts. */
+function parseLimits(parameters: readonly string[]): PeerExtensions["limits"] {
+  const names = { MAILMAX: "mailMax", RCPTMAX: "rcptMax", RCPTDOMAINMAX: "rcptDomainMax" } as const;
+  const limits: { -readonly [K in keyof PeerExtensions["limits"]]: number } = {};
+  for (const parameter of parameters) {
+    const [, name = "", digits] = /^([A-Z0-9-]+)=(\d{1,6})$/.exec(parameter) ?? [];
+    if (Number(digits) > 0 && name in names) limits[names[name as keyof typeof names]] ??= Number(digits);
+  }
+  return limits;
 }

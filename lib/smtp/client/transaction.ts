@@ -1,4 +1,4 @@
-/** One mail transaction (RFC 5321 §3.3): MAIL, RCPT, DATA, content, verdict; pipelined where the peer can (RFC 2920). */
+/** One mail transaction (RFC 5321 §3.3): MAIL, RCPT, DATA or BDAT, content, verdict; pipelined where the peer can (RFC 2920). */
 
 import type { Content } from "../../mail/content.ts";
 import type { Reply } from "../reply.ts";
@@ -17,6 +17,8 @@ export interface Transaction {
   readonly head: Uint8Array;
   /** The message as it was received. */
   readonly content: Content;
+  /** Head and content go in one chunk (BDAT, RFC 3030 §2), as they are, instead of DATA. */
+  readonly isBinary?: boolean;
 }
 
 /** What a reply answers; `content` is the time in which the content is sent, and has none of its own. */
@@ -89,7 +91,8 @@ async function sendPipelined(run: Run): Promise<boolean> {
   let group = isReset ? "RSET\r\n" : "";
   group += `MAIL FROM:${transaction.mail}\r\n`;
   for (const recipient of transaction.recipients) group += `RCPT TO:${recipient}\r\n`;
-  await connection.write(group + "DATA\r\n");
+  // A chunk is not sent before somebody wants it.
+  await connection.write(transaction.isBinary ? group : group + "DATA\r\n");
   if (isReset) await readReset(run);
   const { commandMs, dataMs } = connection.limits;
   const mail = await connection.readReply(commandMs);
@@ -98,8 +101,9 @@ async function sendPipelined(run: Run): Promise<boolean> {
     const reply = await connection.readReply(commandMs);
     noteRecipient(run, index, isPositive(mail) ? { stage: "rcpt", reply } : { stage: "mail", reply: mail });
   }
-  run.stage = "data";
   connection.needsReset = isPositive(mail);
+  if (transaction.isBinary) return run.accepted.length > 0;
+  run.stage = "data";
   return await noteData(run, await connection.readReply(dataMs));
 }
 
@@ -120,6 +124,7 @@ async function sendStepwise(run: Run): Promise<boolean> {
     noteRecipient(run, index, { stage: "rcpt", reply: await connection.command(`RCPT TO:${recipient}`) });
   }
   if (run.accepted.length === 0) return false;
+  if (transaction.isBinary) return true;
   run.stage = "data";
   return await noteData(run, await connection.command("DATA", connection.limits.dataMs));
 }
@@ -159,6 +164,7 @@ async function noteData({ connection, replies, accepted }: Run, reply: Reply): P
 async function sendContent(run: Run): Promise<void> {
   const { connection, transaction: { head, content } } = run;
   run.stage = "content";
+  if (run.transaction.isBinary) return await sendChunk(run);
   const stuffer = new DotStuffer();
   if (content.inMemory !== undefined && content.octets <= ONE_WRITE_OCTETS) {
     const isSent = connection.write(stuffer.whole(head, content.inMemory));
@@ -174,6 +180,22 @@ async function sendContent(run: Run): Promise<void> {
   const isSent = connection.write(stuffer.end());
   enterVerdict(run);
   await isSent;
+}
+
+/** RFC 3030 §2: the length first, and no final dot behind. */
+async function sendChunk(run: Run): Promise<void> {
+  const { connection, transaction: { head, content } } = run;
+  await connection.write(`BDAT ${head.length + content.octets} LAST\r\n`);
+  await connection.write(head);
+  let left = content.octets;
+  if (left === 0) enterVerdict(run);
+  for await (const chunk of readChunks(content)) {
+    left -= chunk.length;
+    // Pieces of a file are read into one buffer: each must have left before the next.
+    const isSent = connection.write(chunk.slice());
+    if (left === 0) enterVerdict(run);
+    await isSent;
+  }
 }
 
 /** From here a lost connection leaves open whether the peer has the message. */

@@ -98,7 +98,27 @@ Deno.test("8-bit content is declared, or sent where it is 7-bit in truth, or fai
   assertEquals((await plan(ALL, { body: "8BITMIME" }))[0], "<sender@client.test> SIZE=13 BODY=8BITMIME");
   assertEquals((await plan(NO_EXTENSIONS, { body: "8BITMIME" }))[0], "<sender@client.test>");
   assertEquals(await plan(NO_EXTENSIONS, { body: "8BITMIME" }, ["a@example.test"], "\u00fc\r\n"), ["failed 5.6.3"]);
-  assertEquals(await plan(ALL, { body: "BINARYMIME" }), ["failed 5.6.3"]);
+});
+
+Deno.test("binary content goes in chunks, or is sent where it is none in truth, or fails unchanged", async () => {
+  const binary: Partial<Envelope> = { body: "BINARYMIME" };
+  const peer = { ...NO_EXTENSIONS, chunking: true, binaryMime: true };
+  assertEquals((await plan(peer, binary))[0], "<sender@client.test> BODY=BINARYMIME");
+  assertEquals((await plan({ ...NO_EXTENSIONS, binaryMime: true }, binary))[0], "<sender@client.test>");
+  assertEquals(
+    (await plan(ALL, binary, ["a@example.test"], "\u00fc\r\n"))[0],
+    "<sender@client.test> SIZE=14 BODY=8BITMIME",
+  );
+  for (const content of ["a\nb\r\n", "a\rb\r\n", "a\0b\r\n", "no line end", "a\r", `${"x".repeat(999)}\r\n`]) {
+    assertEquals(await plan(ALL, binary, ["a@example.test"], content), ["failed 5.6.3"], JSON.stringify(content));
+  }
+  assertEquals(await plan(NO_EXTENSIONS, binary, ["a@example.test"], "\u00fc\r\n"), ["failed 5.6.3"]);
+});
+
+Deno.test("REQUIRETLS is passed on", async () => {
+  const envelope: Partial<Envelope> = { requireTls: true };
+  assertEquals((await plan({ ...NO_EXTENSIONS, requireTls: true }, envelope))[0], "<sender@client.test> REQUIRETLS");
+  assertEquals((await plan({ ...NO_EXTENSIONS, requireTls: true }, {}))[0], "<sender@client.test>");
 });
 
 Deno.test("addresses beyond US-ASCII need SMTPUTF8; without it only those recipients fail", async () => {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import type { Content } from "../../../../lib/mail/content.ts";
 import type { Outcome } from "../../../../lib/mail/outcome.ts";
 import { mxHop, smarthostHop, TEST_LIMITS, testRequest, testTarget } from "../../../support/remote_delivery.ts";
 import { startPeer } from "../../../support/scripted_peer.ts";
@@ -95,6 +96,58 @@ Deno.test("what the sender asked to hear is passed on to a peer with DSN, and ke
       `TO:<good@example.test>${extensions.length > 0 ? " NOTIFY=SUCCESS" : ""}`,
     ]);
   }
+});
+
+for (const extensions of [["CHUNKING", "BINARYMIME", "PIPELINING"], ["CHUNKING", "BINARYMIME"]]) {
+  Deno.test(`binary content arrives octet for octet in one chunk, offered ${extensions.join(" ")}`, async () => {
+    await using peer = startPeer({ extensions });
+    await using target = testTarget(ZONE, { mxPort: peer.port });
+    const octets = Uint8Array.from({ length: 300_000 }, (_, at) => (at * 7) & 0xff);
+    const content: Content = {
+      octets: octets.length,
+      async *chunks(): AsyncGenerator<Uint8Array> {
+        // As a file is read: one buffer for all pieces.
+        const buffer = new Uint8Array(70_000);
+        for (let at = 0; at < octets.length; at += buffer.length) {
+          const piece = octets.subarray(at, at + buffer.length);
+          buffer.set(piece);
+          yield await Promise.resolve(buffer.subarray(0, piece.length));
+        }
+      },
+    };
+    const recipients = ["a@example.test", "reply-550@example.test"];
+    const request = testRequest({ hop: HOP, recipients, content, envelope: { body: "BINARYMIME" } });
+    assertEquals(summary(await target.deliver(request)), ["relayed 2.6.0", "failed 5.2.0"]);
+    assertEquals(peer.messages[0]?.content.subarray("X-Trace: 1\r\n".length), octets);
+    assertEquals(peer.commands.filter((line) => /^(DATA|BDAT)/.test(line)), ["BDAT 300012 LAST"]);
+    const refused = testRequest({ hop: HOP, recipients: ["reply-550@example.test"], envelope: { body: "BINARYMIME" } });
+    assertEquals(summary(await target.deliver(refused)), ["failed 5.2.0"]);
+    const next = testRequest({ hop: HOP, recipients: ["a@example.test"], envelope: { body: "BINARYMIME" } });
+    assertEquals(summary(await target.deliver(next)), ["relayed 2.6.0"]);
+    assertEquals(peer.connections, 1);
+  });
+}
+
+Deno.test("the limits of a peer are kept: recipients and domains of a transaction, transactions of a connection", async () => {
+  const extensions = ["PIPELINING", "LIMITS RCPTMAX=3 RCPTDOMAINMAX=2 MAILMAX=2"];
+  await using peer = startPeer({ extensions });
+  await using target = testTarget(ZONE, { mxPort: peer.port });
+  const recipients = ["a@x.test", "b@x.test", "c@x.test", "d@x.test", "e@x.test", "f@y.test", "g@z.test"];
+  const outcomes = await target.deliver(testRequest({ hop: HOP, recipients }));
+  assertEquals(summary(outcomes), recipients.map(() => "relayed 2.6.0"));
+  assertEquals(peer.messages.map(({ recipients, connection }) => [recipients.length, connection]), [[3, 1], [3, 1], [
+    1,
+    2,
+  ]]);
+});
+
+Deno.test("recipients that a peer with limits puts off are not sent to it again in the same attempt", async () => {
+  await using peer = startPeer({ extensions: ["LIMITS RCPTMAX=1 MAILMAX=1"] });
+  await using target = testTarget(ZONE, { mxPort: peer.port });
+  const recipients = ["reply-450@x.test", "a@x.test", "reply-451@x.test", "b@x.test"];
+  const outcomes = await target.deliver(testRequest({ hop: HOP, recipients }));
+  assertEquals(summary(outcomes), ["delayed 4.2.0", "relayed 2.6.0", "delayed 4.2.0", "relayed 2.6.0"]);
+  assertEquals(peer.connections, 4);
 });
 
 Deno.test("354 without any recipient is ended with a lone dot and delivers nothing", async () => {

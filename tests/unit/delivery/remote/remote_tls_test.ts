@@ -214,3 +214,70 @@ Deno.test("a smarthost without AUTH delays with a clear text", async () => {
   const [outcome] = await target.deliver(testRequest({ hop, recipients: ["a@example.test"] }));
   assertEquals(outcome?.text, "Cannot log in at 127.0.0.1: it offers neither AUTH PLAIN nor AUTH LOGIN");
 });
+
+const SECURE_ZONE = {
+  ...ZONE,
+  "example.test": { MX: [{ preference: 10, exchange: "mx1.test" }], isSecure: true },
+  "two.test": {
+    MX: [{ preference: 10, exchange: "mx1.test" }, { preference: 20, exchange: "mx.other.test" }],
+    isSecure: true,
+  },
+};
+const REQUIRED = { envelope: { requireTls: true as const } };
+
+Deno.test("REQUIRETLS is kept: a verified peer that offers it gets the message and the demand", async () => {
+  await using peer = startPeer({ tls: "starttls", extensions: ["PIPELINING", "REQUIRETLS"] });
+  await using target = testTarget(SECURE_ZONE, { mxPort: peer.port, caCertificates: CA });
+  const request = testRequest({ hop: mxHop("example.test"), recipients: ["a@example.test"] });
+  assertEquals(summary(await target.deliver(request)), ["relayed 2.6.0"]);
+  const required = testRequest({ hop: mxHop("example.test"), recipients: ["a@example.test"], ...REQUIRED });
+  assertEquals(summary(await target.deliver(required)), ["relayed 2.6.0"]);
+  assertEquals(peer.messages.map(({ mail }) => /REQUIRETLS/.test(mail)), [false, true]);
+  assertEquals(peer.connections, 2, "a connection whose certificate was not checked is not used");
+});
+
+for (
+  const [why, zone, peerOptions, ca, expected] of [
+    ["a peer without REQUIRETLS", SECURE_ZONE, { tls: "starttls", extensions: [] }, CA, "failed 5.7.30"],
+    ["MX records without DNSSEC", ZONE, { tls: "starttls", extensions: ["REQUIRETLS"] }, CA, "failed 5.7.30"],
+    [
+      "a certificate that nobody vouches for",
+      SECURE_ZONE,
+      { tls: "starttls", extensions: ["REQUIRETLS"] },
+      [],
+      "delayed 4.7.5",
+    ],
+    ["a peer without TLS", SECURE_ZONE, { extensions: ["REQUIRETLS"] }, CA, "delayed 4.7.5"],
+  ] as const
+) {
+  Deno.test(`REQUIRETLS is kept: ${why} gets nothing`, async () => {
+    await using peer = startPeer(peerOptions);
+    await using target = testTarget(zone, { mxPort: peer.port, caCertificates: ca, tls: "off" });
+    const request = testRequest({ hop: mxHop("example.test"), recipients: ["a@example.test"], ...REQUIRED });
+    assertEquals(summary(await target.deliver(request)), [expected]);
+    assertEquals(peer.messages, []);
+  });
+}
+
+Deno.test("REQUIRETLS: a host that may be able later is waited for, whatever another says", async () => {
+  await using peer = startPeer({ tls: "starttls", extensions: [] });
+  // The second host's name is in no certificate.
+  await using target = testTarget(SECURE_ZONE, { mxPort: peer.port, caCertificates: CA });
+  const request = testRequest({ hop: mxHop("two.test"), recipients: ["a@two.test"], ...REQUIRED });
+  assertEquals(summary(await target.deliver(request)), ["delayed 4.7.5"]);
+});
+
+Deno.test("REQUIRETLS does not matter for a mailbox server behind a Unix socket", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await using peer = startPeer({ protocol: "lmtp", socketPath: `${folder}/lmtp.sock` });
+    await using target = testTarget({}, {});
+    const hop = smarthostHop({ scheme: "lmtp", host: "", port: 0, socketPath: `${folder}/lmtp.sock`, tls: "off" });
+    assertEquals(summary(await target.deliver(testRequest({ hop, recipients: ["a@example.test"], ...REQUIRED }))), [
+      "delivered 2.6.0",
+    ]);
+    assertEquals(peer.messages.length, 1);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

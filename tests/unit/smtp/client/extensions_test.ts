@@ -21,6 +21,22 @@ Deno.test("SIZE may have a limit, none, zero, or nonsense", () => {
   }
 });
 
+Deno.test("LIMITS may have what is known, what is not, and nonsense", () => {
+  assertEquals(parse("LIMITS RCPTMAX=50 MAILMAX=10 RCPTDOMAINMAX=1").limits, {
+    rcptMax: 50,
+    mailMax: 10,
+    rcptDomainMax: 1,
+  });
+  assertEquals(parse("LIMITS RCPTMAX=0 MAILMAX X=5 RCPTMAX=x TOSTRING=4 RCPTMAX=7 RCPTMAX=8").limits, { rcptMax: 7 });
+  assertEquals(parse("LIMITS").limits, {});
+});
+
+Deno.test("DELIVERBY may have a shortest time, or none", () => {
+  assertEquals(parse("DELIVERBY 240").minDeliverBySeconds, 240);
+  assertEquals(parse("DELIVERBY").minDeliverBySeconds, 0);
+  assertEquals(parse("SIZE").minDeliverBySeconds, undefined);
+});
+
 Deno.test("mechanisms of AUTH and of the old AUTH= are joined", () => {
   assertEquals(parse("AUTH PLAIN", "AUTH=PLAIN login").authMechanisms, ["PLAIN", "LOGIN"]);
 });
