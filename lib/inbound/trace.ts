@@ -35,15 +35,29 @@ export function protocolKeyword(session: Session): string {
   return `${verb === "LHLO" ? "LMTP" : "ESMTP"}${suffix}`;
 }
 
-/** Writes the field, folded, ended by CRLF. */
+/** A registered name of a cipher suite; node:tls says `unknown` for one that it has no name for. */
+const CIPHER_SUITE = /^TLS_[A-Z0-9_]+$/;
+
+/**
+ * Writes the field, folded, ended by CRLF. Login and client certificate are left out: those who read the mail need not
+ * know them.
+ *
+ * ```
+ * Opt-info          = [Via] [With] [ID] [For] [Additional-Registered-Clauses]   ; RFC 5321 §4.4
+ * tls-cipher-clause = CFWS "tls" FWS tls-cipher                                 ; RFC 8314 §4.3
+ * ```
+ *
+ * The version of TLS has no clause of its own and stands in a comment.
+ */
 export function receivedField(session: Session, facts: ReceivedFacts): string {
   const { queueId, nowMs, forwardPaths } = facts;
   const { settings, clientAddress, tls } = session;
   const address = clientAddress === undefined ? "" : ` (${addressLiteral(clientAddress)})`;
-  const cipher = tls === undefined ? "" : `\r\n\t(using ${tlsText(tls)})`;
+  const version = tls === undefined ? "" : ` (using ${tls.protocol})`;
   const only = forwardPaths.length === 1 ? `\r\n\tfor <${forwardPaths[0]}>` : "";
-  return `Received: from ${session.greeting?.name ?? "unknown"}${address}${cipher}\r\n` +
-    `\tby ${settings.hostname} (posthorn) with ${protocolKeyword(session)} id ${queueId}${only};\r\n` +
+  const cipher = tls !== undefined && CIPHER_SUITE.test(tls.cipher) ? `\r\n\ttls ${tls.cipher}` : "";
+  return `Received: from ${session.greeting?.name ?? "unknown"}${address}${version}\r\n` +
+    `\tby ${settings.hostname} (posthorn) with ${protocolKeyword(session)} id ${queueId}${only}${cipher};\r\n` +
     `\t${formatDate(nowMs)}\r\n`;
 }
 
