@@ -2,16 +2,21 @@
 
 import type { ConfigIo } from "../config/source.ts";
 import type { Logger } from "../log/logger.ts";
+import type { OauthConfig } from "../config/config.ts";
 import { type LoginGate, passwordChecker } from "../sasl/authenticate.ts";
 import { decodeBase64, encodeBase64 } from "../sasl/base64.ts";
 import { externalOffer } from "../sasl/external.ts";
-import { passwordOffers, type SaslOffer, type SaslServer, saslServer } from "../sasl/mechanisms.ts";
+import { passwordOffers, type SaslServer, saslServer } from "../sasl/mechanisms.ts";
+import { bearerChecker } from "../sasl/oauth/bearer_login.ts";
+import type { Fetch } from "../sasl/oauth/fetch_json.ts";
+import { bearerOffers } from "../sasl/oauth/mechanisms.ts";
 import { PasswordHasher } from "../sasl/password.ts";
 import { scramOffers } from "../sasl/scram/offers.ts";
 import { LoginThrottle } from "../sasl/throttle.ts";
 import type { Clock } from "../system/clock.ts";
 import { type Files, writeDurable } from "../system/files.ts";
 import type { Live } from "./live.ts";
+import { tokenValidator } from "./token_validator.ts";
 
 /** What logins are made from. */
 export interface LoginsOptions {
@@ -27,17 +32,19 @@ export interface LoginsOptions {
   readonly logger: Logger;
   /** Fills with octets that nobody can foresee. */
   readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;
+  /** Asks authorization servers. */
+  readonly fetch: Fetch;
 }
 
 const SECRET_OCTETS = 32;
 
 /** Makes what sessions log in with. */
 export async function makeLogins(options: LoginsOptions): Promise<SaslServer> {
-  const { live, clock, logger, randomOctets } = options;
+  const { live, io, clock, logger, randomOctets, fetch } = options;
   const gate: LoginGate = { throttle: new LoginThrottle({ clock }), clock, logger };
   const findAccount = (identity: string): ReturnType<Live["router"]["findAccount"]> =>
     live().router.findAccount(identity);
-  const offers: readonly SaslOffer[] = [
+  const offers = [
     externalOffer({ accountsOf: (certificate) => live().router.findByCertificate(certificate), findAccount, logger }),
     ...scramOffers({
       ...gate,
@@ -49,7 +56,23 @@ export async function makeLogins(options: LoginsOptions): Promise<SaslServer> {
     }),
     ...passwordOffers(passwordChecker({ ...gate, findAccount, hasher: new PasswordHasher() })),
   ];
-  return saslServer(() => offers, () => live().config.auth.mechanisms);
+  const tokenOffers = whenChanged((oauth: OauthConfig) => {
+    const validator = tokenValidator(oauth, { fetch, clock, readText: io.readText });
+    return bearerOffers(bearerChecker({ ...gate, findAccount, validator }), oauth.rules);
+  });
+  return saslServer(() => {
+    const { oauth } = live().config.auth;
+    return oauth === undefined ? offers : [...offers, ...tokenOffers(oauth)];
+  }, () => live().config.auth.mechanisms);
+}
+
+/** Makes something of a part of the configuration, again only after it was read again. */
+function whenChanged<C, T>(make: (part: C) => T): (part: C) => T {
+  let last: { readonly part: C; readonly made: T } | undefined;
+  return (part) => {
+    if (last?.part !== part) last = { part, made: make(part) };
+    return last.made;
+  };
 }
 
 /**

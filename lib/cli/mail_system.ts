@@ -94,7 +94,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       spool,
       rates: new RateLimit(clock),
       enqueue: (message) => queue.enqueue(message),
-      sasl: await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets }),
+      sasl: await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets, fetch }),
       startTls: (conn, requestsCertificate) =>
         upgradeServer(conn, live().certificates, { handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS, requestsCertificate }),
     },

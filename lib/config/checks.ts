@@ -4,15 +4,17 @@ import { parseIpAddress } from "../policy/cidr.ts";
 import { domainOf } from "../mail/mailbox.ts";
 import type { ListenerConfig } from "./config.ts";
 import { DEFAULT_LISTENERS, type DomainDraft, type FileContent, type ListenerDraft, type RouteDraft } from "./keys.ts";
+import { checkOauth } from "./oauth.ts";
 import { nearMiss } from "./near_miss.ts";
 import type { Entry, Located } from "./schema.ts";
 import { quote, type Source } from "./source.ts";
 
 /** Checks the whole content. */
 export function checkContent(content: Partial<FileContent>, source: Source): void {
-  const { listeners = [], tls, domains, routes = [], aliases = [], quickStart } = content;
+  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, quickStart } = content;
   checkListeners(listeners, source);
   checkClientCertificates(listeners, tls?.clientCa, source);
+  checkAuth(auth, source);
   checkRoutes(routes, source);
   // Without the domains, each mailbox would be one of a domain that is not ours.
   if (domains === undefined) return;
@@ -85,6 +87,14 @@ function checkClientCertificates(
   }
   if (clientCa !== undefined && !isUsed) {
     source.report(clientCa.at, "tls.client_ca: never used, because no listener has client_certificates");
+  }
+}
+
+function checkAuth({ mechanisms = [], oauth }: Partial<FileContent["auth"]>, source: Source): void {
+  if (oauth !== undefined) return checkOauth(oauth, source);
+  for (const { value, at } of mechanisms) {
+    if (value !== "OAUTHBEARER" && value !== "XOAUTH2") continue;
+    source.report(at, `auth.mechanisms: ${value} needs the section "auth.oauth"`);
   }
 }
 

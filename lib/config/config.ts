@@ -1,6 +1,7 @@
 /** The configuration after reading: every value checked, with defaults, in the units named. Plain data. */
 
 import type { Smarthost, TlsUse } from "../delivery/next_hop.ts";
+import type { TokenRules } from "../sasl/oauth/claims.ts";
 
 /** What a listener is for. */
 export type Service = "mx" | "submission" | "lmtp";
@@ -73,6 +74,22 @@ export interface Account {
   readonly certificates?: readonly string[];
 }
 
+/** Which tokens users may log in with, and who knows about them. */
+export interface OauthConfig {
+  /** What a token must say. */
+  readonly rules: TokenRules;
+  /** Who vouches for it: keys that signed it (RFC 7517), or a server that is asked (RFC 7662). URLs are https or loopback. */
+  readonly service:
+    | { readonly kind: "jwks-url"; readonly url: string }
+    | { readonly kind: "jwks-file"; /** Absolute. */ readonly path: string }
+    | {
+      readonly kind: "introspection";
+      readonly url: string;
+      /** How we log in there; undefined: not at all. */
+      readonly client: { readonly id: string; readonly secret: string } | undefined;
+    };
+}
+
 /** Everything that the configuration file says. */
 export interface Config {
   /** The file it was read from, absolute. */
@@ -109,6 +126,8 @@ export interface Config {
   readonly auth: {
     /** SASL mechanisms to offer, in this order; absent: all that can work. */
     readonly mechanisms?: readonly string[];
+    /** Tokens of an authorization server; absent: OAUTHBEARER and XOAUTH2 are not offered. */
+    readonly oauth?: OauthConfig;
   };
   /** In the order of the file; each domain once. */
   readonly routes: readonly RouteConfig[];

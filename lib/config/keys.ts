@@ -6,6 +6,7 @@
 import type { TlsUse } from "../delivery/next_hop.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
 import type { Config, ListenerConfig, Service } from "./config.ts";
+import { oauth, type OauthDraft } from "./oauth.ts";
 import {
   type Entry,
   keyPaths,
@@ -66,7 +67,7 @@ export interface RouteDraft {
 
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
 export interface FileContent
-  extends Pick<Config, "hostname" | "user" | "submission" | "auth" | "queue" | "delivery" | "limits" | "log"> {
+  extends Pick<Config, "hostname" | "user" | "submission" | "queue" | "delivery" | "limits" | "log"> {
   /** A path as written. */
   readonly data: string;
   /** Absent: the default listeners. */
@@ -83,6 +84,13 @@ export interface FileContent
   readonly aliases: readonly Entry<readonly string[]>[];
   /** CIDR blocks. */
   readonly relayFrom: readonly string[];
+  /** How users log in. */
+  readonly auth: {
+    /** At least one. */
+    readonly mechanisms?: readonly Located<string>[];
+    /** Its keys, each of them right. */
+    readonly oauth?: Located<Partial<OauthDraft>>;
+  };
   /** In the order of the file. */
   readonly routes: readonly RouteDraft[];
   /** Of `dns`. */
@@ -124,6 +132,16 @@ const listener: Type<ListenerDraft> = object({
     "Ask clients for a certificate; require: no session without one of tls.client_ca. Default: none is asked for.",
   ),
 });
+
+const mechanism = value.oneOf(
+  "EXTERNAL",
+  "SCRAM-SHA-256-PLUS",
+  "SCRAM-SHA-256",
+  "PLAIN",
+  "LOGIN",
+  "OAUTHBEARER",
+  "XOAUTH2",
+);
 
 const certificate = object({
   chain: required("chain", value.path, "PEM file of the certificate and those above it."),
@@ -229,9 +247,10 @@ export const configType: Type<Partial<FileContent>> = partial({
   auth: section("auth", {
     mechanisms: optional(
       "mechanisms",
-      listOf(value.oneOf("EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"), "SASL mechanisms", 1),
+      listOf(located(mechanism), "SASL mechanisms", 1),
       "SASL mechanisms to offer, preferred first. Default: all that can work, but not SCRAM-SHA-256-PLUS.",
     ),
+    oauth: optional("oauth", located(oauth), "Tokens of an authorization server: OAUTHBEARER and XOAUTH2."),
   }, "How users log in."),
   routes: withDefault("routes", listOf(route, "routes"), [], "Next hop by recipient domain; without a match: its MX."),
   queue: section("queue", {

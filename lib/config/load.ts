@@ -6,6 +6,7 @@ import type { Config, DomainConfig } from "./config.ts";
 import { checkContent, finalDomain, listenersOf } from "./checks.ts";
 import { ConfigError } from "./errors.ts";
 import { CONFIG_KEYS, configType, type FileContent, type RouteDraft } from "./keys.ts";
+import { oauthConfig, type OauthDraft } from "./oauth.ts";
 import { type ConfigIo, reasonOf, Source } from "./source.ts";
 
 /**
@@ -51,7 +52,7 @@ function assemble(content: FileContent, source: Source): Config {
     aliases: new Map(content.aliases.map(({ key, value }) => [key, value])),
     relayFrom: content.relayFrom,
     submission: content.submission,
-    auth: content.auth,
+    auth: authOf(content, source.folder),
     routes: content.routes.map((route) => ({
       domain: route.domain.value,
       via: smarthostOf(route, content.delivery.tls),
@@ -62,6 +63,13 @@ function assemble(content: FileContent, source: Source): Config {
     dnsServers: content.dns.servers,
     log: content.log,
     ...(content.quickStart === undefined ? {} : { quickStart: content.quickStart.value }),
+  };
+}
+
+function authOf({ auth: { oauth, mechanisms } }: FileContent, folder: string): Config["auth"] {
+  return {
+    ...(mechanisms === undefined ? {} : { mechanisms: mechanisms.map(({ value }) => value) }),
+    ...(oauth === undefined ? {} : { oauth: oauthConfig(oauth.value as OauthDraft, folder) }),
   };
 }
 

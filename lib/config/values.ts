@@ -61,6 +61,11 @@ export function parseHostName(text: string): string | undefined {
   return name !== undefined && /^[a-z0-9.-]+\.[a-z0-9-]*[a-z][a-z0-9-]*$/.test(name) ? name : undefined;
 }
 
+/** Reads a path; it is not resolved. */
+export function parsePath(text: string): string | undefined {
+  return text === "" || text.includes("\0") ? undefined : text;
+}
+
 /** A name (also of one label, as `localhost`) or an IPv4 address. */
 function parseHost(text: string): string | undefined {
   return isIP(text) === 4 ? text : /^[\d.]+$/.test(text) ? undefined : normalizeDomain(text);
@@ -100,10 +105,7 @@ export function count(minimum: number, maximum: number): Type<number> {
 }
 
 /** A path as it is written; a relative one is relative to the folder of the file. */
-export const path: Type<string> = scalar({
-  expects: "a path",
-  parse: (value) => value === "" || value.includes("\0") ? undefined : value,
-});
+export const path: Type<string> = scalar({ expects: "a path", parse: parsePath });
 
 /** A duration in milliseconds. */
 export const duration: Type<number> = scalar({

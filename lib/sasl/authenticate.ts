@@ -38,13 +38,13 @@ export function clientHost({ clientAddress }: Pick<SaslChannel, "clientAddress">
  * @param check Only `accepted` and `refused` count for the next waits. It logs why it refuses.
  * @param signal Ends the wait; the call then rejects with its reason.
  */
-export async function checkInTurn(
+export async function checkInTurn<R extends Pick<LoginResult, "kind">>(
   identity: string,
   host: string,
   { throttle, clock, logger }: LoginGate,
-  check: () => LoginResult | Promise<LoginResult>,
+  check: () => R | Promise<R>,
   signal?: AbortSignal,
-): Promise<LoginResult> {
+): Promise<R | { readonly kind: "busy" }> {
   const turn = throttle.enter(identity, host);
   if (turn === undefined) {
     logger.warning("Login from {host} not checked: too many attempts are waiting", { host });

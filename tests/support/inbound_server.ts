@@ -15,6 +15,7 @@ import {
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { relayBlocks } from "../../lib/policy/relay.ts";
 import { passwordOffers, type SaslServer, saslServer } from "../../lib/sasl/mechanisms.ts";
+import { bearerOffers } from "../../lib/sasl/oauth/mechanisms.ts";
 import { BARE_POSTMASTER } from "../../lib/smtp/path.ts";
 import { type Clock, systemClock } from "../../lib/system/clock.ts";
 import { type Certificates, loadCertificates } from "../../lib/tls/certificates.ts";
@@ -35,6 +36,8 @@ export interface InboundFixtureOptions {
   readonly logger?: Logger;
   readonly proxyProtocol?: readonly string[];
   readonly clientCertificates?: NonNullable<ListenerConfig["clientCertificates"]>;
+  /** Default: PLAIN and LOGIN. */
+  readonly sasl?: SaslServer;
 }
 
 /** A running receiving side. */
@@ -93,6 +96,18 @@ const testOffers = passwordOffers((identity, password) => {
   return Promise.resolve(isRight ? { kind: "accepted", address: identity } : { kind: "refused" });
 });
 
+/** Knows tokens only: `good` is one of alice, `busy` and `down` cannot be checked. */
+export const testTokenLogins: SaslServer = saslServer(() => testTokenOffers, () => undefined);
+
+const testTokenOffers = bearerOffers(({ token }) => {
+  if (token === "busy") return Promise.resolve({ kind: "busy" });
+  if (token === "down") return Promise.resolve({ kind: "unavailable" });
+  const isRight = token === "good";
+  return Promise.resolve(
+    isRight ? { kind: "accepted", address: "alice@example.org" } : { kind: "refused", error: "invalid_token" },
+  );
+}, { issuer: "https://login.test", scopes: ["mail"] });
+
 /** Starts a receiving side. The password of alice is `correct horse`. */
 export async function startInbound(options: InboundFixtureOptions = {}): Promise<InboundFixture> {
   const spool = new MemorySpool();
@@ -119,7 +134,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       spool,
       rates: new RateLimit(systemClock),
       enqueue: () => {},
-      sasl: testLogins,
+      sasl: options.sasl ?? testLogins,
       startTls: (conn, requestsCertificate) =>
         upgradeServer(conn, certificates, { handshakeTimeoutMs: 5000, requestsCertificate }),
     },

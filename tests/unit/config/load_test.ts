@@ -242,6 +242,38 @@ Deno.test("No error shows a secret from a file, the environment or the line itse
   }
 });
 
+Deno.test("Tokens are judged with keys from a URL or a file, or by asking, and http is for this machine only", async () => {
+  const read = async (text: string): Promise<unknown> =>
+    (await load(`${SHORTEST}auth: { oauth: { ${text} } }\n`, {
+      "/etc/posthorn/secret": "hunter2\n",
+    })).auth.oauth;
+  const rules = { issuer: "https://login.example.org/realm", audience: "mail", claim: "email", scopes: [] };
+  const start = `issuer: "${rules.issuer}", audience: mail`;
+  const url = "https://login.example.org/jwks.json?tenant=1";
+  assertEquals(await read(`${start}, jwks: "${url}"`), { rules, service: { kind: "jwks-url", url } });
+  assertEquals(await read(`${start}, jwks: keys.json, claim: sub`), {
+    rules: { ...rules, claim: "sub" },
+    service: { kind: "jwks-file", path: "/etc/posthorn/keys.json" },
+  });
+  for (const local of ["http://127.0.0.1:8080/i", "http://[::1]/i", "http://localhost/i"]) {
+    assertEquals(await read(`issuer: "http://localhost:8080", introspection: "${local}", scope: "mail.send a"`), {
+      rules: { issuer: "http://localhost:8080", audience: undefined, claim: "email", scopes: ["mail.send", "a"] },
+      service: { kind: "introspection", url: local, client: undefined },
+    });
+  }
+  assertEquals(
+    await read(`${start}, introspection: "https://l.example/i", client_id: posthorn, client_secret: !file secret`),
+    {
+      rules,
+      service: {
+        kind: "introspection",
+        url: "https://l.example/i",
+        client: { id: "posthorn", secret: "hunter2" },
+      },
+    },
+  );
+});
+
 Deno.test("config.example.yaml has no problem and names every key of the schema", async () => {
   const file = resolve(import.meta.dirname ?? "", "../../../config.example.yaml");
   const text = await Deno.readTextFile(file);
