@@ -133,7 +133,7 @@ export function parseCertificate(pair: CertificatePair, files: CertificateFiles,
       `Cannot use key "${files.key}": it does not fit certificate "${files.chain}"; ${mend}`,
     );
   }
-  const binding = serverEndPoint(leaf.raw);
+  const binding = serverEndPoint(leafOctets(pair.chain));
   return {
     ...pair,
     names: namesOf(leaf),
@@ -156,6 +156,14 @@ async function readPem(path: string, what: string, key: string, read: LoadOption
       : [error instanceof Error ? error.message : String(error), "check the file"];
     throw new CertificateError(path, `Cannot read ${what} "${path}": ${reason}; ${mend}`, { cause: error });
   }
+}
+
+/** The first block of a chain file, and what is in it. */
+const LEAF = /-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/;
+
+/** The leaf in DER; of a chain that `parseLeaf` takes. Deno 2.5 does not have `X509Certificate.raw`. */
+function leafOctets(chain: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(LEAF.exec(chain)?.[1] ?? ""), (character) => character.charCodeAt(0));
 }
 
 function parseLeaf(chain: string, file: string): X509Certificate {
