@@ -4,6 +4,7 @@
  * real peers talk to it.
  */
 
+import denoJson from "../../deno.json" with { type: "json" };
 import { type CommandOptions, type CommandResult, OutputLines, runCommand } from "./interop/command.ts";
 import { freePort } from "./interop/free_port.ts";
 import { latin1, Maildir } from "./interop/maildir.ts";
@@ -61,7 +62,6 @@ const DEFAULT_LISTENERS: readonly ProcessListener[] = [
   { service: "submission" },
   { service: "submission", tls: "implicit" },
 ];
-const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env", "--allow-sys"];
 const START_TIMEOUT_MS = 20_000;
 const END_TIMEOUT_MS = 15_000;
 
@@ -76,9 +76,14 @@ export function posthornCommand(): string[] {
     "--quiet",
     "--no-prompt",
     `--config=${root}/deno.json`,
-    ...PERMISSIONS,
+    ...startOptions(),
     `${root}/main.ts`,
   ];
+}
+
+/** Permissions and V8 flags with which `deno task start` runs the program. */
+export function startOptions(): string[] {
+  return denoJson.tasks.start.command.split(" ").filter((word) => /^--(allow|v8)-/.test(word));
 }
 
 /** The program with its folder, configuration and log. Disposing of it kills it and removes the folder. */
