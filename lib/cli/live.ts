@@ -103,6 +103,7 @@ async function assemble(
     settings: {
       hostname: config.hostname,
       router,
+      binaryMime: config.binaryMime,
       relayFrom: relayBlocks(config.relayFrom),
       submission: config.submission,
       limits: config.limits,

@@ -114,6 +114,8 @@ export interface Config {
   readonly accountsFile: string;
   /** From the folded address of a mailbox of ours (lib/mail/fold.ts) to canonical forward-paths, at least one. */
   readonly aliases: ReadonlyMap<string, readonly string[]>;
+  /** Take binary content (RFC 3030 §3) for those who can hold it. */
+  readonly binaryMime: boolean;
   /** CIDR blocks as text, e.g. `192.0.2.0/24`, `2001:db8::/32`; checked. */
   readonly relayFrom: readonly string[];
   /** Mail from users who logged in. */

@@ -82,6 +82,8 @@ export interface FileContent
   readonly accounts: string;
   /** By mailbox. */
   readonly aliases: readonly Entry<readonly string[]>[];
+  /** Take binary content. */
+  readonly binaryMime: boolean;
   /** CIDR blocks. */
   readonly relayFrom: readonly string[];
   /** How users log in. */
@@ -228,6 +230,12 @@ export const configType: Type<Partial<FileContent>> = partial({
     mapOf(value.ourMailbox, oneOrMore(value.mailbox), { noun: "mailboxes to lists of mailboxes", whenWrong: [] }),
     [],
     "Mailboxes of ours that stand for others, here or elsewhere.",
+  ),
+  binaryMime: withDefault(
+    "binary_mime",
+    value.yesOrNo,
+    false,
+    "Offer BINARYMIME: binary content for next hops that take it. Mailboxes here do not.",
   ),
   relayFrom: withDefault(
     "relay_from",

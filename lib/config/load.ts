@@ -50,6 +50,7 @@ function assemble(content: FileContent, source: Source): Config {
     ...(content.recipientDelimiter === "" ? {} : { recipientDelimiter: content.recipientDelimiter }),
     accountsFile: path(content.accounts),
     aliases: new Map(content.aliases.map(({ key, value }) => [key, value])),
+    binaryMime: content.binaryMime,
     relayFrom: content.relayFrom,
     submission: content.submission,
     auth: authOf(content, source.folder),

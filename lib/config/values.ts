@@ -104,6 +104,13 @@ export function count(minimum: number, maximum: number): Type<number> {
   });
 }
 
+/** True or false, without quotes. */
+export const yesOrNo: Type<boolean> = scalar({
+  expects: "true or false",
+  written: "number",
+  parse: (value) => value === "true" ? true : value === "false" ? false : undefined,
+});
+
 /** A path as it is written; a relative one is relative to the folder of the file. */
 export const path: Type<string> = scalar({ expects: "a path", parse: parsePath });
 

@@ -1,5 +1,6 @@
 /** The state of a message between its BDAT commands (RFC 3030 §2): open, or refused for good. */
 
+import { BinaryChecker } from "../smtp/binary_checker.ts";
 import { ChunkChecker } from "../smtp/chunk_checker.ts";
 import { type Reply, reply } from "../smtp/reply.ts";
 import { IncomingMessage } from "./incoming_message.ts";
@@ -7,12 +8,14 @@ import type { ContentSink, Context } from "./verb.ts";
 
 /** Takes chunk after chunk. Once one is refused all others are: a message must not lose a part of itself. */
 export class ChunkedMessage implements ContentSink {
-  readonly #checker = new ChunkChecker();
+  readonly #checker: ChunkChecker | BinaryChecker;
   readonly #message: IncomingMessage | undefined;
   #refusal: Reply | undefined;
 
   /** Begins a message for the session's transaction; or, with a refusal, one that is dropped as it comes. */
   constructor(context: Context, refusal?: Reply) {
+    const isBinary = context.session.transaction?.options.body === "BINARYMIME";
+    this.#checker = isBinary ? new BinaryChecker() : new ChunkChecker();
     this.#refusal = refusal;
     this.#message = refusal === undefined ? new IncomingMessage(context) : undefined;
   }

@@ -80,6 +80,12 @@ const EXTENSIONS: readonly Extension[] = [
     mail: { "MT-PRIORITY": (value) => ({ priority: parsePriority(value) }) },
   },
   { offer: () => "CHUNKING" },
+  { offer: ({ session: { settings } }) => settings.binaryMime ? "BINARYMIME" : undefined },
+  // RFC 8689 §4.1: under TLS only.
+  {
+    offer: ({ session: { tls } }) => tls === undefined ? undefined : "REQUIRETLS",
+    mail: { REQUIRETLS: (value) => (takesNoValue("REQUIRETLS", value), { requireTls: true }) },
+  },
   { offer: () => "ENHANCEDSTATUSCODES" },
   // RFC 9422 §3
   { offer: ({ session: { settings } }) => `LIMITS RCPTMAX=${settings.limits.recipients}` },
@@ -181,11 +187,12 @@ function readSize(value: string | undefined, { session: { settings: { limits } }
   return {};
 }
 
-/** RFC 6152 §2. */
-function readBody(value: string | undefined): Partial<MailOptions> {
+/** RFC 6152 §2, RFC 3030 §3. */
+function readBody(value: string | undefined, { session: { settings } }: Scene): Partial<MailOptions> {
   const body = value?.toUpperCase();
-  if (body !== "7BIT" && body !== "8BITMIME") throw new SmtpError(501, "5.5.4", "BODY is 7BIT or 8BITMIME");
-  return { body };
+  if (body === "7BIT" || body === "8BITMIME" || (body === "BINARYMIME" && settings.binaryMime)) return { body };
+  const types = settings.binaryMime ? "7BIT, 8BITMIME or BINARYMIME" : "7BIT or 8BITMIME";
+  throw new SmtpError(501, "5.5.4", `BODY is ${types}`);
 }
 
 /** RFC 4954 §5: a server that does not trust the client behaves as if the value were "<>"; we always do. */

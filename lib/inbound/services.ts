@@ -25,6 +25,8 @@ export type ResolvedRecipient =
 export interface RecipientResolver {
   /** Answers from memory, with no lookup: nothing else happens in the session meanwhile. */
   resolveRecipient(path: Mailbox | typeof BARE_POSTMASTER): ResolvedRecipient;
+  /** Whether binary content can go where this target leads: a Maildir holds lines only. */
+  takesBinary(target: string): boolean;
   /** Whether an account, named by its address, may send as this mailbox. */
   mayUse(account: string, mailbox: Mailbox): boolean;
 }
@@ -35,6 +37,8 @@ export interface Settings {
   readonly hostname: string;
   /** Knows domains, accounts and aliases of the same reading. */
   readonly router: RecipientResolver;
+  /** BINARYMIME is offered (RFC 3030 §3). */
+  readonly binaryMime: boolean;
   /** CIDR blocks of clients that may send anywhere. */
   readonly relayFrom: readonly CidrBlock[];
   /** The `submission` section. */

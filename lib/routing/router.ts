@@ -17,6 +17,8 @@ export interface Router {
   resolveRecipient(recipient: Mailbox | typeof BARE_POSTMASTER): RecipientResolution;
   /** Finds the next hop of a forward-path of the queue, at each attempt. */
   nextHop(address: string): RouteDecision;
+  /** Whether binary content (RFC 3030 §3) can go to a forward-path of the queue: who reads a Maildir reads lines. */
+  takesBinary(address: string): boolean;
   /** The account with exactly this address, under any of its domain's names; for logins. */
   findAccount(address: string): Account | undefined;
   /** The accounts that a client's certificate names, by its fingerprint or its mail addresses, each once. */
@@ -33,6 +35,7 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
   return {
     resolveRecipient: (recipient) => resolveRecipient(directory, recipient),
     nextHop: (address) => nextHop(directory, address),
+    takesBinary: (address) => takesBinary(nextHop(directory, address)),
     findAccount: (address) => directory.accounts.get(loginName(directory, address)),
     findByCertificate: (certificate) => findByCertificate(directory, certificate),
     loginName: (address) => loginName(directory, address),
@@ -60,6 +63,10 @@ function nextHop(directory: Directory, address: string): RouteDecision {
   const hop = directory.routes.exact.get(ours.domain.name);
   if (hop !== undefined) return { kind: "hop", hop };
   return { kind: "refused", status: "5.1.1", text: "No such mailbox" };
+}
+
+function takesBinary(decision: RouteDecision): boolean {
+  return decision.kind !== "hop" || decision.hop.kind !== "maildir";
 }
 
 function findByCertificate(

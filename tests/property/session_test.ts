@@ -34,6 +34,7 @@ async function play(groups: readonly (readonly Uint8Array[])[], service: Session
     settings: {
       hostname: "mx.test",
       router: testResolver,
+      binaryMime: false,
       relayFrom: [],
       submission: { senders: "own" },
       limits: {

@@ -67,6 +67,9 @@ function readOption(options: Record<string, unknown>, kind: string, text: string
     case "@tls":
       options["tls"] = text;
       return true;
+    case "@binary":
+      options["binaryMime"] = text === "on";
+      return true;
     case "@relay":
       options["relayFrom"] = text.split(" ");
       return true;

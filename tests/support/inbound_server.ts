@@ -27,6 +27,7 @@ import { MemorySpool } from "./memory_spool.ts";
 export interface InboundFixtureOptions {
   readonly service?: ListenerConfig["service"];
   readonly tls?: ListenerConfig["tls"];
+  readonly binaryMime?: boolean;
   readonly relayFrom?: readonly string[];
   readonly senders?: Settings["submission"]["senders"];
   readonly rate?: Settings["submission"]["rate"];
@@ -62,6 +63,7 @@ export const testResolver: RecipientResolver = {
         return { kind: "unknown" };
     }
   },
+  takesBinary: (target) => !target.endsWith("@example.org"),
   mayUse: (account, { text }) => text.toLowerCase().replace(/\+[^@]*@/, "@") === account,
 };
 
@@ -115,6 +117,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
   const settings: Settings = {
     hostname: "mx.test",
     router: testResolver,
+    binaryMime: options.binaryMime ?? false,
     relayFrom: relayBlocks(options.relayFrom ?? []),
     submission: { senders: options.senders ?? "own", ...(options.rate === undefined ? {} : { rate: options.rate }) },
     limits: {

@@ -14,6 +14,10 @@ export async function data(context: Context): Promise<Replies> {
   if (session.transaction?.chunks !== undefined) {
     throw new SmtpError(503, "5.5.1", "DATA is not allowed after BDAT; send RSET first");
   }
+  // RFC 3030 §3
+  if (session.transaction?.options.body === "BINARYMIME") {
+    throw new SmtpError(503, "5.5.1", "A message with BODY=BINARYMIME goes by BDAT; send RSET first");
+  }
   const message = new IncomingMessage(context);
   try {
     io.send(START);

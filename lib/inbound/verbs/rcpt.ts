@@ -64,6 +64,11 @@ function accept(session: Session, transaction: Transaction, request: Request): R
       add(transaction, forwardPath, request);
       break;
     case "local":
+      if (
+        transaction.options.body === "BINARYMIME" && !resolved.targets.every((target) => router.takesBinary(target))
+      ) {
+        throw new SmtpError(554, "5.6.1", "This mailbox takes no binary content; send it encoded");
+      }
       addTargets(transaction, resolved.targets, request);
       break;
   }

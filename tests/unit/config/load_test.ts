@@ -44,6 +44,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     recipientDelimiter: "+",
     accountsFile: "/etc/posthorn/accounts.yaml",
     aliases: new Map(),
+    binaryMime: false,
     relayFrom: [],
     submission: { senders: "own" },
     auth: {},
@@ -88,6 +89,7 @@ accounts: ../accounts.yaml
 aliases:
   Sales@BÜCHER.example: [Alice@bücher.example, '"a b"@elsewhere.example']
   "info@xn--bcher-kva.example": alice@bücher.example
+binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 submission: { senders: any, rate: 500/1h }
 auth: { mechanisms: [LOGIN, SCRAM-SHA-256-PLUS, PLAIN] }
@@ -138,6 +140,7 @@ quick_start: Alice@bücher.example
       ["sales@xn--bcher-kva.example", ["Alice@xn--bcher-kva.example", '"a b"@elsewhere.example']],
       ["info@xn--bcher-kva.example", ["alice@xn--bcher-kva.example"]],
     ]),
+    binaryMime: true,
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
     submission: { senders: "any", rate: { count: 500, perMs: 3_600_000 } },
     auth: { mechanisms: ["LOGIN", "SCRAM-SHA-256-PLUS", "PLAIN"] },
