@@ -1,4 +1,4 @@
-/** A private Dovecot that shows one Maildir over IMAP on a free port of loopback. Needs root. */
+/** A private Dovecot on a free port of loopback: it shows a Maildir over IMAP, or does what a test says. Needs root. */
 
 import { mustRun } from "./command.ts";
 import { Daemon } from "./daemon.ts";
@@ -27,24 +27,19 @@ export class Dovecot implements AsyncDisposable {
     this.port = port;
   }
 
-  /** Writes the configuration, starts the server and waits until it listens. */
+  /** Starts the server for a reader of mail, and waits until it listens. */
   static async start({ folder, maildir, user, login }: DovecotOptions): Promise<Dovecot> {
     const port = freePort();
     const uid = (await mustRun(["id", "-u", user])).trim();
     const gid = (await mustRun(["id", "-g", user])).trim();
     await Deno.writeTextFile(`${folder}/passwd`, `${login.address}:{PLAIN}${login.password}::::::\n`);
-    await Deno.writeTextFile(
-      `${folder}/dovecot.conf`,
+    await Deno.mkdir(`${folder}/home`);
+    await mustRun(["chown", `${uid}:${gid}`, `${folder}/home`]);
+    return await Dovecot.run(
+      folder,
+      port,
       `protocols = imap
-listen = 127.0.0.1
-base_dir = ${folder}/run
-state_dir = ${folder}/state
-log_path = /dev/stderr
-ssl = no
-disable_plaintext_auth = no
 auth_mechanisms = plain
-first_valid_uid = 1
-first_valid_gid = 1
 mail_location = maildir:${maildir}
 passdb {
   driver = passwd-file
@@ -64,8 +59,27 @@ service imap-login {
 }
 `,
     );
-    await Deno.mkdir(`${folder}/home`);
-    await mustRun(["chown", `${uid}:${gid}`, `${folder}/home`]);
+  }
+
+  /**
+   * Starts a server with settings of the test, and waits until it listens.
+   *
+   * @param folder Exists; other users may enter it.
+   * @param port Of 127.0.0.1, and of one of the listeners.
+   */
+  static async run(folder: string, port: number, settings: string): Promise<Dovecot> {
+    await Deno.writeTextFile(
+      `${folder}/dovecot.conf`,
+      `listen = 127.0.0.1
+base_dir = ${folder}/run
+state_dir = ${folder}/state
+log_path = /dev/stderr
+ssl = no
+disable_plaintext_auth = no
+first_valid_uid = 1
+first_valid_gid = 1
+${settings}`,
+    );
     const dovecot = new Dovecot(new Daemon([programPath("dovecot"), "-F", "-c", `${folder}/dovecot.conf`]), port);
     try {
       await waitUntil(async () => {
