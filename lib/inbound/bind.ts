@@ -60,7 +60,7 @@ export async function bindListener(
 ): Promise<BoundListener> {
   try {
     if (config.clientCertificates !== undefined && !canUpgrade) throw new Error(needsUpgrade("client_certificates"));
-    if (config.bind.kind === "unix") await removeStaleSocket(config.bind.path);
+    if (config.bind.kind === "unix") return await bindUnix(config, config.bind.path);
     if (config.proxyProtocol !== undefined) return bindProxied(config, config.proxyProtocol, certificates, canUpgrade);
     return config.tls === "implicit" ? bindTls(config, certificates) : bindPlain(config);
   } catch (error) {
@@ -87,6 +87,22 @@ function bindPlain(config: ListenerConfig): BoundListener {
 function listen(bind: BindAddress): Deno.Listener {
   if (bind.kind === "tcp") return Deno.listen({ hostname: bind.host, port: bind.port });
   return Deno.listen({ transport: "unix", path: bind.path }) as unknown as Deno.Listener;
+}
+
+/**
+ * Who may enter the folder may connect, as to the LMTP sockets of other servers: the MTA in front runs as a user of its
+ * own, and the umask of whoever starts posthorn is no place to say so. A Unix socket is never a reason to relay.
+ */
+async function bindUnix(config: ListenerConfig, path: string): Promise<BoundListener> {
+  await removeStaleSocket(path);
+  const listener = bindPlain(config);
+  try {
+    await Deno.chmod(path, 0o666);
+  } catch (error) {
+    listener.close();
+    throw error;
+  }
+  return listener;
 }
 
 /** A socket file stays behind after a crash: it is removed where nobody answers on it. */
