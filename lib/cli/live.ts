@@ -135,5 +135,5 @@ export function scramGap({ auth: { mechanisms } }: Config, accounts: readonly Ac
   const [first, ...others] = accountsWithoutVerifier(accounts);
   if (first === undefined || mechanisms?.some((name) => name.startsWith("SCRAM-")) === false) return undefined;
   const who = others.length === 0 ? `${first.address} has` : `${first.address} and ${others.length} more have`;
-  return `SCRAM is not offered: ${who} no SCRAM verifier; \`posthorn user password\` makes it`;
+  return `SCRAM is not offered: ${who} no usable SCRAM verifier; \`posthorn user password\` makes it`;
 }

@@ -68,7 +68,7 @@ export interface Account {
   readonly address: string;
   /** PHC string, e.g. `$scrypt$ln=15,r=8,p=1$…`; absent: no login with a password. */
   readonly passwordHash?: string;
-  /** `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`; absent: no login with SCRAM. */
+  /** `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`, or the same in the form of Dovecot; absent: no login with SCRAM. */
   readonly scram?: string;
   /** SHA-256 fingerprints of client certificates, 64 hexadecimal digits in lower case; absent: none but by address. */
   readonly certificates?: readonly string[];

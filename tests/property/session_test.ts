@@ -10,9 +10,10 @@ import { freshPatience } from "../../lib/inbound/patience.ts";
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { BufferPool } from "../../lib/smtp/octet_input.ts";
 import { systemClock } from "../../lib/system/clock.ts";
-import { testLogins, testResolver } from "../support/inbound_server.ts";
+import { testResolver } from "../support/inbound_server.ts";
 import { MemoryConn } from "../support/memory_conn.ts";
 import { MemorySpool } from "../support/memory_spool.ts";
+import { testLogins } from "../support/test_logins.ts";
 
 const encoder = new TextEncoder();
 const pool = new BufferPool();
@@ -63,7 +64,7 @@ async function play(groups: readonly (readonly Uint8Array[])[], service: Session
     spool,
     rates: new RateLimit(systemClock),
     enqueue: (): void => {},
-    sasl: testLogins,
+    sasl: testLogins(),
     startTls: () => Promise.reject(new Error("no TLS here")),
   };
   const connection = new Connection({ conn, session, services, pool, timeouts: DEFAULT_TIMEOUTS });

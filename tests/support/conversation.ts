@@ -2,8 +2,8 @@
  * Conversation scripts, as in RFC 5321 appendix D. One step a line:
  *
  *     # the first comment is the name of the test
- *     @service submission        options of the server: service, tls, recipients, octets, relay, senders, tokens,
- *                                rate (a day)
+ *     @service submission        options of the server: service, tls, recipients, octets, relay, senders,
+ *                                auth (mechanisms), rate (a day)
  *     @header 1000 10            at most so many octets and fields in a header section
  *     C: EHLO client.test        sent with CRLF
  *     C! "raw\noctets"           sent as the JSON string says, in UTF-8
@@ -24,7 +24,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { connect, type TLSSocket } from "node:tls";
 import { createConnection, type Socket } from "node:net";
 import type { Service } from "../../lib/config/config.ts";
-import { type InboundFixture, type InboundFixtureOptions, startInbound, testTokenLogins } from "./inbound_server.ts";
+import { type InboundFixture, type InboundFixtureOptions, startInbound } from "./inbound_server.ts";
 
 /** One parsed script. */
 export interface Script {
@@ -76,11 +76,11 @@ function readOption(options: Record<string, unknown>, kind: string, text: string
     case "@rate":
       options["rate"] = { count: Number(text), perMs: 86_400_000 };
       return true;
+    case "@auth":
+      options["auth"] = text.split(" ");
+      return true;
     case "@senders":
       options["senders"] = text;
-      return true;
-    case "@tokens":
-      options["sasl"] = testTokenLogins;
       return true;
     case "@recipients":
       options["limits"] = { ...limits, recipients: Number(text) };

@@ -14,14 +14,13 @@ import {
 } from "../../lib/inbound/services.ts";
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { relayBlocks } from "../../lib/policy/relay.ts";
-import { passwordOffers, type SaslServer, saslServer } from "../../lib/sasl/mechanisms.ts";
-import { bearerOffers } from "../../lib/sasl/oauth/mechanisms.ts";
 import { BARE_POSTMASTER } from "../../lib/smtp/path.ts";
 import { type Clock, systemClock } from "../../lib/system/clock.ts";
 import { type Certificates, loadCertificates } from "../../lib/tls/certificates.ts";
 import { makeSelfSigned } from "../../lib/tls/self_signed.ts";
 import { canUpgradeServer, upgradeServer } from "../../lib/tls/server_tls.ts";
 import { MemorySpool } from "./memory_spool.ts";
+import { testLogins } from "./test_logins.ts";
 
 /** What a test may choose. */
 export interface InboundFixtureOptions {
@@ -37,8 +36,8 @@ export interface InboundFixtureOptions {
   readonly logger?: Logger;
   readonly proxyProtocol?: readonly string[];
   readonly clientCertificates?: NonNullable<ListenerConfig["clientCertificates"]>;
-  /** Default: PLAIN and LOGIN. */
-  readonly sasl?: SaslServer;
+  /** The mechanisms to offer; default PLAIN and LOGIN. */
+  readonly auth?: readonly string[];
 }
 
 /** A running receiving side. */
@@ -88,28 +87,6 @@ export function testCertificates(): Promise<Certificates> {
   return certificates;
 }
 
-/** Knows the password of alice; `busy` and `down` are names whose logins cannot be checked. */
-export const testLogins: SaslServer = saslServer(() => testOffers, () => undefined);
-
-const testOffers = passwordOffers((identity, password) => {
-  if (identity === "busy") return Promise.resolve({ kind: "busy" });
-  if (identity === "down") return Promise.resolve({ kind: "unavailable" });
-  const isRight = identity === "alice@example.org" && password === "correct horse";
-  return Promise.resolve(isRight ? { kind: "accepted", address: identity } : { kind: "refused" });
-});
-
-/** Knows tokens only: `good` is one of alice, `busy` and `down` cannot be checked. */
-export const testTokenLogins: SaslServer = saslServer(() => testTokenOffers, () => undefined);
-
-const testTokenOffers = bearerOffers(({ token }) => {
-  if (token === "busy") return Promise.resolve({ kind: "busy" });
-  if (token === "down") return Promise.resolve({ kind: "unavailable" });
-  const isRight = token === "good";
-  return Promise.resolve(
-    isRight ? { kind: "accepted", address: "alice@example.org" } : { kind: "refused", error: "invalid_token" },
-  );
-}, { issuer: "https://login.test", scopes: ["mail"] });
-
 /** Starts a receiving side. The password of alice is `correct horse`. */
 export async function startInbound(options: InboundFixtureOptions = {}): Promise<InboundFixture> {
   const spool = new MemorySpool();
@@ -137,7 +114,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       spool,
       rates: new RateLimit(systemClock),
       enqueue: () => {},
-      sasl: options.sasl ?? testLogins,
+      sasl: testLogins(options.auth),
       startTls: (conn, requestsCertificate) =>
         upgradeServer(conn, certificates, { handshakeTimeoutMs: 5000, requestsCertificate }),
     },

@@ -3,6 +3,8 @@
  * (RFC 5802 §3). In the accounts file it is one text, after RFC 5803 §2 and as PostgreSQL writes it:
  *
  *     SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>         ; all three in base64
+ *
+ * The form of Dovecot and GNU SASL is read, too: `{SCRAM-SHA-256}<iterations>,<salt>,<StoredKey>,<ServerKey>`.
  */
 
 import { createHash, createHmac } from "node:crypto";
@@ -32,6 +34,11 @@ export const SCRAM_SALT_OCTETS = 16;
 /** A verifier from elsewhere that would keep a client busy for minutes is a mistake. */
 const MAX_ITERATIONS = 10_000_000;
 const MIN_ITERATIONS = 4096;
+
+const FORMS: readonly RegExp[] = [
+  /^SCRAM-SHA-256\$([1-9]\d{3,7}):([^$:]+)\$([^$:]+):([^$:]+)$/,
+  /^\{SCRAM-SHA-256\}([1-9]\d{3,7}),([^,]+),([^,]+),([^,]+)$/,
+];
 
 /** Makes the verifier of a password. The salt is random octets; the work is done on a thread of the runtime. */
 export async function makeVerifier(
@@ -64,7 +71,7 @@ export function formatVerifier({ iterations, salt, storedKey, serverKey }: Scram
 
 /** Reads a verifier; undefined for anything else, also for one with fewer than 4,096 iterations. */
 export function parseVerifier(text: string): ScramVerifier | undefined {
-  const [, count, ...encoded] = /^SCRAM-SHA-256\$([1-9]\d{3,7}):([^$:]+)\$([^$:]+):([^$:]+)$/.exec(text) ?? [];
+  const [, count, ...encoded] = FORMS.map((form) => form.exec(text)).find((match) => match !== null) ?? [];
   const iterations = Number(count);
   const [salt, storedKey, serverKey] = encoded.map(decodeBase64);
   if (!(iterations >= MIN_ITERATIONS && iterations <= MAX_ITERATIONS)) return undefined;

@@ -23,6 +23,12 @@ Deno.test("The verifier of the password of RFC 7677 is what another program make
   assertEquals(formatVerifier(parsed), PENCIL);
 });
 
+Deno.test("A verifier in the form of Dovecot and GNU SASL is read as well", () => {
+  const [, ...parts] = PENCIL.split(/[$:]/);
+  assertEquals(parseVerifier(`{SCRAM-SHA-256}${parts.join(",")}`), parseVerifier(PENCIL));
+  assertEquals(parseVerifier(`{SCRAM-SHA-1}${parts.join(",")}`), undefined);
+});
+
 Deno.test("A new verifier has its own salt and as many iterations as every client takes", async () => {
   const [one, two] = [parseVerifier(await hashForScram("pw")), parseVerifier(await hashForScram("pw"))];
   assertEquals([one?.iterations, one?.salt.length], [SCRAM_ITERATIONS, 16]);
