@@ -22,6 +22,8 @@ export interface Live {
   readonly config: Config;
   /** Made from this configuration and the accounts file together. */
   readonly router: Router;
+  /** Of all accounts that have one. */
+  readonly passwordHashes: readonly string[];
   /** False where there was no accounts file. */
   readonly hasAccounts: boolean;
   /** Whether all accounts that have a password can log in with SCRAM, too. */
@@ -97,6 +99,7 @@ async function assemble(
   return {
     config,
     router,
+    passwordHashes: (accounts ?? []).flatMap(({ passwordHash }) => passwordHash ?? []),
     hasAccounts: accounts !== undefined,
     canScram: accountsWithoutVerifier(accounts ?? []).length === 0,
     certificates: await certificates(),

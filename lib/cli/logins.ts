@@ -44,17 +44,19 @@ export async function makeLogins(options: LoginsOptions): Promise<SaslServer> {
   const gate: LoginGate = { throttle: new LoginThrottle({ clock }), clock, logger };
   const findAccount = (identity: string): ReturnType<Live["router"]["findAccount"]> =>
     live().router.findAccount(identity);
+  const secret = await loginSecret(options);
+  const hasher = new PasswordHasher({ decoys: () => live().passwordHashes, secret });
   const offers = [
     externalOffer({ accountsOf: (certificate) => live().router.findByCertificate(certificate), findAccount, logger }),
     ...scramOffers({
       ...gate,
       findAccount,
       canonicalName: (identity) => live().router.loginName(identity),
-      secret: await loginSecret(options),
+      secret,
       randomOctets,
       isUsable: () => live().canScram,
     }),
-    ...passwordOffers(passwordChecker({ ...gate, findAccount, hasher: new PasswordHasher() })),
+    ...passwordOffers(passwordChecker({ ...gate, findAccount, hasher })),
   ];
   const tokenOffers = whenChanged((oauth: OauthConfig) => {
     const validator = tokenValidator(oauth, { fetch, clock, readText: io.readText });
@@ -76,8 +78,8 @@ function whenChanged<C, T>(make: (part: C) => T): (part: C) => T {
 }
 
 /**
- * The secret behind the made-up salts of names that are no account, `login.secret` in data/keys: were it another one after
- * each start, the salts that stay the same would be those of accounts.
+ * The secret behind the made-up salts and costs of names that are no account, `login.secret` in data/keys: were it another
+ * one after each start, the salts that stay the same would be those of accounts.
  */
 async function loginSecret({ live, io, files, logger, randomOctets }: LoginsOptions): Promise<Uint8Array> {
   const folder = `${live().config.data}/keys`;

@@ -3,11 +3,12 @@
 import { type Document, isMap, isScalar, type Pair, parseDocument, type YAMLMap } from "yaml";
 import { foldAddress } from "../mail/fold.ts";
 import { domainOf, parseMailbox } from "../mail/mailbox.ts";
+import { parsePasswordHash } from "../sasl/hashes/parse_hash.ts";
 import { type Files, writeDurable } from "../system/files.ts";
 import type { Account, Config } from "./config.ts";
 import { ConfigError } from "./errors.ts";
 import { listOf, mapOf, object, optional, scalar, type Type } from "./schema.ts";
-import { type ConfigIo, quote, reasonOf, Source } from "./source.ts";
+import { type ConfigIo, type Node, quote, reasonOf, Source } from "./source.ts";
 import { ourMailbox } from "./values.ts";
 
 /** What is kept of a new password: its hash, and the verifier for SCRAM. */
@@ -42,12 +43,18 @@ export interface EditAccountsOptions {
 const HEADER =
   " Mailboxes of posthorn and what their passwords are checked with. `posthorn user` edits this file, and so may you.";
 
-/** PHC string format: `$id$parameters$salt$hash`. A password in plain text is a mistake, and is not shown. */
-const passwordHash: Type<string> = scalar({
-  expects: 'a password hash, as "posthorn user password" writes it',
-  parse: (text) => /^\$[a-z0-9-]+\$[\w+/=.,$-]+$/i.test(text) ? text : undefined,
-  isSecret: () => true,
-});
+const HASH = "a password hash";
+const hashText = scalar({ expects: HASH, parse: (text) => text, isSecret: () => true });
+/** What can be checked at a login. A password in plain text is a mistake, and is not shown. */
+const passwordHash: Type<string> = {
+  expects: HASH,
+  read(node: Node, source: Source, path: string): string | undefined {
+    const text = hashText.read(node, source, path);
+    if (text === undefined) return undefined;
+    const hash = parsePasswordHash(text);
+    return "problem" in hash ? void source.report(source.resolve(node) ?? node, `${path}: ${hash.problem}`) : text;
+  },
+};
 
 /** The form of `posthorn user`, or that of Dovecot and GNU SASL: iterations, salt and two keys (RFC 5803 §2). */
 const SCRAM_FORM =

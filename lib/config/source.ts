@@ -225,5 +225,9 @@ function syntaxMessage(code: string, message: string, text: string, offset: numb
   if (text.slice(Math.max(0, offset - 1), offset + 1) === "${") {
     return 'inside { } and [ ] a value with "${NAME}" must be in quotes';
   }
+  // A password hash such as {SSHA}… opens a mapping.
+  if (/[:,\[{]\s*\{[\w.-]+\}$/.test(text.slice(Math.max(0, offset - 80), offset))) {
+    return 'YAML syntax: put a value that starts with "{" in quotes';
+  }
   return `YAML syntax: ${message.replace(/: ".*"$/s, "").replace(/^./, (first) => first.toLowerCase())}`;
 }

@@ -76,7 +76,7 @@ async function checkPassword(
   { findAccount, hasher, logger }: PasswordCheck,
 ): Promise<LoginResult> {
   const account = findAccount(identity);
-  const verdict = await hasher.verify(password, account?.passwordHash);
+  const verdict = await hasher.verify(password, account?.passwordHash, identity);
   if (verdict === "busy") {
     logger.warning("Login from {host} not checked: too many passwords are being checked", { host });
     return { kind: "busy" };

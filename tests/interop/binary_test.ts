@@ -60,3 +60,42 @@ peerTest("The executable takes a message over implicit TLS and puts it into the 
   traceFieldsBefore(message.octets, arrived?.octets ?? new Uint8Array());
   assertEquals((await posthorn.kill("SIGTERM")).code, 0);
 });
+
+peerTest("The executable checks the hashes of other servers, whose code it holds besides", [
+  "POSTHORN_BINARY",
+  "curl",
+  "openssl",
+], async () => {
+  const password = "Grüße, Welt";
+  const hashes = [
+    "{ARGON2ID}$argon2id$v=19$m=256,t=2,p=2$c2FsdHNhbHRzYWx0$vg54UmE7grpdEAsn6YpW0JjZZuGKPkN2lleHsbtV68Q",
+    "{BLF-CRYPT}$2y$05$gMJwKZy6bv10A/8euFlc9esXhBCwqei4OykbuQruqE1tmgR.NTRzy",
+    "$5$MWH6hiLsgSTFyY4t$pqwy.Rdps.J5g1OHYKbaL/2A497OVXi2QFep0HA6cL8",
+  ];
+  await using folder = await TemporaryFolder.create();
+  const authority = await TestAuthority.create(folder.path);
+  const certificate = await authority.issue("mail", ["DNS:mail.example.org", "IP:127.0.0.1"]);
+  await using posthorn = await PosthornProcess.start({
+    config: { tls: { certificates: [certificate] } },
+    isStopped: true,
+  });
+  const lines = hashes.map((hash, at) => `user${at}@example.org: { password: "${hash}" }\n`);
+  await Deno.writeTextFile(`${posthorn.folder}/accounts.yaml`, lines.join(""));
+  await posthorn.restart();
+  const curl = MAIL_CLIENTS.find(({ name }) => name === "curl");
+  for (const at of hashes.keys()) {
+    const address = `user${at}@example.org`;
+    const sent = await curl?.send({
+      host: "127.0.0.1",
+      port: posthorn.port("submission", "implicit"),
+      security: "implicit",
+      caFile: authority.file,
+      login: { mechanism: "PLAIN", username: address, password },
+      from: address,
+      to: address,
+      content: awkwardMessage({ from: address, to: address, subject: "moved" }).octets,
+      folder: folder.path,
+    });
+    assertEquals(sent?.code, 0, `${sent?.stderr}\n${posthorn.log}`);
+  }
+});

@@ -14,6 +14,7 @@ const PROGRAMS = {
   postfix: ["/usr/sbin/postfix", "postfix"],
   haproxy: ["/usr/sbin/haproxy", "haproxy"],
   dovecot: ["/usr/sbin/dovecot", "dovecot"],
+  doveadm: ["/usr/bin/doveadm", "doveadm"],
   knotd: ["/usr/sbin/knotd", "knotd"],
   knotc: ["/usr/sbin/knotc", "knotc"],
   keymgr: ["/usr/sbin/keymgr", "keymgr"],

@@ -103,6 +103,41 @@ frank@example.org: { scram: "SCRAM-SHA-256$1000:aHVudGVyMg==$x:y" }
   ]);
 });
 
+Deno.test("Hashes of other servers are read as they are, and a wrong one is refused with its place", async () => {
+  const ssha = "{SSHA}SEcF49OaH3pX7O/t+NjkXH7UVUCRsFo6";
+  await using accounts = new AccountsFile(`alice@example.org: { password: "${ssha}" }\n`);
+  assertEquals(await accounts.load(), [{ address: "alice@example.org", passwordHash: ssha }]);
+  await using wrong = new AccountsFile(`alice@example.org:
+  password: "{PLAIN}hunter2"
+bob@example.org: &bob
+  password: "$2b$17$abcdefghijklmnopqrstuubyCG3zY1GIXMyxfivm.ClDiInHzxjiq"
+carol@example.org: { password: [] }
+`);
+  const error = await assertRejects(() => wrong.load(), ConfigError);
+  const expected = [
+    "2:13: accounts.alice@example.org.password: expected a password hash, found {PLAIN}, a password in plain text; " +
+    '"posthorn user password" gives the account a new password',
+    "4:13: accounts.bob@example.org.password: this bcrypt hash costs too much to check: cost 17, at most 16",
+    "5:32: accounts.carol@example.org.password: expected a password hash, found a list",
+  ];
+  assertEquals(error.message.split("\n"), expected.map((problem) => `${wrong.file}:${problem}`));
+});
+
+Deno.test("A scheme in braces without quotes is refused with the advice to quote it", async () => {
+  for (const value of ["{SSHA}SEcF49OaH3pX", "{SHA512-CRYPT}$6$ab$jnZj29NS/hK2G"]) {
+    for (
+      const text of [`\nalice@example.org: { password: ${value} }\n`, `alice@example.org:\n  password: ${value}\n`]
+    ) {
+      await using accounts = new AccountsFile(text);
+      const error = await assertRejects(() => accounts.load(), ConfigError);
+      assertEquals(
+        error.message.replace(/:2:\d+:/, ":2:"),
+        `${accounts.file}:2: YAML syntax: put a value that starts with "{" in quotes`,
+      );
+    }
+  }
+});
+
 Deno.test("The first account makes the file, readable by its owner only", async () => {
   await using accounts = new AccountsFile();
   assertEquals(await accounts.edit({ kind: "add", address: "Alice@Example.org", keys: KEYS }), "done");
