@@ -78,9 +78,12 @@ export class KeySource {
       return;
     }
     const { keys } = answer.object;
-    // RFC 7517 §4.1: a key without a type is none.
-    if (Array.isArray(keys) && keys.every((key) => isObject(key) && typeof key["kty"] === "string")) {
-      this.#keys = { jwks: keys, atMs: this.#clock.monotonic() };
-    } else this.#reason = "gave no set of keys";
+    if (Array.isArray(keys) && keys.every(isKey)) this.#keys = { jwks: keys, atMs: this.#clock.monotonic() };
+    else this.#reason = "gave no set of keys";
   }
+}
+
+/** RFC 7517 §4.1: a key without a type is none. */
+function isKey(value: unknown): value is Readonly<Record<string, unknown>> {
+  return isObject(value) && typeof value["kty"] === "string";
 }

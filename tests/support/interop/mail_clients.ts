@@ -11,7 +11,12 @@ export interface Submission {
   readonly security: "plain" | "starttls" | "implicit";
   /** The CA to verify the server against. */
   readonly caFile: string;
-  readonly login?: { readonly mechanism: "PLAIN" | "LOGIN"; readonly username: string; readonly password: string };
+  readonly login?: {
+    /** The last two are for {@linkcode TOKEN_CLIENTS}; their password is a token. */
+    readonly mechanism: "PLAIN" | "LOGIN" | "OAUTHBEARER" | "XOAUTH2";
+    readonly username: string;
+    readonly password: string;
+  };
   readonly from: string;
   readonly to: string;
   readonly content: Uint8Array<ArrayBuffer>;
@@ -60,7 +65,10 @@ const curl: MailClient = {
       ...(security === "plain" ? [] : ["--ssl-reqd", "--cacert", caFile]),
       ...(login === undefined
         ? []
-        : ["--user", `${login.username}:${login.password}`, "--login-options", `AUTH=${login.mechanism}`]),
+        : isToken(login)
+        ? ["--user", `${login.username}:`, "--oauth2-bearer", login.password]
+        : ["--user", `${login.username}:${login.password}`]),
+      ...(login === undefined ? [] : ["--login-options", `AUTH=${login.mechanism}`]),
       ...["--mail-from", from, "--mail-rcpt", to, "--upload-file", "-"],
     ], { stdin: content });
   },
@@ -104,7 +112,18 @@ smtp.set_debuglevel(1)
 if security == "starttls":
     smtp.starttls(context=context)
 smtp.ehlo_or_helo_if_needed()
-if mechanism:
+bearer = {
+    "OAUTHBEARER": f"n,a={user},\\1host={host}\\1port={port}\\1auth=Bearer {password}\\1\\1",
+    "XOAUTH2": f"user={user}\\1auth=Bearer {password}\\1\\1",
+}
+if mechanism in bearer:
+    def answer(challenge=None):
+        if not challenge:
+            return bearer[mechanism]
+        print("refused:", challenge.decode(), file=sys.stderr)
+        return "\\1" if mechanism == "OAUTHBEARER" else ""
+    smtp.auth(mechanism, answer, initial_response_ok=True)
+elif mechanism:
     smtp.user, smtp.password = user, password
     smtp.auth(mechanism, smtp.auth_plain if mechanism == "PLAIN" else smtp.auth_login)
 smtp.sendmail(sender, [recipient], sys.stdin.buffer.read(), mail_options=["BODY=8BITMIME"])
@@ -123,6 +142,13 @@ const smtplib: MailClient = {
     ], { stdin: content });
   },
 };
+
+function isToken({ mechanism }: NonNullable<Submission["login"]>): boolean {
+  return mechanism === "OAUTHBEARER" || mechanism === "XOAUTH2";
+}
+
+/** Those that log in with a token, too. */
+export const TOKEN_CLIENTS: readonly MailClient[] = [curl, msmtp, smtplib];
 
 /** All clients that tests try. */
 export const MAIL_CLIENTS: readonly MailClient[] = [swaks, curl, msmtp, smtplib];
