@@ -10,6 +10,8 @@ import { TemporaryFolder } from "../support/interop/temporary_folder.ts";
 
 const ALICE = { address: "alice@example.org", password: "correct horse battery staple" };
 const FROM = "bob@client.test";
+const JURGEN = "j\u00fcrgen@example.org";
+const CAROL = "carol@example.org";
 
 for (const isTls of [false, true]) {
   const how = isTls ? "with STARTTLS" : "in the clear";
@@ -42,16 +44,12 @@ for (const isTls of [false, true]) {
   );
 }
 
-const PASSWORD = ALICE.password;
-const JURGEN = "j\u00fcrgen@example.org";
-const CAROL = "carol@example.org";
-
 peerTest(
   "Exim sends an address beyond ASCII, passes on what the sender wants to be told, and reports who was refused",
   ["root", "POSTHORN_EXIM"],
   async () => {
     await using folder = await TemporaryFolder.create({ isPublic: true });
-    const others = [{ address: JURGEN, password: PASSWORD }, { address: CAROL, password: PASSWORD }];
+    const others = [{ address: JURGEN, password: ALICE.password }, { address: CAROL, password: ALICE.password }];
     await using posthorn = await PosthornProcess.start({
       accounts: [ALICE, ...others],
       listeners: [{ service: "mx" }],
@@ -94,3 +92,31 @@ peerTest(
     assertMatch(success, /^Original-Envelope-Id: Our\+Number\r$/mi);
   },
 );
+
+for (const isTls of [false, true]) {
+  peerTest(
+    `Exim hands over by LMTP ${isTls ? "with STARTTLS" : "in the clear"}, and reports who was refused`,
+    ["root", "POSTHORN_EXIM"],
+    async () => {
+      await using folder = await TemporaryFolder.create({ isPublic: true });
+      const tls = isTls ? "starttls" : "off";
+      await using posthorn = await PosthornProcess.start({
+        accounts: [ALICE, { address: CAROL, password: ALICE.password }],
+        listeners: [{ service: "lmtp", tls }],
+      });
+      const { octets } = awkwardMessage({ from: CAROL, to: ALICE.address, subject: "by LMTP" });
+      const dialogue = await sendWithExim(
+        { folder: folder.path, port: posthorn.port("lmtp", tls), isTls, protocol: "lmtp" },
+        { from: CAROL, to: [ALICE.address, "nobody@example.org", CAROL], octets },
+      );
+      assertMatch(dialogue, /SMTP>> LHLO exim\.client\.test/);
+      const detail = (): string => `${dialogue}\n${posthorn.log}`;
+      const [arrived] = await posthorn.maildir(ALICE.address).waitFor(1, { detail });
+      const trace = traceFieldsBefore(octets, arrived?.octets ?? new Uint8Array());
+      assertMatch(trace.find((field) => field.startsWith("Received:")) ?? "", isTls ? / with LMTPS / : / with LMTP /);
+      const inbox = await posthorn.maildir(CAROL).waitFor(2, { detail });
+      const failures = inbox.flatMap(({ text }) => text.match(/^Final-Recipient: .*$/gm) ?? []);
+      assertEquals(failures.map((field) => field.replace(/\s/g, "")), ["Final-Recipient:rfc822;nobody@example.org"]);
+    },
+  );
+}

@@ -36,12 +36,14 @@ async function scan(
   return findings;
 }
 
-const VULNERABILITIES = ["smtp-vuln-cve2010-4344", "smtp-vuln-cve2011-1720", "smtp-vuln-cve2011-1764"];
+const VULNERABILITIES = ["smtp-vuln-cve2010-4344", "smtp-vuln-cve2011-1720"];
+/** Says something only where it finds the hole. */
+const SILENT = "smtp-vuln-cve2011-1764";
 
 peerTest("nmap finds no open relay, no known hole, and by VRFY and EXPN no user", ["nmap"], async () => {
   await using posthorn = await PosthornProcess.start({ accounts: [ROOT] });
   const port = posthorn.port("mx");
-  const found = await scan(port, ["smtp-open-relay", "smtp-commands", "smtp-strangeport", ...VULNERABILITIES]);
+  const found = await scan(port, ["smtp-open-relay", "smtp-commands", "smtp-strangeport", ...VULNERABILITIES, SILENT]);
   assertEquals(found.get("smtp-open-relay"), "Server doesn't seem to be an open relay, all tests failed");
   assertMatch(
     found.get("smtp-commands") ?? "",
@@ -49,16 +51,13 @@ peerTest("nmap finds no open relay, no known hole, and by VRFY and EXPN no user"
   );
   assertMatch(found.get("smtp-commands") ?? "", / This is posthorn; /);
   assertEquals(found.get("smtp-strangeport"), "Mail server on unusual port: possible malware", "it is SMTP");
-  for (const name of VULNERABILITIES) assertMatch(found.get(name) ?? "NOT VULNERABLE", /\bNOT VULNERABLE\b/, name);
+  for (const name of VULNERABILITIES) assertMatch(found.get(name) ?? "", /\bNOT VULNERABLE\b/, name);
+  assertEquals(found.get(SILENT), undefined);
   assertMatch(posthorn.log, /Refused recipient <.*> from .*: 550 5\.7\.1 /, "it did try to relay");
 
   // RCPT has to tell who is there: the mail would come back otherwise.
-  for (
-    const [method, answer] of [["VRFY", "Couldn't find any accounts"], ["EXPN", "Couldn't find any accounts"], [
-      "RCPT",
-      "root",
-    ]]
-  ) {
+  const nobody = "Couldn't find any accounts";
+  for (const [method, answer] of [["VRFY", nobody], ["EXPN", nobody], ["RCPT", "root"]]) {
     const args = ["smtp-enum-users.domain=example.org", `smtp-enum-users.methods={${method}}`];
     const users = await scan(port, ["smtp-enum-users"], args);
     assertEquals(users.get("smtp-enum-users"), answer, method);

@@ -14,6 +14,8 @@ export interface EximOptions {
   readonly port: number;
   /** Uses STARTTLS; the certificate is not checked. */
   readonly isTls: boolean;
+  /** Default: smtp. */
+  readonly protocol?: "smtp" | "lmtp";
 }
 
 /** A message on its way. */
@@ -83,7 +85,7 @@ async function runExim(
   return result;
 }
 
-function configuration(program: string, { folder, port, isTls }: EximOptions): string {
+function configuration(program: string, { folder, port, isTls, protocol = "smtp" }: EximOptions): string {
   return `exim_path = ${program}
 exim_user = mail
 exim_group = mail
@@ -107,6 +109,7 @@ begin transports
 smtp:
   driver = smtp
   port = ${port}
+  protocol = ${protocol}
   allow_localhost
   hosts_${isTls ? "require" : "avoid"}_tls = *
 begin retry
