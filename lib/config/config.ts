@@ -123,6 +123,8 @@ export interface Config {
     readonly senders: Senders;
     /** Recipients of one account; absent: no limit. */
     readonly rate?: { readonly count: number; readonly perMs: number };
+    /** What happens to a bare LF in content. */
+    readonly bareLf: "refuse" | "repair";
   };
   /** How users log in. */
   readonly auth: {

@@ -251,6 +251,12 @@ export const configType: Type<Partial<FileContent>> = partial({
       "Reverse-paths and From addresses that a login may use: those of its account, or any.",
     ),
     rate: optional("rate", value.rate, "Recipients of one account in a time, e.g. 500/1h. Default: no limit."),
+    bareLf: withDefault(
+      "bare_lf",
+      value.oneOf("refuse", "repair"),
+      "refuse",
+      "A bare LF in content: refuse the message, or make it a line end.",
+    ),
   }, "Mail from users who logged in."),
   auth: section("auth", {
     mechanisms: optional(

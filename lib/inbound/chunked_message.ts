@@ -3,7 +3,9 @@
 import { BinaryChecker } from "../smtp/binary_checker.ts";
 import { ChunkChecker } from "../smtp/chunk_checker.ts";
 import { type Reply, reply } from "../smtp/reply.ts";
+import { bothOf } from "./content_intake.ts";
 import { IncomingMessage } from "./incoming_message.ts";
+import { bareLfRule } from "./submission.ts";
 import type { ContentSink, Context } from "./verb.ts";
 
 /** Takes chunk after chunk. Once one is refused all others are: a message must not lose a part of itself. */
@@ -15,7 +17,7 @@ export class ChunkedMessage implements ContentSink {
   /** Begins a message for the session's transaction; or, with a refusal, one that is dropped as it comes. */
   constructor(context: Context, refusal?: Reply) {
     const isBinary = context.session.transaction?.options.body === "BINARYMIME";
-    this.#checker = isBinary ? new BinaryChecker() : new ChunkChecker();
+    this.#checker = isBinary ? new BinaryChecker() : new ChunkChecker(bareLfRule(context.session));
     this.#refusal = refusal;
     this.#message = refusal === undefined ? new IncomingMessage(context) : undefined;
   }
@@ -27,8 +29,9 @@ export class ChunkedMessage implements ContentSink {
 
   write(piece: Uint8Array): Promise<void> | undefined {
     if (this.#refusal !== undefined) return undefined;
-    this.#checker.push(piece);
-    return this.#message?.write(piece);
+    let waiting: Promise<void> | undefined;
+    this.#checker.push(piece, (content) => waiting = bothOf(waiting, this.#message?.write(content)));
+    return waiting;
   }
 
   /** The reply to a chunk that was read; the last one makes the message durable. */

@@ -4,6 +4,7 @@ import { type ContentProblem, ContentReader } from "../smtp/content_reader.ts";
 import type { Clock } from "../system/clock.ts";
 import type { InboundTimeouts } from "./services.ts";
 import type { Session } from "./session.ts";
+import { bareLfRule } from "./submission.ts";
 import type { ContentSink } from "./verb.ts";
 import type { Wire } from "./wire.ts";
 
@@ -53,7 +54,7 @@ export class ContentIntake {
     return this.#during(async () => {
       await this.#wire.flush();
       const { input } = this.#wire;
-      const reader = new ContentReader();
+      const reader = new ContentReader(bareLfRule(this.#session));
       let waiting: Promise<void> | undefined;
       const emit = (piece: Uint8Array): void => {
         const accepted = sink.write(piece);
@@ -118,6 +119,12 @@ export class ContentIntake {
   async #fill(): Promise<void> {
     await this.#wire.fill(Math.min(this.#clock.monotonic() + this.#timeouts.contentMs, this.paceDeadlineMs));
   }
+}
+
+/** What settles when both have. */
+export function bothOf(one: Promise<void> | undefined, other: Promise<void> | undefined): Promise<void> | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Promise.all([one, other]).then();
 }
 
 /** Time that a client has earned with octets of content, in milliseconds; those beyond the size limit earn nothing. */

@@ -6,6 +6,7 @@ import type { Rate, RateLimit } from "../policy/rate_limit.ts";
 import type { CidrBlock } from "../policy/cidr.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
+import type { BareLf } from "../smtp/content_reader.ts";
 import type { QueuedMessage, Spool } from "../queue/spool.ts";
 import type { Clock } from "../system/clock.ts";
 import type { SaslServer } from "../sasl/mechanisms.ts";
@@ -42,7 +43,12 @@ export interface Settings {
   /** CIDR blocks of clients that may send anywhere. */
   readonly relayFrom: readonly CidrBlock[];
   /** The `submission` section. */
-  readonly submission: { readonly senders: Senders; /** Recipients of one account. */ readonly rate?: Rate };
+  readonly submission: {
+    readonly senders: Senders;
+    /** Recipients of one account. */
+    readonly rate?: Rate;
+    readonly bareLf: BareLf;
+  };
   /** The `limits` section. */
   readonly limits: {
     readonly messageOctets: number;

@@ -1,11 +1,12 @@
 /**
  * What is special about mail that our users submit (RFC 6409): they write in their own name only, domains are whole, and
- * Date and Message-ID are there. Nothing else of a message is checked or mended.
+ * Date and Message-ID are there. Nothing else of a message is checked; bare LFs are mended where the configuration says so.
  */
 
 import { countFields, formatDate } from "../mail/header.ts";
 import { isNonAscii, type Mailbox } from "../mail/mailbox.ts";
 import { findForeignAuthor } from "../policy/authors.ts";
+import type { BareLf } from "../smtp/content_reader.ts";
 import { SmtpError } from "../smtp/reply.ts";
 import type { HeaderWindow } from "./header_window.ts";
 import type { Services } from "./services.ts";
@@ -84,6 +85,14 @@ export function checkAuthors(session: Session, header: HeaderWindow): void {
     "5.7.1",
     `${nameOf(problem.mailbox)} in the ${problem.field} field is not one of your addresses`,
   );
+}
+
+/**
+ * What happens to a bare LF in content. Only a submission can be mended: there nobody sends content who has not logged in
+ * or is not in `relay_from`.
+ */
+export function bareLfRule({ service, settings }: Session): BareLf {
+  return service === "submission" ? settings.submission.bareLf : "refuse";
 }
 
 /**

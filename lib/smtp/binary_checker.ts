@@ -21,21 +21,25 @@ export class BinaryChecker {
     return this.#header.problem;
   }
 
-  /** Looks at the next octets. */
-  push(octets: Uint8Array): void {
-    if (this.#isInBody) return;
+  /** Looks at the next octets. @param emit Takes all of them as they are: nothing of binary content is ever mended. */
+  push(octets: Uint8Array, emit: (content: Uint8Array) => void): void {
+    if (!this.#isInBody) this.#checkHeader(octets);
+    emit(octets);
+  }
+
+  /** Tells it that no octets follow. */
+  end(): void {
+    if (!this.#isInBody) this.#header.end();
+  }
+
+  #checkHeader(octets: Uint8Array): void {
     let end = 0;
     while (end < octets.length && this.#matched < 4) {
       const octet = octets[end++];
       const expected = this.#matched % 2 === 0 ? CR : LF;
       this.#matched = octet === expected ? this.#matched + 1 : octet === CR ? 1 : 0;
     }
-    this.#header.push(octets.subarray(0, end));
+    this.#header.push(octets.subarray(0, end), () => {});
     this.#isInBody = this.#matched === 4;
-  }
-
-  /** Tells it that no octets follow. */
-  end(): void {
-    if (!this.#isInBody) this.#header.end();
   }
 }

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { ContentReader } from "../../lib/smtp/content_reader.ts";
+import { type BareLf, ContentReader } from "../../lib/smtp/content_reader.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("latin1");
@@ -13,8 +13,8 @@ interface Result {
 }
 
 /** Reads `wire` cut at the given places. */
-function read(wire: Uint8Array, cuts: readonly number[]): Result {
-  const reader = new ContentReader();
+function read(wire: Uint8Array, cuts: readonly number[], bareLf?: BareLf): Result {
+  const reader = new ContentReader(bareLf);
   let content = "";
   let used = 0;
   const places = [...new Set(cuts.map((cut) => cut % (wire.length + 1)))].sort((a, b) => a - b);
@@ -86,4 +86,26 @@ Deno.test("the problem names the octet that is wrong", () => {
   assertEquals(problem("a\0b\r\n.\r\n"), "nul 1");
   assertEquals(problem("a\r\n.\rb\r\n.\r\n"), "bareCr 4");
   assertEquals(problem("\n.\r\n"), "bareLf 0");
+});
+
+Deno.test("a repaired LF is a line end, and the dot behind it was stuffed; only CRLF.CRLF ends the content", () => {
+  const content = (text: string): string => {
+    const wire = encoder.encode(`${text}\r\n.\r\nQUIT\r\n`);
+    const { content, isDone, used, problem } = read(wire, [], "repair");
+    assertEquals([isDone, used, problem], [true, wire.length - 6, ""], JSON.stringify(text));
+    for (let i = 0; i <= wire.length; i++) assertEquals(read(wire, [i], "repair").content, content);
+    return content;
+  };
+  assertEquals(content("a\nb"), "a\r\nb\r\n");
+  assertEquals(content("\n\n"), "\r\n\r\n\r\n");
+  assertEquals(content("a\n..b\n.c"), "a\r\n.b\r\nc\r\n");
+  assertEquals(content("a\n.\nb"), "a\r\n\r\nb\r\n");
+  assertEquals(content("a\n.\r\nb"), "a\r\n\r\nb\r\n");
+  assertEquals(content("a\r\n.\nb"), "a\r\n\r\nb\r\n");
+  assertEquals(content(".\nb"), "\r\nb\r\n");
+  assertEquals(content("\n\r\n..\n"), "\r\n\r\n.\r\n\r\n");
+  const problem = (text: string): string => read(encoder.encode(text), [], "repair").problem;
+  assertEquals(problem("a\nb\rc\r\n.\r\n"), "bareCr 3");
+  assertEquals(problem("a\r\n.\rb\r\n.\r\n"), "bareCr 4");
+  assertEquals(problem("a\n\0\r\n.\r\n"), "nul 2");
 });

@@ -2,7 +2,7 @@
  * Conversation scripts, as in RFC 5321 appendix D. One step a line:
  *
  *     # the first comment is the name of the test
- *     @service submission        options of the server: service, tls, recipients, octets, relay, senders,
+ *     @service submission        options of the server: service, tls, recipients, octets, relay, senders, bareLf,
  *                                auth (mechanisms), rate (a day)
  *     @header 1000 10            at most so many octets and fields in a header section
  *     C: EHLO client.test        sent with CRLF
@@ -78,6 +78,9 @@ function readOption(options: Record<string, unknown>, kind: string, text: string
       return true;
     case "@auth":
       options["auth"] = text.split(" ");
+      return true;
+    case "@bareLf":
+      options["bareLf"] = text;
       return true;
     case "@senders":
       options["senders"] = text;

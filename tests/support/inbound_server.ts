@@ -30,6 +30,7 @@ export interface InboundFixtureOptions {
   readonly relayFrom?: readonly string[];
   readonly senders?: Settings["submission"]["senders"];
   readonly rate?: Settings["submission"]["rate"];
+  readonly bareLf?: Settings["submission"]["bareLf"];
   readonly limits?: Partial<Settings["limits"]>;
   readonly timeouts?: Partial<InboundTimeouts>;
   readonly clock?: Clock;
@@ -96,7 +97,11 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
     router: testResolver,
     binaryMime: options.binaryMime ?? false,
     relayFrom: relayBlocks(options.relayFrom ?? []),
-    submission: { senders: options.senders ?? "own", ...(options.rate === undefined ? {} : { rate: options.rate }) },
+    submission: {
+      senders: options.senders ?? "own",
+      bareLf: options.bareLf ?? "refuse",
+      ...(options.rate === undefined ? {} : { rate: options.rate }),
+    },
     limits: {
       messageOctets: 1_000_000,
       headerOctets: 100_000,

@@ -31,7 +31,7 @@ export class LoginSession {
         binaryMime: false,
         router: testResolver,
         relayFrom: [],
-        submission: { senders: "own" },
+        submission: { senders: "own", bareLf: "refuse" },
         limits: {
           messageOctets: 2000,
           headerOctets: 2000,

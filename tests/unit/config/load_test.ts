@@ -46,7 +46,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     aliases: new Map(),
     binaryMime: false,
     relayFrom: [],
-    submission: { senders: "own" },
+    submission: { senders: "own", bareLf: "refuse" },
     auth: {},
     routes: [],
     queue: {
@@ -91,7 +91,7 @@ aliases:
   "info@xn--bcher-kva.example": alice@bücher.example
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
-submission: { senders: any, rate: 500/1h }
+submission: { senders: any, rate: 500/1h, bare_lf: repair }
 auth: { mechanisms: [LOGIN, SCRAM-SHA-256-PLUS, PLAIN] }
 routes:
   - { domain: Intern.Example, via: "lmtp://127.0.0.1" }
@@ -142,7 +142,7 @@ quick_start: Alice@bücher.example
     ]),
     binaryMime: true,
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
-    submission: { senders: "any", rate: { count: 500, perMs: 3_600_000 } },
+    submission: { senders: "any", rate: { count: 500, perMs: 3_600_000 }, bareLf: "repair" },
     auth: { mechanisms: ["LOGIN", "SCRAM-SHA-256-PLUS", "PLAIN"] },
     routes: [
       { domain: "intern.example", via: { scheme: "lmtp", host: "127.0.0.1", port: 24, tls: "required" } },

@@ -20,8 +20,8 @@ for (const [what, text, expected] of CASES) {
     const octets = encoder.encode(text);
     for (let cut = 0; cut <= octets.length; cut++) {
       const checker = new BinaryChecker();
-      checker.push(octets.subarray(0, cut));
-      checker.push(octets.subarray(cut));
+      checker.push(octets.subarray(0, cut), () => {});
+      checker.push(octets.subarray(cut), () => {});
       checker.end();
       const { problem } = checker;
       assertEquals(problem && `${problem.kind} ${problem.offset}`, expected, `cut at ${cut}`);

@@ -1,0 +1,93 @@
+/** Sessions of the receiving side without a network: the test decides which octets arrive together. */
+
+import { getLogger } from "@logtape/logtape";
+import { Connection } from "../../lib/inbound/connection.ts";
+import { freshPatience } from "../../lib/inbound/patience.ts";
+import { DEFAULT_TIMEOUTS, type Settings } from "../../lib/inbound/services.ts";
+import type { Session } from "../../lib/inbound/session.ts";
+import { RateLimit } from "../../lib/policy/rate_limit.ts";
+import { relayBlocks } from "../../lib/policy/relay.ts";
+import { BufferPool } from "../../lib/smtp/octet_input.ts";
+import { systemClock } from "../../lib/system/clock.ts";
+import { testResolver } from "./inbound_server.ts";
+import { MemoryConn } from "./memory_conn.ts";
+import { MemorySpool } from "./memory_spool.ts";
+import { testLogins } from "./test_logins.ts";
+
+const pool = new BufferPool();
+const silent = getLogger(["test"]);
+
+/** What a test may choose. */
+export interface MemorySessionOptions {
+  readonly service: Session["service"];
+  readonly bareLf?: Settings["submission"]["bareLf"];
+  /** The client is in `relay_from`: then it needs no login. */
+  readonly isTrusted?: boolean;
+}
+
+/** What became of a session. */
+export interface Played {
+  readonly output: string;
+  readonly contents: readonly string[];
+  readonly openReceptions: number;
+  readonly closes: number;
+}
+
+/** Plays groups of octets; the next one is sent when the server has answered all it can. */
+export async function play(
+  groups: readonly (readonly Uint8Array[])[],
+  { service, bareLf = "refuse", isTrusted = false }: MemorySessionOptions,
+): Promise<Played> {
+  const conn = new MemoryConn();
+  const spool = new MemorySpool();
+  const session: Session = {
+    service,
+    settings: {
+      hostname: "mx.test",
+      router: testResolver,
+      binaryMime: false,
+      relayFrom: relayBlocks(isTrusted ? ["192.0.2.1"] : []),
+      submission: { senders: "own", bareLf },
+      limits: {
+        messageOctets: 2000,
+        headerOctets: 2000,
+        headerFields: 1000,
+        recipients: 3,
+        connections: 1,
+        connectionsPerIp: 1,
+      },
+    },
+    clientAddress: "192.0.2.1",
+    localAddress: "192.0.2.25",
+    client: "192.0.2.1:4711",
+    mayStartTls: false,
+    requestsCertificate: false,
+    greeting: undefined,
+    tls: undefined,
+    login: undefined,
+    transaction: undefined,
+    spent: freshPatience(systemClock.monotonic()),
+  };
+  const services = {
+    clock: systemClock,
+    logger: silent,
+    spool,
+    rates: new RateLimit(systemClock),
+    enqueue: (): void => {},
+    sasl: testLogins(),
+    startTls: () => Promise.reject(new Error("no TLS here")),
+  };
+  const connection = new Connection({ conn, session, services, pool, timeouts: DEFAULT_TIMEOUTS });
+  const running = connection.run();
+  for (const group of groups) await conn.send(group);
+  conn.end();
+  await running;
+  const contents = spool.messages.map(({ content }) => new TextDecoder("latin1").decode(content.inMemory));
+  return { output: conn.output, contents, openReceptions: spool.openReceptions, closes: conn.closes };
+}
+
+/** Cuts octets at the given places. */
+export function cut(octets: Uint8Array, places: readonly number[]): Uint8Array[] {
+  const sorted = [...new Set(places.map((place) => place % (octets.length + 1)))].sort((a, b) => a - b);
+  return [0, ...sorted].map((from, index) => octets.subarray(from, sorted[index] ?? octets.length));
+}
