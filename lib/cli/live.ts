@@ -134,9 +134,12 @@ export async function readCertificates(
 }
 
 /** Says why SCRAM is not offered, where it is the fault of accounts; undefined where it is not. */
-export function scramGap({ auth: { mechanisms } }: Config, accounts: readonly Account[]): string | undefined {
+export function scramGap({ auth }: Config, accounts: readonly Account[]): string | undefined {
   const [first, ...others] = accountsWithoutVerifier(accounts);
-  if (first === undefined || mechanisms?.some((name) => name.startsWith("SCRAM-")) === false) return undefined;
+  const { mechanisms, dovecot } = auth;
+  if (first === undefined || dovecot !== undefined || mechanisms?.some((name) => name.startsWith("SCRAM-")) === false) {
+    return undefined;
+  }
   const who = others.length === 0 ? `${first.address} has` : `${first.address} and ${others.length} more have`;
   return `SCRAM is not offered: ${who} no usable SCRAM verifier; \`posthorn user password\` makes it`;
 }

@@ -1,12 +1,13 @@
 /** Puts the checking of logins together: mechanisms, accounts, and what slows guessing down. */
 
+import type { Config } from "../config/config.ts";
 import type { ConfigIo } from "../config/source.ts";
 import type { Logger } from "../log/logger.ts";
 import type { OauthConfig } from "../config/config.ts";
 import { type LoginGate, passwordChecker } from "../sasl/authenticate.ts";
 import { decodeBase64, encodeBase64 } from "../sasl/base64.ts";
 import { externalOffer } from "../sasl/external.ts";
-import { passwordOffers, type SaslServer, saslServer } from "../sasl/mechanisms.ts";
+import { passwordOffers, type SaslOffer, type SaslServer, saslServer } from "../sasl/mechanisms.ts";
 import { bearerChecker } from "../sasl/oauth/bearer_login.ts";
 import type { Fetch } from "../sasl/oauth/fetch_json.ts";
 import { bearerOffers } from "../sasl/oauth/mechanisms.ts";
@@ -15,6 +16,7 @@ import { scramOffers } from "../sasl/scram/offers.ts";
 import { LoginThrottle } from "../sasl/throttle.ts";
 import type { Clock } from "../system/clock.ts";
 import { type Files, writeDurable } from "../system/files.ts";
+import { DovecotBackEnd } from "./dovecot_logins.ts";
 import type { Live } from "./live.ts";
 import { tokenValidator } from "./token_validator.ts";
 
@@ -38,8 +40,16 @@ export interface LoginsOptions {
 
 const SECRET_OCTETS = 32;
 
+/** What sessions log in with, and what keeps it up to date. */
+export interface Logins extends Disposable {
+  /** For sessions. */
+  readonly sasl: SaslServer;
+  /** Takes a new configuration to the parts that keep some of it. */
+  update(config: Config): void;
+}
+
 /** Makes what sessions log in with. */
-export async function makeLogins(options: LoginsOptions): Promise<SaslServer> {
+export async function makeLogins(options: LoginsOptions): Promise<Logins> {
   const { live, io, clock, logger, randomOctets, fetch } = options;
   const gate: LoginGate = { throttle: new LoginThrottle({ clock }), clock, logger };
   const findAccount = (identity: string): ReturnType<Live["router"]["findAccount"]> =>
@@ -62,10 +72,18 @@ export async function makeLogins(options: LoginsOptions): Promise<SaslServer> {
     const validator = tokenValidator(oauth, { fetch, clock, readText: io.readText });
     return bearerOffers(bearerChecker({ ...gate, findAccount, validator }), oauth.rules);
   });
-  return saslServer(() => {
+  const addressOf = (user: string): string | undefined => live().router.userAddress(user);
+  const dovecot = new DovecotBackEnd({ ...gate, addressOf, randomOctets });
+  dovecot.use(live().config);
+  const offersNow = (): readonly SaslOffer[] => {
     const { oauth } = live().config.auth;
-    return oauth === undefined ? offers : [...offers, ...tokenOffers(oauth)];
-  }, () => live().config.auth.mechanisms);
+    return [...dovecot.offers() ?? offers, ...oauth === undefined ? [] : tokenOffers(oauth)];
+  };
+  return {
+    sasl: saslServer(offersNow, () => live().config.auth.mechanisms),
+    update: (config) => dovecot.use(config),
+    [Symbol.dispose]: () => dovecot[Symbol.dispose](),
+  };
 }
 
 /** Makes something of a part of the configuration, again only after it was read again. */

@@ -87,6 +87,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     settings: queueSettings(config),
     random: Math.random,
   });
+  const logins = await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets, fetch });
   const inbound = new InboundServer({
     services: {
       clock,
@@ -94,7 +95,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       spool,
       rates: new RateLimit(clock),
       enqueue: (message) => queue.enqueue(message),
-      sasl: await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets, fetch }),
+      sasl: logins.sasl,
       startTls: (conn, requestsCertificate) =>
         upgradeServer(conn, live().certificates, { handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS, requestsCertificate }),
     },
@@ -104,9 +105,13 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   return {
     inbound,
     queue,
-    update: (config) => queue.update(queueSettings(config)),
+    update: (config) => {
+      queue.update(queueSettings(config));
+      logins.update(config);
+    },
     stop: async (graceMs) => {
       await Promise.all([inbound.stop(graceMs), queue.drain(graceMs)]);
+      logins[Symbol.dispose]();
       await delivery.remote[Symbol.asyncDispose]();
       await folderSync[Symbol.asyncDispose]();
       await spool[Symbol.asyncDispose]();

@@ -9,7 +9,7 @@ export type Service = "mx" | "submission" | "lmtp";
 /** Which sender addresses a login may use: those of its account (RFC 6409 §6.1), or any. */
 export type Senders = "own" | "any";
 
-/** Where a server socket is bound. */
+/** Where a server listens: one of ours, or one that we ask. */
 export type BindAddress =
   | { readonly kind: "tcp"; /** Without brackets. */ readonly host: string; readonly port: number }
   | { readonly kind: "unix"; /** Absolute. */ readonly path: string };
@@ -128,6 +128,8 @@ export interface Config {
   };
   /** How users log in. */
   readonly auth: {
+    /** The authentication socket of a Dovecot that checks logins; absent: the accounts do. */
+    readonly dovecot?: BindAddress;
     /** SASL mechanisms to offer, in this order; absent: all that can work. */
     readonly mechanisms?: readonly string[];
     /** Tokens of an authorization server; absent: OAUTHBEARER and XOAUTH2 are not offered. */

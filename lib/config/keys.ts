@@ -5,7 +5,7 @@
 
 import type { TlsUse } from "../delivery/next_hop.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
-import type { Config, ListenerConfig, Service } from "./config.ts";
+import type { BindAddress, Config, ListenerConfig, Service } from "./config.ts";
 import { oauth, type OauthDraft } from "./oauth.ts";
 import {
   type Entry,
@@ -25,7 +25,7 @@ import {
   withDefault,
 } from "./schema.ts";
 import * as value from "./values.ts";
-import { bindAddress, type BindDraft, via, type ViaDraft } from "./via.ts";
+import { bindAddress, type BindDraft, serverSocket, via, type ViaDraft } from "./via.ts";
 
 /** An entry of `listeners` as it stands in the file. */
 export interface ListenerDraft {
@@ -88,6 +88,8 @@ export interface FileContent
   readonly relayFrom: readonly string[];
   /** How users log in. */
   readonly auth: {
+    /** Its path is absolute. */
+    readonly dovecot?: BindAddress;
     /** At least one. */
     readonly mechanisms?: readonly Located<string>[];
     /** Its keys, each of them right. */
@@ -259,6 +261,11 @@ export const configType: Type<Partial<FileContent>> = partial({
     ),
   }, "Mail from users who logged in."),
   auth: section("auth", {
+    dovecot: optional(
+      "dovecot",
+      serverSocket,
+      "The authentication socket of a Dovecot that checks logins. Default: the accounts file.",
+    ),
     mechanisms: optional(
       "mechanisms",
       listOf(located(mechanism), "SASL mechanisms", 1),

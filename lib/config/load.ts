@@ -67,8 +67,9 @@ function assemble(content: FileContent, source: Source): Config {
   };
 }
 
-function authOf({ auth: { oauth, mechanisms } }: FileContent, folder: string): Config["auth"] {
+function authOf({ auth: { dovecot, oauth, mechanisms } }: FileContent, folder: string): Config["auth"] {
   return {
+    ...(dovecot === undefined ? {} : { dovecot }),
     ...(mechanisms === undefined ? {} : { mechanisms: mechanisms.map(({ value }) => value) }),
     ...(oauth === undefined ? {} : { oauth: oauthConfig(oauth.value as OauthDraft, folder) }),
   };

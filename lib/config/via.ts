@@ -1,8 +1,9 @@
-/** The two URL-like values: where a listener is bound, and the server that a route hands mail to. */
+/** Values that say where a server is: ours, the one that a route hands mail to, and one that we ask. */
 
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import type { Smarthost } from "../delivery/next_hop.ts";
+import type { BindAddress } from "./config.ts";
 import { scalar, type Type } from "./schema.ts";
 import { parseHostPort } from "./values.ts";
 
@@ -34,6 +35,18 @@ export const via: Type<ViaDraft> = scalar({
   parse: (text, { folder }) => parseVia(text, folder),
   // Somebody may have written smtp://user:password@host.
   isSecret: (text) => text.includes("@"),
+});
+
+/** `unix:/run/dovecot/auth-client`, `127.0.0.1:12345` or `dovecot.example:12345`. */
+export const serverSocket: Type<BindAddress> = scalar({
+  expects: 'a socket such as "unix:/run/dovecot/auth-client", or a host with a port such as "127.0.0.1:12345"',
+  parse: (text, { folder }) => {
+    if (text.startsWith("unix:")) {
+      return text.length > 5 ? { kind: "unix", path: resolve(folder, text.slice(5)) } : undefined;
+    }
+    const at = parseHostPort(text);
+    return at?.port === undefined ? undefined : { kind: "tcp", host: at.host, port: at.port };
+  },
 });
 
 function parseVia(text: string, folder: string): ViaDraft | undefined {

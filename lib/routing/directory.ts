@@ -9,7 +9,7 @@ import { formatLocalPart, type Mailbox } from "../mail/mailbox.ts";
 import { buildRoutes, type Routes } from "./routes.ts";
 
 /** The parts of the configuration that routing needs. */
-export type RoutingConfig = Pick<Config, "hostname" | "domains" | "recipientDelimiter" | "aliases" | "routes">;
+export type RoutingConfig = Pick<Config, "hostname" | "domains" | "recipientDelimiter" | "aliases" | "routes" | "auth">;
 
 /** Lookup tables. */
 export interface Directory {
@@ -27,6 +27,8 @@ export interface Directory {
   readonly delimiter: string | undefined;
   /** Next hops by domain. */
   readonly routes: Routes;
+  /** Who logs in need not have an account: somebody else knows the users. */
+  readonly hasOtherUsers: boolean;
 }
 
 /** A mailbox of one of our domains. */
@@ -51,6 +53,7 @@ export function buildDirectory(config: RoutingConfig, accounts: readonly Account
     aliases: new Map([...config.aliases].map(([address, targets]) => [foldAddress(address), targets])),
     delimiter: config.recipientDelimiter,
     routes: buildRoutes(config.routes),
+    hasOtherUsers: config.auth.dovecot !== undefined,
   };
 }
 

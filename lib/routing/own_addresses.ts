@@ -10,20 +10,24 @@ import { targetsOf } from "./recipient.ts";
  * with any detail, and aliases that lead to this account alone. Not what only a catch-all or the fallback of postmaster
  * brings to it: an alias gives such an address away.
  *
- * @param account Its address.
- * @returns False where there is no such account.
+ * The same holds for a user without an account, where somebody else knows the users. Of a domain that is not ours, such a
+ * user has the one address: what a detail is, and who has the other addresses, is not for us to say.
+ *
+ * @param account The address of the account or user.
+ * @returns False where there is no such account, and nobody else knows the users.
  */
 export function mayUse(directory: Directory, account: string, mailbox: Mailbox): boolean {
-  const login = directory.accounts.get(foldAddress(account));
+  const address = foldAddress(account);
   const ours = asOurs(directory, mailbox);
-  if (login === undefined || ours === undefined) return false;
+  if (!directory.accounts.has(address) && !directory.hasOtherUsers) return false;
+  if (ours === undefined) return directory.hasOtherUsers && foldAddress(mailbox.text) === address;
   for (const candidate of [ours.address, ...ours.bases]) {
-    const owner = directory.accounts.get(candidate);
     // An account that forwards its mail elsewhere keeps its name.
-    if (owner !== undefined) return owner === login;
+    if (candidate === address) return true;
+    if (directory.accounts.has(candidate)) return false;
     if (directory.aliases.has(candidate)) {
-      const targets = targetsOf(directory, ours);
-      return targets.length === 1 && targets[0] === login.address;
+      const [target, ...others] = targetsOf(directory, ours);
+      return target !== undefined && others.length === 0 && foldAddress(target) === address;
     }
   }
   return false;

@@ -10,6 +10,7 @@ import { mayUse } from "./own_addresses.ts";
 import type { ClientCertificate } from "../tls/tls_conn.ts";
 import { type RecipientResolution, resolveRecipient } from "./recipient.ts";
 import { routeOf } from "./routes.ts";
+import { userAddress } from "./users.ts";
 
 /** Routing by one configuration. Immutable; a reload makes another one. */
 export interface Router {
@@ -25,7 +26,9 @@ export interface Router {
   findByCertificate(certificate: Pick<ClientCertificate, "sha256" | "emails">): readonly Account[];
   /** One spelling for all names that `findAccount` takes for the same account, whether or not there is one. */
   loginName(address: string): string;
-  /** Whether the account with this address may name the mailbox as the sender; see own_addresses.ts. */
+  /** The address of a user whom somebody else knows by this name; see users.ts. */
+  userAddress(user: string): string | undefined;
+  /** Whether the account or user with this address may name the mailbox as the sender; see own_addresses.ts. */
   mayUse(account: string, mailbox: Mailbox): boolean;
 }
 
@@ -39,6 +42,7 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
     findAccount: (address) => directory.accounts.get(loginName(directory, address)),
     findByCertificate: (certificate) => findByCertificate(directory, certificate),
     loginName: (address) => loginName(directory, address),
+    userAddress: (user) => userAddress(directory, user),
     mayUse: (account, mailbox) => mayUse(directory, account, mailbox),
   };
 }

@@ -92,7 +92,7 @@ aliases:
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 submission: { senders: any, rate: 500/1h, bare_lf: repair }
-auth: { mechanisms: [LOGIN, SCRAM-SHA-256-PLUS, PLAIN] }
+auth: { dovecot: "unix:run/auth-client", mechanisms: [LOGIN, SCRAM-SHA-256-PLUS, PLAIN] }
 routes:
   - { domain: Intern.Example, via: "lmtp://127.0.0.1" }
   - { domain: "*.Branch.example", via: "smtps://[2001:DB8::2]/", tls: required }
@@ -143,7 +143,10 @@ quick_start: Alice@bücher.example
     binaryMime: true,
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
     submission: { senders: "any", rate: { count: 500, perMs: 3_600_000 }, bareLf: "repair" },
-    auth: { mechanisms: ["LOGIN", "SCRAM-SHA-256-PLUS", "PLAIN"] },
+    auth: {
+      dovecot: { kind: "unix", path: "/etc/posthorn/run/auth-client" },
+      mechanisms: ["LOGIN", "SCRAM-SHA-256-PLUS", "PLAIN"],
+    },
     routes: [
       { domain: "intern.example", via: { scheme: "lmtp", host: "127.0.0.1", port: 24, tls: "required" } },
       { domain: "*.branch.example", via: { scheme: "smtps", host: "2001:db8::2", port: 465, tls: "required" } },
@@ -293,6 +296,16 @@ Deno.test("config.example.yaml has no problem and names every key of the schema"
     const isNamed = new RegExp(`^(# )? *(- )?(# )?(.*[{,] )?${key}:( |$)`, "m").test(text);
     assert(isNamed, `config.example.yaml does not name "${path}"`);
   }
+});
+
+Deno.test("A Dovecot is named by its socket, or by host and port", async () => {
+  const dovecot = async (text: string): Promise<unknown> =>
+    (await load(`hostname: mail.example.org\ndomains: { example.org: {} }\nauth: { dovecot: "${text}" }\n`)).auth
+      .dovecot;
+  assertEquals(await dovecot("unix:/run/dovecot/auth-client"), { kind: "unix", path: "/run/dovecot/auth-client" });
+  assertEquals(await dovecot("127.0.0.1:12345"), { kind: "tcp", host: "127.0.0.1", port: 12345 });
+  assertEquals(await dovecot("[::1]:12345"), { kind: "tcp", host: "::1", port: 12345 });
+  assertEquals(await dovecot("Dovecot:12345"), { kind: "tcp", host: "dovecot", port: 12345 });
 });
 
 Deno.test("The commented keys of config.example.yaml are right when they are used", async () => {

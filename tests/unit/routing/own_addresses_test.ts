@@ -6,10 +6,11 @@ interface Site {
   readonly aliases?: Readonly<Record<string, readonly string[]>>;
   readonly delimiter?: string;
   readonly catchAll?: string;
+  readonly hasOtherUsers?: boolean;
 }
 
 /** A site with alice, bob and a-b; `example.net` is another name of `example.org`, `example.com` has no accounts. */
-function routerOf({ aliases = {}, delimiter = "+", catchAll }: Site = {}): Router {
+function routerOf({ aliases = {}, delimiter = "+", catchAll, hasOtherUsers = false }: Site = {}): Router {
   return createRouter(
     {
       hostname: "mail.example.org",
@@ -21,6 +22,7 @@ function routerOf({ aliases = {}, delimiter = "+", catchAll }: Site = {}): Route
       ...(delimiter === "" ? {} : { recipientDelimiter: delimiter }),
       aliases: new Map(Object.entries(aliases)),
       routes: [],
+      auth: hasOtherUsers ? { dovecot: { kind: "unix", path: "/run/dovecot/auth-client" } } : {},
     },
     ["alice@example.org", "bob@example.org", "a-b@example.org", "zoë@example.org"].map((address) => ({ address })),
   );
@@ -115,4 +117,56 @@ Deno.test("Who is no account may use nothing", () => {
     "alice@example.org",
   ]);
   checkAll(routerOf(), "nobody@example.org", [], ["nobody@example.org", "alice@example.org"]);
+});
+
+Deno.test("Where a Dovecot knows the users, one without an account has the same rights to the own address", () => {
+  const aliases = {
+    "info@example.org": ["alice@example.org"],
+    "desk@example.org": ["carol@example.org"],
+    "carol.old@example.org": ["carol@example.org"],
+  };
+  const router = routerOf({ hasOtherUsers: true, aliases });
+  checkAll(router, "carol@example.org", ["carol@example.org", "Carol+x@example.net", '"carol"@example.org'], [
+    "carol@example.com",
+    "carol@elsewhere.test",
+    "alice@example.org",
+    "dave@example.org",
+    "info@example.org",
+    "desk@example.org",
+    "+carol@example.org",
+  ]);
+  checkAll(router, "alice@example.org", ["alice@example.org", "alice+x@example.net", "info@example.org"], [
+    "carol@example.org",
+    "bob@example.org",
+  ]);
+  // A user may have the name of an alias, or the name of an account with a detail.
+  checkAll(router, "info@example.org", ["info@example.org", "info+x@example.org"], ["alice@example.org"]);
+  checkAll(router, "bob+lab@example.org", ["bob+lab@example.org", "bob+lab+x@example.org"], ["bob@example.org"]);
+});
+
+Deno.test("An alias may be used by the user without an account to whom a route of the domain takes it", () => {
+  const router = createRouter(
+    {
+      hostname: "mail.example.org",
+      domains: new Map([["example.org", { name: "example.org", dkim: [] }]]),
+      aliases: new Map([["desk@example.org", ["Carol@example.org"]]]),
+      routes: [
+        { domain: "example.org", via: { scheme: "lmtp", host: "", port: 0, socketPath: "/lmtp", tls: "off" } },
+      ],
+      auth: { dovecot: { kind: "tcp", host: "127.0.0.1", port: 12345 } },
+    },
+    [],
+  );
+  checkAll(router, "carol@example.org", ["carol@example.org", "desk@example.org"], ["dave@example.org"]);
+  checkAll(router, "dave@example.org", ["dave@example.org"], ["desk@example.org"]);
+});
+
+Deno.test("A user of a domain that is not ours may use the one address", () => {
+  const router = routerOf({ hasOtherUsers: true });
+  checkAll(router, "erin@elsewhere.test", ["erin@elsewhere.test", "Erin@elsewhere.test"], [
+    "erin+x@elsewhere.test",
+    "frank@elsewhere.test",
+    "erin@example.org",
+  ]);
+  checkAll(routerOf(), "erin@elsewhere.test", [], ["erin@elsewhere.test"]);
 });

@@ -23,6 +23,7 @@ function routerOf(
     ...(delimiter === "" ? {} : { recipientDelimiter: delimiter }),
     aliases: new Map(Object.entries(aliases)),
     routes,
+    auth: {},
   };
   return createRouter(config, accounts.map((address): Account => ({ address })));
 }

@@ -24,6 +24,7 @@ function bench(): { server: SaslServer; lines: string[] } {
     ]),
     aliases: new Map(),
     routes: [],
+    auth: {},
     recipientDelimiter: "+",
   }, ACCOUNTS);
   const info = (message: string, fields: Record<string, unknown>): void => {
