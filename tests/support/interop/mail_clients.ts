@@ -4,6 +4,14 @@ import { type CommandResult, runCommand } from "./command.ts";
 import { dotStuffed, latin1, latin1Octets } from "./maildir.ts";
 import { type Need, programPath } from "./peers.ts";
 
+/** How to log in. */
+export interface Login {
+  /** The last two are for {@linkcode TOKEN_CLIENTS}; their password is a token. */
+  readonly mechanism: "PLAIN" | "LOGIN" | "CRAM-MD5" | "SCRAM-SHA-256" | "OAUTHBEARER" | "XOAUTH2";
+  readonly username: string;
+  readonly password: string;
+}
+
 /** One message to send, and how. */
 export interface Submission {
   readonly host: string;
@@ -11,12 +19,7 @@ export interface Submission {
   readonly security: "plain" | "starttls" | "implicit";
   /** The CA to verify the server against. */
   readonly caFile: string;
-  readonly login?: {
-    /** The last two are for {@linkcode TOKEN_CLIENTS}; their password is a token. */
-    readonly mechanism: "PLAIN" | "LOGIN" | "OAUTHBEARER" | "XOAUTH2";
-    readonly username: string;
-    readonly password: string;
-  };
+  readonly login?: Login;
   readonly from: string;
   readonly to: string;
   readonly content: Uint8Array<ArrayBuffer>;
@@ -30,12 +33,15 @@ export interface Submission {
 export interface MailClient {
   readonly name: string;
   readonly needs: readonly Need[];
+  /** What it can log in with, tokens apart. */
+  readonly mechanisms: readonly Login["mechanism"][];
   send(submission: Submission): Promise<CommandResult>;
 }
 
 const swaks: MailClient = {
   name: "swaks",
   needs: ["swaks", "Net::SSLeay"],
+  mechanisms: ["PLAIN", "LOGIN", "CRAM-MD5"],
   async send({ host, port, security, caFile, login, from, to, content, prefix = [] }): Promise<CommandResult> {
     // With --no-data-fixup, swaks sends the octets as they are: dots are ours to stuff and to end with; CRLF is added.
     const data = latin1(dotStuffed(content)) + ".";
@@ -56,6 +62,7 @@ const swaks: MailClient = {
 const curl: MailClient = {
   name: "curl",
   needs: ["curl"],
+  mechanisms: ["PLAIN", "LOGIN", "CRAM-MD5"],
   async send({ host, port, security, caFile, login, from, to, content, prefix = [] }): Promise<CommandResult> {
     return await runCommand([
       ...prefix,
@@ -77,6 +84,7 @@ const curl: MailClient = {
 const msmtp: MailClient = {
   name: "msmtp",
   needs: ["msmtp"],
+  mechanisms: ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"],
   async send({ host, port, security, caFile, login, from, to, content, folder, prefix = [] }): Promise<CommandResult> {
     const settings = [
       "account default",
@@ -125,7 +133,7 @@ if mechanism in bearer:
     smtp.auth(mechanism, answer, initial_response_ok=True)
 elif mechanism:
     smtp.user, smtp.password = user, password
-    smtp.auth(mechanism, smtp.auth_plain if mechanism == "PLAIN" else smtp.auth_login)
+    smtp.auth(mechanism, getattr(smtp, "auth_" + mechanism.lower().replace("-", "_")))
 smtp.sendmail(sender, [recipient], sys.stdin.buffer.read(), mail_options=["BODY=8BITMIME"])
 smtp.quit()
 `;
@@ -133,6 +141,7 @@ smtp.quit()
 const smtplib: MailClient = {
   name: "Python smtplib",
   needs: ["python"],
+  mechanisms: ["PLAIN", "LOGIN", "CRAM-MD5"],
   async send({ host, port, security, caFile, login, from, to, content, prefix = [] }): Promise<CommandResult> {
     return await runCommand([
       ...prefix,
@@ -143,7 +152,7 @@ const smtplib: MailClient = {
   },
 };
 
-function isToken({ mechanism }: NonNullable<Submission["login"]>): boolean {
+function isToken({ mechanism }: Login): boolean {
   return mechanism === "OAUTHBEARER" || mechanism === "XOAUTH2";
 }
 
