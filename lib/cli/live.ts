@@ -106,6 +106,7 @@ async function assemble(
     settings: {
       hostname: config.hostname,
       router,
+      xclientFrom: relayBlocks(config.xclientFrom),
       binaryMime: config.binaryMime,
       relayFrom: relayBlocks(config.relayFrom),
       submission: config.submission,

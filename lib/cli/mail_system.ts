@@ -95,6 +95,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       spool,
       rates: new RateLimit(clock),
       enqueue: (message) => queue.enqueue(message),
+      flush: (domain, isTree) => queue.flush(domain, isTree),
       sasl: logins.sasl,
       startTls: (conn, requestsCertificate) =>
         upgradeServer(conn, live().certificates, { handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS, requestsCertificate }),

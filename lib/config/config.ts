@@ -118,6 +118,8 @@ export interface Config {
   readonly binaryMime: boolean;
   /** CIDR blocks as text, e.g. `192.0.2.0/24`, `2001:db8::/32`; checked. */
   readonly relayFrom: readonly string[];
+  /** CIDR blocks as text, checked. */
+  readonly xclientFrom: readonly string[];
   /** Mail from users who logged in. */
   readonly submission: {
     readonly senders: Senders;

@@ -86,6 +86,8 @@ export interface FileContent
   readonly binaryMime: boolean;
   /** CIDR blocks. */
   readonly relayFrom: readonly string[];
+  /** CIDR blocks. */
+  readonly xclientFrom: readonly string[];
   /** How users log in. */
   readonly auth: {
     /** Its path is absolute. */
@@ -244,6 +246,12 @@ export const configType: Type<Partial<FileContent>> = partial({
     listOf(value.cidr, "CIDR blocks"),
     [],
     "Clients that may send anywhere without logging in.",
+  ),
+  xclientFrom: withDefault(
+    "xclient_from",
+    listOf(value.cidr, "CIDR blocks"),
+    [],
+    "Proxies that may say by XCLIENT whom they speak for, and who logged in.",
   ),
   submission: section("submission", {
     senders: withDefault(

@@ -52,6 +52,7 @@ function assemble(content: FileContent, source: Source): Config {
     aliases: new Map(content.aliases.map(({ key, value }) => [key, value])),
     binaryMime: content.binaryMime,
     relayFrom: content.relayFrom,
+    xclientFrom: content.xclientFrom,
     submission: content.submission,
     auth: authOf(content, source.folder),
     routes: content.routes.map((route) => ({

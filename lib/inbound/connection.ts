@@ -11,7 +11,7 @@ import { ContentIntake, earnedMs } from "./content_intake.ts";
 import { answerLine } from "./dispatch.ts";
 import { patienceEnd } from "./patience.ts";
 import type { InboundTimeouts, Services } from "./services.ts";
-import { resetTransaction, type Session } from "./session.ts";
+import { bannerOf, resetTransaction, type Session } from "./session.ts";
 import type { ContentSink, Context, Replies, SessionIo } from "./verb.ts";
 import { Wire } from "./wire.ts";
 
@@ -63,8 +63,7 @@ export class Connection implements SessionIo {
 
   /** Serves the client; the promise settles when one side has ended it. Never throws. To be called once. */
   run(): Promise<void> {
-    const { service, settings } = this.#session;
-    this.#wire.queue(reply(220, undefined, `${settings.hostname} ${service === "lmtp" ? "LMTP" : "ESMTP"} posthorn`));
+    this.#wire.queue(bannerOf(this.#session));
     return new Promise((resolve) => {
       this.#onEnd = resolve;
       this.#serve();

@@ -9,6 +9,7 @@ import type { EsmtpParameters } from "../smtp/command.ts";
 import { parseEnvid, parseNotify, parseOrcpt, parseRet } from "../smtp/parameters/dsn.ts";
 import { parsePriority } from "../smtp/parameters/priority.ts";
 import { parseBy, parseHoldFor, parseHoldUntil } from "../smtp/parameters/times.ts";
+import { XCLIENT_ATTRIBUTES } from "../smtp/parameters/xclient.ts";
 import { SmtpError } from "../smtp/reply.ts";
 import type { Services } from "./services.ts";
 import type { Session } from "./session.ts";
@@ -57,6 +58,8 @@ const EXTENSIONS: readonly Extension[] = [
       ORCPT: (value, { smtpUtf8 }) => ({ orcpt: parseOrcpt(value, smtpUtf8) }),
     },
   },
+  { offer: ({ session: { service } }) => service === "mx" ? "ETRN" : undefined },
+  { offer: ({ session: { isProxy } }) => isProxy ? `XCLIENT ${XCLIENT_ATTRIBUTES.join(" ")}` : undefined },
   {
     // RFC 4865 §4
     offer: ({ session, services }) => {

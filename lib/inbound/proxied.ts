@@ -1,7 +1,6 @@
 /** Listeners behind a proxy: only listed peers may connect, and each begins with a PROXY header that names the client. */
 
-import { type CidrBlock, isInBlock, parseIpAddress } from "../policy/cidr.ts";
-import { relayBlocks } from "../policy/relay.ts";
+import { isListed, relayBlocks } from "../policy/relay.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import { type ProxiedClient, ProxyHeaderParser } from "../smtp/proxy_header.ts";
 import type { Clock } from "../system/clock.ts";
@@ -42,7 +41,8 @@ export function behindProxies(
 ): BoundListener {
   const blocks = relayBlocks(proxies);
   const identify = async (incoming: IncomingConn, wait: HeaderWait): Promise<IncomingConn> => {
-    if (!isListed(incoming.remoteAddr, blocks)) {
+    const peer = incoming.remoteAddr;
+    if (!isListed(peer.transport === "tcp" ? peer.hostname : undefined, blocks)) {
       incoming.close();
       throw new ProxyHeaderError("this address is not in proxy_protocol");
     }
@@ -141,11 +141,6 @@ class ProxiedConn implements OctetConn {
   close(): void {
     this.#conn.close();
   }
-}
-
-function isListed(peer: Deno.Addr, blocks: readonly CidrBlock[]): boolean {
-  const address = peer.transport === "tcp" ? parseIpAddress(peer.hostname) : undefined;
-  return address !== undefined && blocks.some((block) => isInBlock(address, block));
 }
 
 function closeQuietly(conn: { close(): void }): void {

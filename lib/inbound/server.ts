@@ -1,6 +1,7 @@
 /** Accepts connections, keeps the limits, and stops when told. */
 
 import type { ListenerConfig } from "../config/config.ts";
+import { isListed } from "../policy/relay.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import { BufferPool } from "../smtp/octet_input.ts";
 import { formatReply, reply } from "../smtp/reply.ts";
@@ -12,7 +13,7 @@ import { ConnectionLimits } from "./connection_limits.ts";
 import { freshPatience } from "./patience.ts";
 import { ProxyHeaderError } from "./proxied.ts";
 import { DEFAULT_TIMEOUTS, type InboundTimeouts, type Services, type Settings } from "./services.ts";
-import type { Session } from "./session.ts";
+import { clientText, type Session } from "./session.ts";
 
 /** How often silent connections are looked for. */
 const SWEEP_MS = 1000;
@@ -117,25 +118,25 @@ export class InboundServer {
     const settings = this.#options.settings();
     let incoming = accepted;
     // Behind a proxy the client is not known yet: until then only the total counts.
-    let clientAddress = accepted.identify === undefined ? addressOf(accepted.remoteAddr) : undefined;
-    const over = this.#limits.enter(clientAddress, settings.limits);
+    let counted = accepted.identify === undefined ? countedAddress(accepted.remoteAddr, settings) : undefined;
+    const over = this.#limits.enter(counted, settings.limits);
     if (over !== undefined) return await this.#refuse(incoming, config, over);
     let isServed = false;
     try {
       if (accepted.identify !== undefined) {
         incoming = await accepted.identify({ clock, signal });
-        const address = addressOf(incoming.remoteAddr);
+        const address = countedAddress(incoming.remoteAddr, settings);
         if (!this.#limits.identify(address, settings.limits)) return await this.#refuse(incoming, config, "client");
-        clientAddress = address;
+        counted = address;
       }
       const conn = await incoming.open(signal);
       const isWelcome = config.clientCertificates === undefined ||
         await admit(conn, config, clientName(conn.remoteAddr), logger);
-      isServed = isWelcome && this.#run(conn, config, settings, clientAddress);
+      isServed = isWelcome && this.#run(conn, config, settings, counted);
     } catch (error) {
       this.#noteFailure(incoming, error);
     } finally {
-      if (!isServed) this.#limits.leave(clientAddress);
+      if (!isServed) this.#limits.leave(counted);
     }
   }
 
@@ -161,17 +162,20 @@ export class InboundServer {
     conn: OctetConn | TlsConn,
     { service, tls, clientCertificates }: ListenerConfig,
     settings: Settings,
-    clientAddress: string | undefined,
+    counted: string | undefined,
   ): boolean {
     if (this.#isStopping) {
       conn.close();
       return false;
     }
     const { services, canStartTls } = this.#options;
+    const clientAddress = addressOf(conn.remoteAddr);
     const session: Session = {
       service,
       settings,
       clientAddress,
+      isProxy: isListed(clientAddress, settings.xclientFrom),
+      forwardedHelo: undefined,
       localAddress: addressOf(conn.localAddr),
       client: clientName(conn.remoteAddr),
       mayStartTls: tls === "starttls" && canStartTls,
@@ -185,7 +189,7 @@ export class InboundServer {
     const connection = new Connection({ conn, session, services, pool: this.#pool, timeouts: this.#timeouts });
     const ended = connection.run().then(() => {
       this.#connections.delete(connection);
-      this.#limits.leave(clientAddress);
+      this.#limits.leave(counted);
     });
     this.#connections.set(connection, ended);
     return true;
@@ -233,6 +237,12 @@ async function refuse(incoming: IncomingConn, { tls }: ListenerConfig): Promise<
   }
 }
 
+/** What counts towards `connections_per_ip`: not the address that all clients behind a proxy share. */
+function countedAddress(addr: Deno.Addr, { xclientFrom }: Settings): string | undefined {
+  const address = addressOf(addr);
+  return isListed(address, xclientFrom) ? undefined : address;
+}
+
 /** The address without port; IPv4 that came over an IPv6 socket as IPv4. */
 function addressOf(addr: Deno.Addr): string | undefined {
   if (addr.transport !== "tcp" && addr.transport !== "udp") return undefined;
@@ -241,7 +251,5 @@ function addressOf(addr: Deno.Addr): string | undefined {
 
 function clientName(addr: Deno.Addr): string {
   const address = addressOf(addr);
-  if (address === undefined) return "unix";
-  const { port } = addr as Deno.NetAddr;
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  return address === undefined ? "unix" : clientText(address, (addr as Deno.NetAddr).port);
 }

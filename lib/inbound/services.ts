@@ -26,6 +26,8 @@ export type ResolvedRecipient =
 export interface RecipientResolver {
   /** Answers from memory, with no lookup: nothing else happens in the session meanwhile. */
   resolveRecipient(path: Mailbox | typeof BARE_POSTMASTER): ResolvedRecipient;
+  /** Whether the configuration has a route for this domain, in A-label form, or for a tree that it is in; not for all. */
+  isRouted(domain: string): boolean;
   /** Whether binary content can go where this target leads: a Maildir holds lines only. */
   takesBinary(target: string): boolean;
   /** Whether an account, named by its address, may send as this mailbox. */
@@ -42,6 +44,8 @@ export interface Settings {
   readonly binaryMime: boolean;
   /** CIDR blocks of clients that may send anywhere. */
   readonly relayFrom: readonly CidrBlock[];
+  /** CIDR blocks of proxies that may use XCLIENT. */
+  readonly xclientFrom: readonly CidrBlock[];
   /** The `submission` section. */
   readonly submission: {
     readonly senders: Senders;
@@ -70,6 +74,8 @@ export interface Services {
   readonly spool: Spool;
   /** Counts the recipients of accounts, over all connections. */
   readonly rates: RateLimit;
+  /** Tries what waits for a domain now, and for those below it where `isTree`; answers before anything happens. */
+  flush(domain: string, isTree: boolean): void;
   /** Takes a message that is durable. */
   enqueue(message: QueuedMessage): void;
   /** Offers mechanisms and checks logins; slows down who guesses. */

@@ -5,6 +5,7 @@ import type { EnvelopeRecipient, MailOptions } from "../mail/envelope.ts";
 import type { TlsFacts } from "../tls/tls_conn.ts";
 import type { ChunkedMessage } from "./chunked_message.ts";
 import type { Spent } from "./patience.ts";
+import { type Reply, reply } from "../smtp/reply.ts";
 import type { Settings } from "./services.ts";
 
 /** One mail transaction: from MAIL to the end of the content (RFC 5321 §3.3). */
@@ -29,12 +30,16 @@ export interface Session {
   readonly service: Service;
   /** The configuration as it was when the connection was accepted. */
   readonly settings: Settings;
-  /** Without port; undefined for a Unix socket. */
-  readonly clientAddress: string | undefined;
+  /** Without port; undefined for a Unix socket, and where XCLIENT says that it is not known. */
+  clientAddress: string | undefined;
   /** Ours, without port; undefined for a Unix socket. */
-  readonly localAddress: string | undefined;
+  localAddress: string | undefined;
   /** For log lines: address and port, or `unix`. */
-  readonly client: string;
+  client: string;
+  /** The connection comes from a host of `xclient_from`, which may say whom it speaks for. */
+  readonly isProxy: boolean;
+  /** What the client called itself, where XCLIENT told it. */
+  forwardedHelo: string | undefined;
   /** The client may still ask for TLS. */
   readonly mayStartTls: boolean;
   /** STARTTLS asks for a certificate of the client. */
@@ -49,6 +54,17 @@ export interface Session {
   transaction: Transaction | undefined;
   /** What the client has used up of our patience; another value after each accepted message. */
   spent: Spent;
+}
+
+/** The greeting (RFC 5321 §3.1, RFC 2033 §4.1), and the answer to XCLIENT. */
+export function bannerOf({ service, settings }: Session): Reply {
+  return reply(220, undefined, `${settings.hostname} ${service === "lmtp" ? "LMTP" : "ESMTP"} posthorn`);
+}
+
+/** A client for log lines: `192.0.2.1:25000`, `[2001:db8::1]:25000`; without port where none is known. */
+export function clientText(address: string, port: number | undefined): string {
+  const host = address.includes(":") ? `[${address}]` : address;
+  return port === undefined ? host : `${host}:${port}`;
 }
 
 /** Forgets the transaction and what has come of its message, and nothing else (RSET, RFC 5321 §4.1.1.5). Never throws. */

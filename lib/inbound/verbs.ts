@@ -3,10 +3,12 @@
 import { auth } from "./verbs/auth.ts";
 import { bdat, dropChunk } from "./verbs/bdat.ts";
 import { data } from "./verbs/data.ts";
+import { etrn } from "./verbs/etrn.ts";
 import { greet } from "./verbs/greet.ts";
 import { mail } from "./verbs/mail.ts";
 import { rcpt } from "./verbs/rcpt.ts";
 import { expn, help, noop, quit, rset, startTls, vrfy } from "./verbs/simple.ts";
+import { xclient } from "./verbs/xclient.ts";
 import type { VerbRules } from "./verb.ts";
 
 const ANY_TIME = { needs: "nothing", isLastInGroup: false, needsLogin: false } as const;
@@ -30,5 +32,7 @@ export const VERBS: VerbRules = {
   VRFY: { ...ANY_TIME, needs: "greeting", needsLogin: true, handle: vrfy },
   EXPN: { ...ANY_TIME, handle: expn },
   HELP: { ...ANY_TIME, handle: help },
+  XCLIENT: { ...ALONE, handle: xclient },
+  ETRN: { ...ALONE, needs: "greeting", handle: etrn },
   QUIT: { ...ANY_TIME, handle: quit },
 };

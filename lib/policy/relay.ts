@@ -27,8 +27,12 @@ export function mayRelay(
   login: string | undefined,
   relayFrom: readonly CidrBlock[],
 ): boolean {
-  if (login !== undefined) return true;
-  if (clientAddress === undefined || relayFrom.length === 0) return false;
+  return login !== undefined || isListed(clientAddress, relayFrom);
+}
+
+/** True for an address in one of the blocks; never for a client without one. */
+export function isListed(clientAddress: string | undefined, blocks: readonly CidrBlock[]): boolean {
+  if (clientAddress === undefined || blocks.length === 0) return false;
   const address = parseIpAddress(clientAddress);
-  return address !== undefined && relayFrom.some((block) => isInBlock(address, block));
+  return address !== undefined && blocks.some((block) => isInBlock(address, block));
 }

@@ -14,6 +14,7 @@ import { type ActiveMessage, activeMessage, canDrop, type DeliveryJob, heldOctet
 import { attemptEvents, type Deliver, deliverSafely, logAttempt, type Route, routeSafely } from "./attempt.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { overdueOutcome } from "./deadline.ts";
+import { Flusher } from "./flusher.ts";
 import { applyEvent, isPending, isUnreported } from "./journal.ts";
 import type { Reporter } from "./reporter.ts";
 import { holdFor, type ScheduleSettings, waitFor } from "./schedule.ts";
@@ -70,6 +71,7 @@ export class QueueRunner implements AsyncDisposable {
   /** Ends timers and waits; deliveries have their own signal. */
   readonly #stop: AbortController = new AbortController();
   readonly #settler: Settler;
+  readonly #flusher: Flusher;
   #settings: QueueSettings;
   #freeOctets: number;
   #loads = 0;
@@ -89,6 +91,7 @@ export class QueueRunner implements AsyncDisposable {
     const local = options.localConcurrency ?? 64;
     this.#local = new Dispatcher({ total: local, perDestination: local }, run);
     this.#remote = new Dispatcher(remoteLimits(options.settings), run);
+    this.#flusher = new Flusher({ ...options, retry: (queueId) => this.retry(queueId), stop: this.#stop.signal });
     this.#settler = new Settler({
       ...options,
       warnAfterMs: () => this.#settings.warnAfterMs,
@@ -135,6 +138,11 @@ export class QueueRunner implements AsyncDisposable {
     if (!this.#scheduler.has(queueId)) return false;
     this.#schedule(queueId, 0);
     return true;
+  }
+
+  /** Makes due, soon, what waits for a domain, and for those below it where `isTree`: its server asks for it (ETRN). */
+  flush(domain: string, isTree: boolean): void {
+    if (!this.#isStopping) this.#flusher.flush(domain, isTree);
   }
 
   /**

@@ -18,6 +18,8 @@ export interface Router {
   resolveRecipient(recipient: Mailbox | typeof BARE_POSTMASTER): RecipientResolution;
   /** Finds the next hop of a forward-path of the queue, at each attempt. */
   nextHop(address: string): RouteDecision;
+  /** Whether there is a route for this domain, in A-label form, or for a tree that it is in; the route for all is none. */
+  isRouted(domain: string): boolean;
   /** Whether binary content (RFC 3030 §3) can go to a forward-path of the queue: who reads a Maildir reads lines. */
   takesBinary(address: string): boolean;
   /** The account with exactly this address, under any of its domain's names; for logins. */
@@ -38,6 +40,7 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
   return {
     resolveRecipient: (recipient) => resolveRecipient(directory, recipient),
     nextHop: (address) => nextHop(directory, address),
+    isRouted: (domain) => routeOf({ ...directory.routes, all: undefined }, domain) !== undefined,
     takesBinary: (address) => takesBinary(nextHop(directory, address)),
     findAccount: (address) => directory.accounts.get(loginName(directory, address)),
     findByCertificate: (certificate) => findByCertificate(directory, certificate),

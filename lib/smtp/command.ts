@@ -5,6 +5,7 @@
 
 import type { Mailbox } from "../mail/mailbox.ts";
 import { type BARE_POSTMASTER, parseForwardPath, parseReversePath } from "./path.ts";
+import { type ForwardedClient, parseXclient } from "./parameters/xclient.ts";
 import { SmtpError } from "./reply.ts";
 
 /** Parameters of MAIL and RCPT by upper-case keyword; the value is undefined where there is no `=` (RFC 5321 §4.1.2). */
@@ -58,12 +59,20 @@ export interface BdatCommand {
   readonly isLast: boolean;
 }
 
-/** VRFY or EXPN. */
+/** VRFY, EXPN or ETRN. */
 export interface LookupCommand {
-  /** RFC 5321 §4.1.1.6 and §4.1.1.7. */
-  readonly verb: "VRFY" | "EXPN";
-  /** Not parsed: may be a user, a list or an address; never empty. */
+  /** RFC 5321 §4.1.1.6 and §4.1.1.7, RFC 1985 §4. */
+  readonly verb: "VRFY" | "EXPN" | "ETRN";
+  /** Not parsed: may be a user, a list, an address or a domain; never empty. */
   readonly argument: string;
+}
+
+/** XCLIENT. */
+export interface XclientCommand {
+  /** Of Postfix, for proxies. */
+  readonly verb: "XCLIENT";
+  /** What the proxy says. */
+  readonly client: ForwardedClient;
 }
 
 /** A verb without an argument, or whose argument does not matter. */
@@ -80,6 +89,7 @@ export type Command =
   | AuthCommand
   | BdatCommand
   | LookupCommand
+  | XclientCommand
   | BareCommand;
 
 /** A verb that the parser knows. */
@@ -138,6 +148,9 @@ export function parseCommand(line: Uint8Array): Command {
     case "NOOP":
     case "HELP":
       return { verb };
+    case "XCLIENT":
+      return { verb, client: parseXclient(argument) };
+    case "ETRN":
     case "VRFY":
     case "EXPN":
       if (argument === "") throw new SmtpError(501, "5.5.4", `${verb} needs an argument`);

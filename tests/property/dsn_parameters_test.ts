@@ -1,6 +1,6 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import fc from "fast-check";
-import { xtext } from "../../lib/delivery/remote/mail_parameters.ts";
+import { encodeXtext } from "../../lib/smtp/xtext.ts";
 import { parseEnvid, parseNotify, parseOrcpt, parseRet } from "../../lib/smtp/parameters/dsn.ts";
 import { SmtpError } from "../../lib/smtp/reply.ts";
 
@@ -8,7 +8,7 @@ const printable = fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((co
 
 Deno.test("an ENVID comes back from xtext as it was", () => {
   fc.assert(fc.property(printable, (text) => {
-    const value = xtext(text);
+    const value = encodeXtext(text);
     if (text !== "" && value.length <= 100) assertEquals(parseEnvid(value), text);
   }));
 });

@@ -16,6 +16,7 @@
  *     @accepted 1                so many messages were accepted
  *     @envelope a@b -> c@d, e@f  envelope of the last one
  *     @dsn ret=HDRS notify=delay what its envelope keeps of the DSN parameters; `|` where recipients differ
+ *     @received from x ([y])     the first line of its Received field
  *     @fields Received, Date     the fields put in front of it, by name
  *     M: Subject: x              its content, line by line
  */
@@ -66,6 +67,9 @@ function readOption(options: Record<string, unknown>, kind: string, text: string
       return true;
     case "@tls":
       options["tls"] = text;
+      return true;
+    case "@xclient":
+      options["xclientFrom"] = text.split(" ");
       return true;
     case "@binary":
       options["binaryMime"] = text === "on";
@@ -162,6 +166,10 @@ async function step(client: Client, server: InboundFixture, kind: string, text: 
           .map(([key, value]) => `${key}=${value}`).join(" ")
       );
       return assertEquals([...new Set(kept)].join(" | "), text);
+    }
+    case "@received": {
+      const { trace = "" } = server.spool.messages.at(-1)?.envelope ?? {};
+      return assertEquals(/^Received: ([^\r]*)\r/.exec(trace)?.[1], text);
     }
     case "@fields": {
       const { trace = "" } = server.spool.messages.at(-1)?.envelope ?? {};

@@ -27,6 +27,7 @@ export interface InboundFixtureOptions {
   readonly service?: ListenerConfig["service"];
   readonly tls?: ListenerConfig["tls"];
   readonly binaryMime?: boolean;
+  readonly xclientFrom?: readonly string[];
   readonly relayFrom?: readonly string[];
   readonly senders?: Settings["submission"]["senders"];
   readonly rate?: Settings["submission"]["rate"];
@@ -63,6 +64,7 @@ export const testResolver: RecipientResolver = {
         return { kind: "unknown" };
     }
   },
+  isRouted: (domain) => domain.endsWith("routed.test"),
   takesBinary: (target) => !target.endsWith("@example.org"),
   mayUse: (account, { text }) => text.toLowerCase().replace(/\+[^@]*@/, "@") === account,
 };
@@ -95,6 +97,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
   const settings: Settings = {
     hostname: "mx.test",
     router: testResolver,
+    xclientFrom: relayBlocks(options.xclientFrom ?? []),
     binaryMime: options.binaryMime ?? false,
     relayFrom: relayBlocks(options.relayFrom ?? []),
     submission: {
@@ -119,6 +122,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       spool,
       rates: new RateLimit(systemClock),
       enqueue: () => {},
+      flush: () => {},
       sasl: testLogins(options.auth),
       startTls: (conn, requestsCertificate) =>
         upgradeServer(conn, certificates, { handshakeTimeoutMs: 5000, requestsCertificate }),

@@ -46,6 +46,7 @@ export async function play(
       hostname: "mx.test",
       router: testResolver,
       binaryMime: false,
+      xclientFrom: [],
       relayFrom: relayBlocks(isTrusted ? ["192.0.2.1"] : []),
       submission: { senders: "own", bareLf },
       limits: {
@@ -59,6 +60,8 @@ export async function play(
     },
     clientAddress: "192.0.2.1",
     localAddress: "192.0.2.25",
+    isProxy: false,
+    forwardedHelo: undefined,
     client: "192.0.2.1:4711",
     mayStartTls: false,
     requestsCertificate: false,
@@ -74,6 +77,7 @@ export async function play(
     spool,
     rates: new RateLimit(systemClock),
     enqueue: (): void => {},
+    flush: (): void => {},
     sasl: testLogins(),
     startTls: () => Promise.reject(new Error("no TLS here")),
   };

@@ -7,6 +7,7 @@ import type { Envelope, EnvelopeRecipient } from "../../mail/envelope.ts";
 import { isNonAscii } from "../../mail/mailbox.ts";
 import type { Outcome } from "../../mail/outcome.ts";
 import type { PeerExtensions } from "../../smtp/client/extensions.ts";
+import { encodeXtext } from "../../smtp/xtext.ts";
 import { ownOutcome, type Peer } from "./outcomes.ts";
 
 /** How much of a header section is looked at for UTF-8. */
@@ -89,7 +90,7 @@ function mailParameters(
   if (extensions.mtPriority && envelope.priority !== undefined) text += ` MT-PRIORITY=${envelope.priority}`;
   if (extensions.dsn) {
     if (envelope.ret !== undefined) text += ` RET=${envelope.ret}`;
-    if (envelope.envid !== undefined) text += ` ENVID=${xtext(envelope.envid)}`;
+    if (envelope.envid !== undefined) text += ` ENVID=${encodeXtext(envelope.envid)}`;
   }
   return text;
 }
@@ -130,7 +131,7 @@ function dsnParameters({ notify, orcpt }: EnvelopeRecipient): string {
   const original = orcpt.slice(semicolon + 1);
   const isUtf8 = type.toLowerCase() === "utf-8";
   if (!/^[\w-]+$/.test(type) || (isNonAscii(original) && !isUtf8)) return text;
-  return `${text} ORCPT=${type};${isUtf8 ? utf8Xtext(original) : xtext(original)}`;
+  return `${text} ORCPT=${type};${isUtf8 ? utf8Xtext(original) : encodeXtext(original)}`;
 }
 
 /** utf-8-addr-xtext, in US-ASCII, so that every peer with DSN takes it (RFC 6533 §3). */
@@ -139,14 +140,6 @@ function utf8Xtext(address: string): string {
     const hex = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(2, "0");
     return `\\x{${hex}}`;
   });
-}
-
-/** xtext (RFC 3461 §4), of US-ASCII. */
-export function xtext(value: string): string {
-  return value.replace(
-    /[^!-*,-<>-~]/g,
-    (character) => `+${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
-  );
 }
 
 /** The address as the peer can take it: a domain can be written in A-labels, a local part cannot (RFC 6531 §3.3). */

@@ -15,7 +15,8 @@ export async function greet(context: Context, command: GreetingCommand): Promise
     throw new SmtpError(500, "5.5.1", right);
   }
   await resetTransaction(session);
-  session.greeting = command;
+  const { verb, name } = command;
+  session.greeting = { verb, name: session.forwardedHelo ?? name };
   const { hostname } = session.settings;
   if (command.verb === "HELO") return reply(250, undefined, hostname);
   return { code: 250, lines: [hostname, ...offeredExtensions(context)] };

@@ -3,6 +3,7 @@
 import type { Notify } from "../../mail/envelope.ts";
 import { isNonAscii } from "../../mail/mailbox.ts";
 import { SmtpError } from "../reply.ts";
+import { decodeXtext } from "../xtext.ts";
 
 /** RFC 3461 §4.4, of the value as sent. */
 const MAX_ENVID = 100;
@@ -61,12 +62,6 @@ export function parseOrcpt(value: string | undefined, smtpUtf8: boolean): string
     throw new SmtpError(501, "5.5.4", `ORCPT is type;address in xtext, of at most ${MAX_ORCPT} characters`);
   }
   return `${type};${address}`;
-}
-
-/** xtext (RFC 3461 §4): `+` and two upper-case hexadecimal digits stand for an octet. Undefined where it is malformed. */
-function decodeXtext(text: string): string | undefined {
-  if (/\+(?![0-9A-F]{2})/.test(text)) return undefined;
-  return text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
 }
 
 /** `\x{20AC}` (RFC 6533 §3); what is no character stays as it is. */

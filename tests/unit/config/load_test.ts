@@ -46,6 +46,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     aliases: new Map(),
     binaryMime: false,
     relayFrom: [],
+    xclientFrom: [],
     submission: { senders: "own", bareLf: "refuse" },
     auth: {},
     routes: [],
@@ -91,6 +92,7 @@ aliases:
   "info@xn--bcher-kva.example": alice@bücher.example
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
+xclient_from: [10.0.0.1]
 submission: { senders: any, rate: 500/1h, bare_lf: repair }
 auth: { dovecot: "unix:run/auth-client", mechanisms: [LOGIN, SCRAM-SHA-256-PLUS, PLAIN] }
 routes:
@@ -142,6 +144,7 @@ quick_start: Alice@bücher.example
     ]),
     binaryMime: true,
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
+    xclientFrom: ["10.0.0.1"],
     submission: { senders: "any", rate: { count: 500, perMs: 3_600_000 }, bareLf: "repair" },
     auth: {
       dovecot: { kind: "unix", path: "/etc/posthorn/run/auth-client" },

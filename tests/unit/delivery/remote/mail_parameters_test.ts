@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { planMail, xtext } from "../../../../lib/delivery/remote/mail_parameters.ts";
+import { planMail } from "../../../../lib/delivery/remote/mail_parameters.ts";
 import type { Envelope, EnvelopeRecipient } from "../../../../lib/mail/envelope.ts";
 import { memoryContent } from "../../../../lib/mail/content.ts";
 import { NO_EXTENSIONS, type PeerExtensions } from "../../../../lib/smtp/client/extensions.ts";
@@ -58,10 +58,6 @@ Deno.test("DSN parameters are passed on, encoded as xtext", async () => {
     "<a@example.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a+2Bb+3Dc@example.test",
     "<b@example.test> NOTIFY=NEVER",
   ]);
-});
-
-Deno.test("xtext encodes line ends", () => {
-  assertEquals(xtext("a\r\nb~!"), "a+0D+0Ab~!");
 });
 
 Deno.test("ORCPT beyond US-ASCII is written in US-ASCII, for every peer with DSN", async () => {
