@@ -1,21 +1,15 @@
 /** Sessions of the receiving side without a network: the test decides which octets arrive together. */
 
-import { getLogger } from "@logtape/logtape";
 import { Connection } from "../../lib/inbound/connection.ts";
-import { freshPatience } from "../../lib/inbound/patience.ts";
 import { DEFAULT_TIMEOUTS, type Settings } from "../../lib/inbound/services.ts";
 import type { Session } from "../../lib/inbound/session.ts";
-import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { relayBlocks } from "../../lib/policy/relay.ts";
 import { BufferPool } from "../../lib/smtp/octet_input.ts";
-import { systemClock } from "../../lib/system/clock.ts";
-import { testResolver } from "./inbound_server.ts";
 import { MemoryConn } from "./memory_conn.ts";
 import { MemorySpool } from "./memory_spool.ts";
-import { testLogins } from "./test_logins.ts";
+import { testServices, testSession } from "./test_session.ts";
 
 const pool = new BufferPool();
-const silent = getLogger(["test"]);
 
 /** What a test may choose. */
 export interface MemorySessionOptions {
@@ -40,47 +34,11 @@ export async function play(
 ): Promise<Played> {
   const conn = new MemoryConn();
   const spool = new MemorySpool();
-  const session: Session = {
-    service,
-    settings: {
-      hostname: "mx.test",
-      router: testResolver,
-      binaryMime: false,
-      xclientFrom: [],
-      relayFrom: relayBlocks(isTrusted ? ["192.0.2.1"] : []),
-      submission: { senders: "own", bareLf },
-      limits: {
-        messageOctets: 2000,
-        headerOctets: 2000,
-        headerFields: 1000,
-        recipients: 3,
-        connections: 1,
-        connectionsPerIp: 1,
-      },
-    },
-    clientAddress: "192.0.2.1",
-    localAddress: "192.0.2.25",
-    isProxy: false,
-    forwardedHelo: undefined,
-    client: "192.0.2.1:4711",
-    mayStartTls: false,
-    requestsCertificate: false,
-    greeting: undefined,
-    tls: undefined,
-    login: undefined,
-    transaction: undefined,
-    spent: freshPatience(systemClock.monotonic()),
-  };
-  const services = {
-    clock: systemClock,
-    logger: silent,
-    spool,
-    rates: new RateLimit(systemClock),
-    enqueue: (): void => {},
-    flush: (): void => {},
-    sasl: testLogins(),
-    startTls: () => Promise.reject(new Error("no TLS here")),
-  };
+  const session = testSession({ service }, {
+    relayFrom: relayBlocks(isTrusted ? ["192.0.2.1"] : []),
+    submission: { senders: "own", bareLf },
+  });
+  const services = testServices({ spool });
   const connection = new Connection({ conn, session, services, pool, timeouts: DEFAULT_TIMEOUTS });
   const running = connection.run();
   for (const group of groups) await conn.send(group);
