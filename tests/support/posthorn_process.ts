@@ -21,6 +21,8 @@ export interface ProcessListener {
   readonly port?: number;
   /** Instead of host and port: the name of a Unix socket in the data folder. */
   readonly socket?: string;
+  /** Whether clients are asked for a certificate. Default: no. */
+  readonly clientCertificates?: "request" | "require";
   /** Addresses of proxies, which put a PROXY header in front. */
   readonly proxyProtocol?: readonly string[];
 }
@@ -133,11 +135,12 @@ export class PosthornProcess implements AsyncDisposable {
     const config = {
       hostname: "mail.example.org",
       data: this.dataFolder,
-      listeners: this.listeners.map(({ service, tls, host, port, socket, proxyProtocol }) => ({
+      listeners: this.listeners.map(({ service, tls, host, port, socket, proxyProtocol, clientCertificates }) => ({
         bind: socket !== undefined ? `unix:${socket}` : host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
         service,
         ...(tls === undefined ? {} : { tls }),
         ...(proxyProtocol === undefined ? {} : { proxy_protocol: proxyProtocol }),
+        ...(clientCertificates === undefined ? {} : { client_certificates: clientCertificates }),
       })),
       domains: { "example.org": {} },
       accounts: `${this.folder}/accounts.yaml`,

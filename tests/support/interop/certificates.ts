@@ -34,8 +34,12 @@ export class TestAuthority {
     return new TestAuthority(folder, file);
   }
 
-  /** Issues a server certificate; `names` are subject alternative names like `DNS:mail.example.org` or `IP:127.0.0.1`. */
-  async issue(label: string, names: readonly string[]): Promise<CertificateFiles> {
+  /** Issues a certificate, for a server by default; `names` are subject alternative names like `DNS:mail.example.org` or `IP:127.0.0.1`. */
+  async issue(
+    label: string,
+    names: readonly string[],
+    usage: "serverAuth" | "clientAuth" = "serverAuth",
+  ): Promise<CertificateFiles> {
     const path = `${this.folder}/${label}`;
     const openssl = programPath("openssl");
     await mustRun([
@@ -52,7 +56,7 @@ export class TestAuthority {
     ]);
     await Deno.writeTextFile(
       `${path}.ext`,
-      `subjectAltName=${names.join(",")}\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n`,
+      `subjectAltName=${names.join(",")}\nbasicConstraints=CA:FALSE\nextendedKeyUsage=${usage}\n`,
     );
     const leaf = await mustRun([
       openssl,

@@ -3,12 +3,16 @@
  * POSTHORN_REQUIRE_PEERS=1, as in CI, it fails instead.
  */
 
+const CYRUS_FOLDERS = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
+
 /** A program that tests use: the names or paths under which it may be found. */
 const PROGRAMS = {
   swaks: ["swaks"],
   curl: ["curl"],
   msmtp: ["msmtp"],
   openssl: ["openssl"],
+  gsasl: ["gsasl"],
+  "cyrus-scram": CYRUS_FOLDERS.map((folder) => `${folder}/sasl2/libscram.so`),
   python: ["/usr/bin/python3", "python3"],
   perl: ["/usr/bin/perl", "perl"],
   postfix: ["/usr/sbin/postfix", "postfix"],
@@ -31,8 +35,11 @@ const PROGRAMS = {
 /** Name of a program that a test may need. */
 export type Program = keyof typeof PROGRAMS;
 
+/** Modules of Perl that swaks uses. */
+type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM";
+
 /** Something else that a test may need. */
-export type Need = Program | "root" | "sisimai" | "Net::SSLeay" | "flufl.bounce" | "POSTHORN_EXIM" | Optional;
+export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | "POSTHORN_EXIM" | Optional;
 
 /** Names our executable, which not every run of the tests has. */
 type Optional = "POSTHORN_BINARY";
@@ -70,7 +77,9 @@ function has(need: Need): boolean {
     case "sisimai":
       return succeeds(findProgram("perl"), ["-MSisimai", "-e", "1"]);
     case "Net::SSLeay":
-      return succeeds(findProgram("perl"), ["-MNet::SSLeay", "-e", "1"]);
+    case "Authen::SASL":
+    case "Authen::NTLM":
+      return succeeds(findProgram("perl"), [`-M${need}`, "-e", "1"]);
     case "flufl.bounce":
       return succeeds(findProgram("python"), ["-c", "import flufl.bounce"]);
     case "POSTHORN_BINARY":

@@ -1,6 +1,6 @@
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { getLogger } from "@logtape/logtape";
-import { type Live, type LiveOptions, loadLive, reloadLive } from "../../../lib/cli/live.ts";
+import { type Live, type LiveOptions, loadLive, reloadLive, scramGap } from "../../../lib/cli/live.ts";
 import { loadConfig } from "../../../lib/config/load.ts";
 import { parseMailbox } from "../../../lib/mail/mailbox.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
@@ -62,4 +62,26 @@ Deno.test("a server without any accounts file starts, and finds one at a reload"
   assertEquals(resolutionOf(await reloadLive(options, live), "alice@example.org"), "unknown");
   files.set("/etc/accounts.yaml", "alice@example.org: {}\n");
   assertEquals(resolutionOf(await reloadLive(options, live), "alice@example.org"), "local");
+});
+
+Deno.test("SCRAM waits for the last account: who has a password and no verifier is named, and counted", async () => {
+  const config = await loadConfig("/etc/posthorn.yaml", optionsFor(sampleFiles()).io);
+  const scram = `SCRAM-SHA-256$60000:c2FsdHNhbHRzYWx0c2FsdA==$${"A".repeat(43)}=:${"B".repeat(40)}AAA=`;
+  const [alice, bob, carol] = ["alice", "bob", "carol"].map((name) => ({
+    address: `${name}@example.org`,
+    passwordHash: "$scrypt$",
+  }));
+  assert(alice !== undefined && bob !== undefined && carol !== undefined);
+  const how = "`posthorn user password` makes it";
+  assertEquals(scramGap(config, []), undefined);
+  assertEquals(scramGap(config, [{ ...alice, scram }, { address: "list@example.org" }]), undefined);
+  assertEquals(
+    scramGap(config, [{ ...alice, scram }, bob]),
+    `SCRAM is not offered: bob@example.org has no usable SCRAM verifier; ${how}`,
+  );
+  assertEquals(
+    scramGap(config, [{ ...alice, scram }, bob, carol]),
+    `SCRAM is not offered: bob@example.org and 1 more have no usable SCRAM verifier; ${how}`,
+  );
+  assertEquals(scramGap({ ...config, auth: { mechanisms: ["PLAIN"] } }, [bob]), undefined);
 });
