@@ -24,6 +24,8 @@ export interface Live {
   readonly router: Router;
   /** Of all accounts that have one. */
   readonly passwordHashes: readonly string[];
+  /** SCRAM verifiers of all accounts that have one. */
+  readonly scramVerifiers: readonly string[];
   /** False where there was no accounts file. */
   readonly hasAccounts: boolean;
   /** Whether all accounts that have a password can log in with SCRAM, too. */
@@ -100,6 +102,7 @@ async function assemble(
     config,
     router,
     passwordHashes: (accounts ?? []).flatMap(({ passwordHash }) => passwordHash ?? []),
+    scramVerifiers: (accounts ?? []).flatMap(({ scram }) => scram ?? []),
     hasAccounts: accounts !== undefined,
     canScram: accountsWithoutVerifier(accounts ?? []).length === 0,
     certificates: await certificates(),

@@ -62,6 +62,7 @@ export async function makeLogins(options: LoginsOptions): Promise<Logins> {
       ...gate,
       findAccount,
       canonicalName: (identity) => live().router.loginName(identity),
+      decoys: () => live().scramVerifiers,
       secret,
       randomOctets,
       isUsable: () => live().canScram,

@@ -42,6 +42,7 @@ export function testLogins(wanted: readonly string[] = ["PLAIN", "LOGIN"]): Sasl
       logger,
       findAccount,
       canonicalName: (identity) => identity,
+      decoys: () => [],
       secret: new Uint8Array(32),
       randomOctets: () => {},
       isUsable: () => true,

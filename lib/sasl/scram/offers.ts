@@ -1,5 +1,6 @@
 /** SCRAM against the accounts file: verifiers, made-up ones for who has none, throttle and log. */
 
+import type { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import type { Account } from "../../config/config.ts";
 import { checkInTurn, clientHost, type LoginGate, logRefusal } from "../authenticate.ts";
@@ -14,6 +15,8 @@ export interface ScramCheck extends LoginGate {
   readonly findAccount: (identity: string) => Account | undefined;
   /** One spelling for all that `findAccount` takes for the same account, whether or not there is one. */
   readonly canonicalName: (identity: string) => string;
+  /** The verifiers of all accounts, now: what is made up for a name without one has the form of one of them. */
+  readonly decoys: () => readonly string[];
   /** Makes up the salts of names without a verifier; 32 octets, the same at each start, known to nobody. */
   readonly secret: Uint8Array;
   /** Fills with random octets. */
@@ -24,6 +27,8 @@ export interface ScramCheck extends LoginGate {
 
 const NAME = "SCRAM-SHA-256";
 const PLUS_NAME = "SCRAM-SHA-256-PLUS";
+/** Of the verifiers that we make ourselves. */
+const USUAL_FORM = { iterations: SCRAM_ITERATIONS, salt: { length: SCRAM_SALT_OCTETS } };
 
 /**
  * The two offers, preferred first. The one with channel binding is for connections whose certificate hash is known, and on
@@ -48,13 +53,13 @@ export function scramOffers(check: ScramCheck): readonly SaslOffer[] {
 }
 
 function scramAccounts(check: ScramCheck): ScramAccounts {
-  const { findAccount, canonicalName, secret, logger } = check;
+  const { findAccount, canonicalName, logger } = check;
   const verifierOf = (identity: string): ScramVerifier | undefined => {
     const { scram } = findAccount(identity) ?? {};
     return scram === undefined ? undefined : parseVerifier(scram);
   };
   return {
-    find: (identity) => verifierOf(identity) ?? madeUpVerifier(canonicalName(identity), secret),
+    find: (identity) => verifierOf(identity) ?? madeUpVerifier(canonicalName(identity), check),
     judge: (identity, channel, isRight) => {
       const host = clientHost(channel);
       return checkInTurn(identity, host, check, () => {
@@ -76,16 +81,18 @@ function scramAccounts(check: ScramCheck): ScramAccounts {
 
 /**
  * What a name without a verifier gets, so that nobody can tell which accounts exist (RFC 5802 §9 on "unknown-user"): always
- * the same for a name, and nobody has the key to it.
+ * the same for a name, and nobody has the key to it. Iterations and length of the salt are those of some account.
  */
-function madeUpVerifier(name: string, secret: Uint8Array): ScramVerifier {
-  const keyed = (purpose: string): Uint8Array<ArrayBuffer> =>
-    new Uint8Array(createHmac("sha256", secret).update(`${purpose}\0${name}`).digest());
+function madeUpVerifier(name: string, { secret, decoys }: ScramCheck): ScramVerifier {
+  const keyed = (purpose: string): Buffer => createHmac("sha512", secret).update(`${purpose}\0${name}`).digest();
+  const texts = decoys();
+  const text = texts[keyed("form").readUInt32BE() % texts.length];
+  const { iterations, salt } = (text === undefined ? undefined : parseVerifier(text)) ?? USUAL_FORM;
   return {
-    iterations: SCRAM_ITERATIONS,
-    salt: keyed("salt").slice(0, SCRAM_SALT_OCTETS),
-    storedKey: keyed("stored key"),
-    serverKey: keyed("server key"),
+    iterations,
+    salt: new Uint8Array(keyed("salt").subarray(0, salt.length)),
+    storedKey: new Uint8Array(keyed("stored key").subarray(0, 32)),
+    serverKey: new Uint8Array(keyed("server key").subarray(0, 32)),
   };
 }
 

@@ -37,6 +37,7 @@ async function describe(waiting: SaslStep | Promise<SaslStep>): Promise<string> 
 /** The account of the example in RFC 7677, and what else the server needs. */
 function bench(
   wanted: readonly string[] | undefined = ALL,
+  decoys: readonly string[] = [],
 ): { server: SaslServer; lines: string[]; throttle: LoginThrottle } {
   const clock = new FakeClock();
   const throttle = new LoginThrottle({ clock });
@@ -56,6 +57,7 @@ function bench(
     logger: { info: take, warning: take } as unknown as Logger,
     findAccount,
     canonicalName: (identity) => identity.includes("@") ? identity : `${identity}@example.org`,
+    decoys: () => decoys,
     secret: new Uint8Array(32).fill(9),
     randomOctets: (into) => void crypto.getRandomValues(into),
     isUsable: () => true,
@@ -262,6 +264,19 @@ Deno.test("A name that is no account gets a salt of its own, always the same, fo
   assertEquals(await saltOf("bob@example.org"), salt);
   assertNotEquals(await saltOf("carol"), salt);
   assertEquals(/^s=(.*),i=(\d+)$/.exec(salt)?.slice(1).map((part) => part.length), [24, 5]);
+});
+
+Deno.test("What is made up for a name that is no account looks like the verifier of some account", async () => {
+  const small = await makeVerifier("x", new Uint8Array(12), 8192);
+  const seen = new Set<string>();
+  for (let at = 0; at < 20; at++) {
+    const { server } = bench(ALL, [formatVerifier(small), formatVerifier(VERIFIER)]);
+    const first = await describe(
+      mechanismOf(server, "SCRAM-SHA-256", PLAIN_CHANNEL).start(octets(`n,,n=bob${at},r=abc`)),
+    );
+    seen.add(first.replace(/.*,s=([^,]*)/, (_, salt) => `${atob(salt).length}`));
+  }
+  assertEquals([...seen].sort(), ["12,i=8192", "16,i=4096"]);
 });
 
 Deno.test("Wrong proofs are slowed like wrong passwords, whatever the mechanism", async () => {
