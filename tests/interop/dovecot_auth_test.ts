@@ -175,8 +175,11 @@ peerTest(
     const { dovecot, posthorn } = site;
     await dovecot.configure("login");
     await dovecot.reload();
-    await posthorn.waitForLog(/Dovecot at .* checks logins: LOGIN$/, 30_000);
-    assertMatch(await logIn(site, CAROL), /^504 5\.5\.4 .*: LOGIN$/);
+    const refusal = await waitUntil(async () => {
+      const reply = await logIn(site, CAROL);
+      return reply.startsWith("504") ? reply : undefined;
+    }, { what: "posthorn to see the new mechanisms", detail: () => posthorn.log });
+    assertMatch(refusal, /^504 5\.5\.4 .*: LOGIN$/);
     const config = JSON.parse(await Deno.readTextFile(posthorn.configFile)) as Record<string, unknown>;
     const { tls } = config as { tls: unknown };
     const reload = async (auth: unknown): Promise<void> => {

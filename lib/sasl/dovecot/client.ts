@@ -1,9 +1,15 @@
-/** Keeps one connection to Dovecot, and makes another when it breaks. */
+/** Keeps one connection to Dovecot while there are logins, and makes another when it breaks. */
 
 import type { Logger } from "../../log/logger.ts";
 import type { Clock } from "../../system/clock.ts";
 import { withTimeLimit } from "../../dns/time_limit.ts";
-import { DovecotConnection, type DovecotExchange, type DovecotSocket, HANDSHAKE_LIMIT_MS } from "./connection.ts";
+import {
+  DovecotConnection,
+  type DovecotExchange,
+  type DovecotSocket,
+  HANDSHAKE_LIMIT_MS,
+  IdleError,
+} from "./connection.ts";
 import type { DovecotMechanism } from "./handshake.ts";
 
 /** What a client works with. */
@@ -37,7 +43,13 @@ export class DovecotClient implements Disposable {
   #connection: DovecotConnection | undefined;
   /** Exchanges are possible. */
   #isOpen = false;
+  /** The mechanisms that the log named last. */
+  #logged: string | undefined;
   #isDown = false;
+  /** While there are no logins: makes the next connection. */
+  #wake: (() => void) | undefined;
+  /** Resolves when that connection has come to something or to nothing. */
+  #attempt: PromiseWithResolvers<void> | undefined;
 
   /** Does nothing yet. */
   constructor(options: DovecotClientOptions) {
@@ -49,9 +61,16 @@ export class DovecotClient implements Disposable {
     return this.#mechanisms;
   }
 
-  /** Begins an exchange; where that cannot be, says why not. */
-  begin(): DovecotExchange | "busy" | "unavailable" {
+  /**
+   * Begins an exchange, on a new connection where there was no login for a while; where that cannot be, says why not.
+   *
+   * @param mechanism `unavailable`, too, where it is not offered any more: Dovecot would close the connection.
+   */
+  async begin(mechanism: string): Promise<DovecotExchange | "busy" | "unavailable"> {
+    this.#wake?.();
+    await this.#attempt?.promise;
     if (this.#connection === undefined || !this.#isOpen) return "unavailable";
+    if (!this.#mechanisms.some(({ name }) => name === mechanism)) return "unavailable";
     return this.#connection.begin() ?? "busy";
   }
 
@@ -65,6 +84,8 @@ export class DovecotClient implements Disposable {
     const reason = new Error("it is not used any more");
     this.#end.abort(reason);
     this.#connection?.close(reason);
+    this.#wake?.();
+    this.#attempt?.resolve();
   }
 
   async #keep(): Promise<void> {
@@ -73,7 +94,13 @@ export class DovecotClient implements Disposable {
     let waitMs = FIRST_WAIT_MS;
     while (!signal.aborted) {
       const { reason, openMs } = await this.#serveOne();
+      this.#attempt?.resolve();
+      this.#attempt = undefined;
       if (signal.aborted) return;
+      if (reason instanceof IdleError) {
+        await this.#rest();
+        continue;
+      }
       if (openMs >= GOOD_CONNECTION_MS) {
         waitMs = FIRST_WAIT_MS;
         continue;
@@ -82,6 +109,13 @@ export class DovecotClient implements Disposable {
       await clock.sleep(waitMs, signal).catch(() => {});
       waitMs = Math.min(LONGEST_WAIT_MS, 2 * waitMs);
     }
+  }
+
+  /** Waits for the next login. */
+  async #rest(): Promise<void> {
+    this.#attempt = Promise.withResolvers();
+    await new Promise<void>((resolve) => this.#wake = resolve);
+    this.#wake = undefined;
   }
 
   /** Makes one connection and serves it to its end: says why it ended, and how long exchanges were possible. */
@@ -100,6 +134,8 @@ export class DovecotClient implements Disposable {
         openedMs = clock.monotonic();
         this.#isOpen = true;
         this.#mechanisms = mechanisms;
+        this.#attempt?.resolve();
+        this.#attempt = undefined;
         this.#reportUp();
       });
     } catch (error) {
@@ -112,8 +148,10 @@ export class DovecotClient implements Disposable {
 
   #reportUp(): void {
     const { address, logger } = this.#options;
-    this.#isDown = false;
     const mechanisms = this.#mechanisms.map(({ name }) => name).join(" ") || "none that can be offered";
+    if (!this.#isDown && mechanisms === this.#logged) return;
+    this.#isDown = false;
+    this.#logged = mechanisms;
     logger.info("Dovecot at {address} checks logins: {mechanisms}", { address, mechanisms });
   }
 

@@ -1,6 +1,9 @@
 /**
  * One connection to Dovecot: the handshake, and any number of exchanges at a time, each with an id of its own. Whatever
  * breaks the protocol, or is silent for too long, breaks the connection; making another one is left to `client.ts`.
+ *
+ * Without exchanges it is closed after some seconds, because Dovecot waits for its clients: `systemctl stop dovecot` took
+ * 30 s while one was connected, and after a reload an old connection is answered by the old configuration.
  */
 
 import type { Clock } from "../../system/clock.ts";
@@ -52,6 +55,12 @@ export interface DovecotExchange {
   end(): void;
 }
 
+/** The connection was closed because there was no exchange on it. */
+export class IdleError extends Error {
+  /** Tells this error from others. */
+  override readonly name = "IdleError";
+}
+
 /** An exchange as the connection sees it. */
 interface OpenExchange {
   readonly id: number;
@@ -69,6 +78,8 @@ const MAX_EXCHANGES = 1_000;
 export const ANSWER_LIMIT_MS = 60_000;
 /** For connecting, and for the handshake. */
 export const HANDSHAKE_LIMIT_MS = 10_000;
+/** A connection without an exchange is closed after this time. */
+export const IDLE_LIMIT_MS = 5_000;
 /** Octets that Dovecot has not taken yet; beyond this it does not read any more. */
 const MAX_UNSENT_OCTETS = 2 ** 20;
 
@@ -78,6 +89,7 @@ export class DovecotConnection {
   readonly #clock: Clock;
   readonly #clientId: number;
   readonly #exchanges = new Map<number, OpenExchange>();
+  #stopIdling = (): void => {};
   #lastId = 0;
   #lines = 0;
   #failure: Error | undefined;
@@ -118,6 +130,7 @@ export class DovecotConnection {
           handshake.take(line);
           if (handshake.mechanisms === undefined) return;
           stopAlarm();
+          this.#idle();
           onOpen(handshake.mechanisms);
         });
       }
@@ -131,6 +144,7 @@ export class DovecotConnection {
   /** Opens an exchange; undefined where too many are open. */
   begin(): DovecotExchange | undefined {
     if (this.#exchanges.size >= MAX_EXCHANGES) return undefined;
+    this.#stopIdling();
     const exchange: OpenExchange = { id: this.#nextId(), isKnown: false, waiting: undefined, verdict: undefined };
     if (this.#failure === undefined) this.#exchanges.set(exchange.id, exchange);
     else exchange.verdict = { kind: "lost" };
@@ -150,6 +164,7 @@ export class DovecotConnection {
   close(reason: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = reason;
+    this.#stopIdling();
     try {
       this.#socket.close();
     } catch {
@@ -207,6 +222,12 @@ export class DovecotConnection {
     exchange.verdict = answer;
     exchange.waiting?.(answer);
     exchange.waiting = undefined;
+    if (this.#exchanges.size === 0 && this.#failure === undefined) this.#idle();
+  }
+
+  #idle(): void {
+    this.#stopIdling();
+    this.#stopIdling = this.#alarm(IDLE_LIMIT_MS, () => this.close(new IdleError("There was no login for a while")));
   }
 
   /** 32 bits; the ids of exchanges that go on are passed over. */

@@ -62,7 +62,7 @@ function login(name: string, channel: SaslChannel, logins: DovecotLogins): SaslM
 
   return {
     start: async (initial) => {
-      const begun = logins.client.begin();
+      const begun = await logins.client.begin(name);
       if (typeof begun === "string") return done({ kind: begun });
       exchange = begun;
       const ask = (): Promise<DovecotAnswer> => begun.start(name, parametersOf(channel), initial);

@@ -66,11 +66,11 @@ Deno.test("Before Dovecot has answered, PLAIN and LOGIN are offered and nobody c
   assertEquals(names(client), "PLAIN LOGIN");
   client.start();
   await settled();
-  assertEquals(client.begin(), "unavailable");
+  assertEquals(await client.begin("PLAIN"), "unavailable");
   sockets[0]?.say(dovecotHandshake("SCRAM-SHA-256 mutual-auth", "PLAIN plaintext"));
   await settled();
   assertEquals(names(client), "SCRAM-SHA-256 PLAIN");
-  assert(typeof client.begin() === "object");
+  assert(typeof await client.begin("SCRAM-SHA-256") === "object");
   assertEquals(log, ["info Dovecot at unix:/run/dovecot/auth-client checks logins: SCRAM-SHA-256 PLAIN"]);
 });
 
@@ -97,7 +97,7 @@ Deno.test("When Dovecot goes, logins are lost, its mechanisms stay on offer, and
   await settled();
   sockets[0]?.say(dovecotHandshake("CRAM-MD5"));
   await settled();
-  const exchange = client.begin();
+  const exchange = await client.begin("CRAM-MD5");
   assert(typeof exchange === "object");
   const answer = exchange.start("CRAM-MD5", [], undefined);
   await clock.advance(20_000);
@@ -105,7 +105,7 @@ Deno.test("When Dovecot goes, logins are lost, its mechanisms stay on offer, and
   sockets[0]?.end();
   assertEquals(await answer, { kind: "lost" });
   await settled();
-  assertEquals(client.begin(), "unavailable");
+  assertEquals(await client.begin("CRAM-MD5"), "unavailable");
   assertEquals(names(client), "CRAM-MD5");
   await clock.advance(60_000);
   assertEquals(attempts.slice(0, 4), [0, 20_000, 20_250, 20_750]);
@@ -119,6 +119,8 @@ Deno.test("A Dovecot that reloads is asked again at once, without an alarm", asy
   client.start();
   await settled();
   sockets[0]?.say(dovecotHandshake("PLAIN plaintext"));
+  await settled();
+  await client.begin("PLAIN");
   await clock.advance(10_000);
   sockets[0]?.end();
   await settled();
@@ -128,6 +130,53 @@ Deno.test("A Dovecot that reloads is asked again at once, without an alarm", asy
   assertEquals(names(client), "LOGIN");
   assertEquals(log.map((line) => line.replace(/ .*: /, " ")), ["info PLAIN", "info LOGIN"]);
   assertEquals(sockets.map(({ lines }) => lines[1]), ["CPID\t101", "CPID\t102"]);
+});
+
+Deno.test("Without logins the connection is given up, and the next login makes another, without a line in the log", async () => {
+  using made = bench();
+  const { client, clock, sockets, attempts, log } = made;
+  client.start();
+  await settled();
+  sockets[0]?.say(dovecotHandshake("PLAIN plaintext"));
+  await clock.advance(60_000);
+  assertEquals([attempts, sockets[0]?.isClosed, names(client)], [[0], true, "PLAIN"]);
+  const begun = [client.begin("PLAIN"), client.begin("PLAIN")];
+  await settled();
+  sockets[1]?.say(dovecotHandshake("PLAIN plaintext"));
+  for (const exchange of await Promise.all(begun)) assert(typeof exchange === "object");
+  assertEquals([attempts, log.length], [[0, 60_000], 1]);
+});
+
+Deno.test("A Dovecot that went away between two logins is noticed by the next one", async () => {
+  using made = bench();
+  const { client, clock, sockets, log } = made;
+  client.start();
+  await settled();
+  sockets[0]?.say(dovecotHandshake("PLAIN plaintext"));
+  await clock.advance(60_000);
+  made.isThere = "no";
+  assertEquals(await client.begin("PLAIN"), "unavailable");
+  assertEquals(log.map((line) => line.replace(/ .*: /, " ")), ["info PLAIN", "error Connection refused"]);
+  made.isThere = "yes";
+  await clock.advance(250);
+  sockets[1]?.say(dovecotHandshake("PLAIN plaintext"));
+  await settled();
+  assert(typeof await client.begin("PLAIN") === "object");
+  assertEquals(log.length, 3);
+});
+
+Deno.test("A mechanism that is gone since EHLO is not asked for", async () => {
+  using made = bench();
+  const { client, clock, sockets, log } = made;
+  client.start();
+  await settled();
+  sockets[0]?.say(dovecotHandshake("PLAIN plaintext"));
+  await clock.advance(60_000);
+  const begun = client.begin("PLAIN");
+  await settled();
+  sockets[1]?.say(dovecotHandshake("CRAM-MD5"));
+  assertEquals(await begun, "unavailable");
+  assertEquals(log.map((line) => line.replace(/ .*: /, " ")), ["info PLAIN", "info CRAM-MD5"]);
 });
 
 Deno.test("A Dovecot that closes at once is not asked without a pause", async () => {
@@ -161,19 +210,23 @@ Deno.test("A Dovecot to which no connection comes about is given up after 10 s",
 });
 
 Deno.test("After its end it connects no more, whatever it was doing", async () => {
-  for (const state of ["connecting", "shaking hands", "open", "waiting"]) {
+  for (const state of ["connecting", "shaking hands", "open", "resting", "waiting"]) {
     const made = bench();
     const { client, clock, sockets, log, attempts } = made;
     made.isThere = state === "connecting" ? "silent" : state === "waiting" ? "no" : "yes";
     client.start();
     await settled();
     if (state === "open") sockets[0]?.say(dovecotHandshake("PLAIN plaintext"));
+    if (state === "resting") {
+      sockets[0]?.say(dovecotHandshake("PLAIN plaintext"));
+      await clock.advance(10_000);
+    }
     await settled();
     const lines = log.length;
     client[Symbol.dispose]();
     await clock.advance(60_000);
     assertEquals([attempts.length, log.length, clock.sleeping], [1, lines, 0], state);
     assertEquals(sockets.every(({ isClosed }) => isClosed), true, state);
-    assertEquals(client.begin(), "unavailable", state);
+    assertEquals(await client.begin("PLAIN"), "unavailable", state);
   }
 });

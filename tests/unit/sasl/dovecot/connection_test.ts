@@ -4,6 +4,8 @@ import {
   DovecotConnection,
   type DovecotExchange,
   HANDSHAKE_LIMIT_MS,
+  IDLE_LIMIT_MS,
+  IdleError,
 } from "../../../../lib/sasl/dovecot/connection.ts";
 import type { DovecotMechanism } from "../../../../lib/sasl/dovecot/handshake.ts";
 import { FakeClock } from "../../../support/fake_clock.ts";
@@ -60,7 +62,7 @@ Deno.test("The handshake names us, and the mechanisms are known at its end", asy
     { name: "LOGIN", isPlaintext: true },
     { name: "SCRAM-SHA-256", isPlaintext: false },
   ]);
-  assertEquals(clock.sleeping, 0);
+  assertEquals(clock.nextDueMs, IDLE_LIMIT_MS, "the limit of the handshake is over");
   connection.close(enough);
   assertEquals(await ended, enough);
   assert(dovecot.isClosed);
@@ -169,7 +171,7 @@ Deno.test("An exchange goes to and fro under its id, with base64", async () => {
   await settled();
   const sent = ["AUTH\t1\tLOGIN\tservice=smtp\tsecured", "CONT\t1\tYWxpY2U=", "CONT\t1\t"];
   assertEquals(dovecot.lines, sent, "what is over is not cancelled");
-  assertEquals(clock.sleeping, 0);
+  assertEquals(clock.sleeping, 1, "it is idle, and waits for nothing else");
   connection.close(enough);
 });
 
@@ -213,7 +215,7 @@ Deno.test("A client that gives up is cancelled, and an answer that comes too lat
   await settled();
   assertEquals(dovecot.lines, ["AUTH\t1\tLOGIN", "CANCEL\t1", "AUTH\t3\tPLAIN\tresp=eA=="]);
   assertEquals(await exchange.respond(encode("x")), { kind: "lost" });
-  assertEquals(clock.sleeping, 0);
+  assertEquals(clock.sleeping, 1, "it is idle, and waits for nothing else");
   connection.close(enough);
 });
 
@@ -307,4 +309,21 @@ Deno.test("A response that does not fit into a line ends its exchange alone", as
   assertEquals(dovecot.lines, ["AUTH\t1\tGSSAPI", "CANCEL\t1"]);
   assertEquals(dovecot.isClosed, false);
   connection.close(enough);
+});
+
+Deno.test("Without an exchange the connection is closed after 5 s, and never while there is one", async () => {
+  const { dovecot, connection, ended, clock } = await opened();
+  await clock.advance(IDLE_LIMIT_MS - 1);
+  const first = begun(connection);
+  const second = begun(connection);
+  await clock.advance(10 * IDLE_LIMIT_MS);
+  first.end();
+  await clock.advance(10 * IDLE_LIMIT_MS);
+  second.end();
+  await clock.advance(IDLE_LIMIT_MS - 1);
+  assertEquals(dovecot.isClosed, false);
+  await clock.advance(1);
+  assert(await ended instanceof IdleError);
+  assert(dovecot.isClosed);
+  assertEquals(clock.sleeping, 0);
 });
