@@ -25,6 +25,8 @@ export interface MailCommand {
   readonly verb: "MAIL";
   /** Undefined: the null reverse-path. */
   readonly reversePath: Mailbox | undefined;
+  /** The path as it was sent needs SMTPUTF8. */
+  readonly isUtf8: boolean;
   /** As sent: whether a parameter was offered is not checked yet. */
   readonly parameters: EsmtpParameters;
 }
@@ -35,6 +37,8 @@ export interface RcptCommand {
   readonly verb: "RCPT";
   /** A source route in front of the mailbox is gone (RFC 5321 §3.3). */
   readonly forwardPath: Mailbox | typeof BARE_POSTMASTER;
+  /** The path as it was sent needs SMTPUTF8. */
+  readonly isUtf8: boolean;
   /** As sent: whether a parameter was offered is not checked yet. */
   readonly parameters: EsmtpParameters;
 }
@@ -180,15 +184,15 @@ function decodeUtf8(line: Uint8Array): string {
 /** `MAIL FROM:` reverse-path [parameters] (RFC 5321 §4.1.1.2). */
 function parseMail(argument: string): Command {
   if (!/^from:/i.test(argument)) throw new SmtpError(501, "5.5.4", "Syntax: MAIL FROM:<address>");
-  const { path, rest } = parseReversePath(argument.slice(5));
-  return { verb: "MAIL", reversePath: path, parameters: parseParameters(rest) };
+  const { path, isUtf8, rest } = parseReversePath(argument.slice(5));
+  return { verb: "MAIL", reversePath: path, isUtf8, parameters: parseParameters(rest) };
 }
 
 /** `RCPT TO:` forward-path [parameters] (RFC 5321 §4.1.1.3). */
 function parseRcpt(argument: string): Command {
   if (!/^to:/i.test(argument)) throw new SmtpError(501, "5.5.4", "Syntax: RCPT TO:<address>");
-  const { path, rest } = parseForwardPath(argument.slice(3));
-  return { verb: "RCPT", forwardPath: path, parameters: parseParameters(rest) };
+  const { path, isUtf8, rest } = parseForwardPath(argument.slice(3));
+  return { verb: "RCPT", forwardPath: path, isUtf8, parameters: parseParameters(rest) };
 }
 
 const NO_PARAMETERS: EsmtpParameters = new Map();

@@ -1,6 +1,6 @@
 /** Paths of MAIL and RCPT (RFC 5321 §4.1.2). */
 
-import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
+import { isNonAscii, type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { SmtpError } from "./reply.ts";
 
 /** What RCPT may name without a domain (RFC 5321 §4.1.1.3). */
@@ -10,6 +10,8 @@ export const BARE_POSTMASTER = "postmaster";
 export interface PathAndRest<P> {
   /** What stood between the angle brackets. */
   readonly path: P;
+  /** It was not US-ASCII: such a path needs SMTPUTF8, even where its domain can be written in A-labels (RFC 6531 §3.3). */
+  readonly isUtf8: boolean;
   /** What follows the closing bracket: empty, or begins with a blank. */
   readonly rest: string;
 }
@@ -22,8 +24,8 @@ export interface PathAndRest<P> {
  * @throws {SmtpError} 501 5.1.7
  */
 export function parseReversePath(text: string): PathAndRest<Mailbox | undefined> {
-  const { path, rest } = cutPath(text, "5.1.7");
-  return { path: path === "" ? undefined : parsePath(path, "5.1.7"), rest };
+  const { path, isUtf8, rest } = cutPath(text, "5.1.7");
+  return { path: path === "" ? undefined : parsePath(path, "5.1.7"), isUtf8, rest };
 }
 
 /**
@@ -33,9 +35,9 @@ export function parseReversePath(text: string): PathAndRest<Mailbox | undefined>
  * @throws {SmtpError} 501 5.1.3
  */
 export function parseForwardPath(text: string): PathAndRest<Mailbox | typeof BARE_POSTMASTER> {
-  const { path, rest } = cutPath(text, "5.1.3");
+  const { path, isUtf8, rest } = cutPath(text, "5.1.3");
   if (path === "") throw badPath("5.1.3", "A recipient needs an address");
-  return { path: path.toLowerCase() === BARE_POSTMASTER ? BARE_POSTMASTER : parsePath(path, "5.1.3"), rest };
+  return { path: path.toLowerCase() === BARE_POSTMASTER ? BARE_POSTMASTER : parsePath(path, "5.1.3"), isUtf8, rest };
 }
 
 /**
@@ -59,7 +61,8 @@ function cutPath(text: string, enhanced: string): PathAndRest<string> {
   if (end < 0) throw badPath(enhanced, "An address must stand in angle brackets");
   const rest = text.slice(end + 1);
   if (rest !== "" && !rest.startsWith(" ")) throw badPath(enhanced, "A blank must follow the closing bracket");
-  return { path: text.slice(start + 1, end), rest };
+  const path = text.slice(start + 1, end);
+  return { path, isUtf8: isNonAscii(path), rest };
 }
 
 /** The index of the `>` that closes the path: one inside a quoted local part does not. */

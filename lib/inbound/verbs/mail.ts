@@ -1,7 +1,6 @@
 /** MAIL (RFC 5321 §4.1.1.2). */
 
 import type { MailOptions } from "../../mail/envelope.ts";
-import { isNonAscii } from "../../mail/mailbox.ts";
 import type { MailCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import type { Context } from "../verb.ts";
@@ -10,14 +9,14 @@ import { readMailParameters } from "../extensions.ts";
 import type { Session } from "../session.ts";
 
 /** Starts a transaction. */
-export function mail(context: Context, { reversePath, parameters }: MailCommand): Reply {
+export function mail(context: Context, { reversePath, isUtf8, parameters }: MailCommand): Reply {
   const { session, services } = context;
   if (session.transaction !== undefined) {
     throw new SmtpError(503, "5.5.1", "A transaction is open already; end it with DATA or RSET");
   }
   const { options, isLowered } = allowedPriority(session, readMailParameters(context, parameters));
   const path = reversePath?.text ?? "";
-  if (!options.smtpUtf8 && isNonAscii(path)) {
+  if (isUtf8 && !options.smtpUtf8) {
     throw new SmtpError(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
   }
   try {

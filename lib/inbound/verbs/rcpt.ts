@@ -1,6 +1,5 @@
 /** RCPT (RFC 5321 §4.1.1.3): who is let in, and who is not. */
 
-import { isNonAscii } from "../../mail/mailbox.ts";
 import { mayRelay } from "../../policy/relay.ts";
 import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
@@ -19,7 +18,7 @@ export function rcpt(context: Context, command: RcptCommand): Reply {
   }
   const options = readRcptParameters(context, command.parameters, transaction.options);
   const forwardPath = command.forwardPath === BARE_POSTMASTER ? BARE_POSTMASTER : command.forwardPath.text;
-  if (!transaction.options.smtpUtf8 && isNonAscii(forwardPath)) {
+  if (command.isUtf8 && !transaction.options.smtpUtf8) {
     throw new SmtpError(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
   }
   if (transaction.accepted.length >= session.settings.limits.recipients) {
