@@ -34,7 +34,8 @@ const FIRST_MECHANISMS: readonly DovecotMechanism[] = [
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 5_000;
 /** Who loses a connection that held for so long makes the next one at once: that is how Dovecot takes a reload. */
-const GOOD_CONNECTION_MS = 10_000;
+const GOOD_CONNECTION_MS = 1_000;
+
 /** The client; {@linkcode start} begins to connect, disposing of it ends everything. */
 export class DovecotClient implements Disposable {
   readonly #options: DovecotClientOptions;
@@ -46,6 +47,8 @@ export class DovecotClient implements Disposable {
   /** The mechanisms that the log named last. */
   #logged: string | undefined;
   #isDown = false;
+  /** The connection from its beginning to its end. */
+  #serving: Promise<unknown> | undefined;
   /** While there are no logins: makes the next connection. */
   #wake: (() => void) | undefined;
   /** Resolves when that connection has come to something or to nothing. */
@@ -67,6 +70,8 @@ export class DovecotClient implements Disposable {
    * @param mechanism `unavailable`, too, where it is not offered any more: Dovecot would close the connection.
    */
   async begin(mechanism: string): Promise<DovecotExchange | "busy" | "unavailable"> {
+    // It may have been closed a moment ago, and that is not yet seen everywhere.
+    if (this.#connection?.isClosed === true) await this.#serving;
     this.#wake?.();
     await this.#attempt?.promise;
     if (this.#connection === undefined || !this.#isOpen) return "unavailable";
@@ -85,7 +90,7 @@ export class DovecotClient implements Disposable {
     this.#end.abort(reason);
     this.#connection?.close(reason);
     this.#wake?.();
-    this.#attempt?.resolve();
+    this.#endAttempt();
   }
 
   async #keep(): Promise<void> {
@@ -93,16 +98,14 @@ export class DovecotClient implements Disposable {
     const { signal } = this.#end;
     let waitMs = FIRST_WAIT_MS;
     while (!signal.aborted) {
-      const { reason, openMs } = await this.#serveOne();
-      this.#attempt?.resolve();
-      this.#attempt = undefined;
+      const serving = this.#serveOne();
+      this.#serving = serving;
+      const { reason, openMs } = await serving;
+      this.#endAttempt();
       if (signal.aborted) return;
-      if (reason instanceof IdleError) {
-        await this.#rest();
-        continue;
-      }
       if (openMs >= GOOD_CONNECTION_MS) {
         waitMs = FIRST_WAIT_MS;
+        if (reason instanceof IdleError) await this.#rest();
         continue;
       }
       this.#reportDown(reason);
@@ -116,6 +119,11 @@ export class DovecotClient implements Disposable {
     this.#attempt = Promise.withResolvers();
     await new Promise<void>((resolve) => this.#wake = resolve);
     this.#wake = undefined;
+  }
+
+  #endAttempt(): void {
+    this.#attempt?.resolve();
+    this.#attempt = undefined;
   }
 
   /** Makes one connection and serves it to its end: says why it ended, and how long exchanges were possible. */
@@ -134,8 +142,7 @@ export class DovecotClient implements Disposable {
         openedMs = clock.monotonic();
         this.#isOpen = true;
         this.#mechanisms = mechanisms;
-        this.#attempt?.resolve();
-        this.#attempt = undefined;
+        this.#endAttempt();
         this.#reportUp();
       });
     } catch (error) {

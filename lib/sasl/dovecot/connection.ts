@@ -141,6 +141,11 @@ export class DovecotConnection {
     return this.#failure ?? new Error("it was closed");
   }
 
+  /** It has ended, or is about to: no exchange comes to anything any more. */
+  get isClosed(): boolean {
+    return this.#failure !== undefined;
+  }
+
   /** Opens an exchange; undefined where too many are open. */
   begin(): DovecotExchange | undefined {
     if (this.#exchanges.size >= MAX_EXCHANGES) return undefined;

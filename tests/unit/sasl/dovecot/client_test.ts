@@ -230,3 +230,27 @@ Deno.test("After its end it connects no more, whatever it was doing", async () =
     assertEquals(await client.begin("PLAIN"), "unavailable", state);
   }
 });
+
+Deno.test("A login in the moment when the connection is closed for want of logins makes another one", async () => {
+  using made = bench();
+  const { client, clock, sockets } = made;
+  client.start();
+  await settled();
+  sockets[0]?.say(dovecotHandshake("PLAIN plaintext"));
+  await settled();
+  let begun: ReturnType<DovecotClient["begin"]> | undefined;
+  const socket = sockets[0];
+  assert(socket !== undefined);
+  const close = socket.close.bind(socket);
+  socket.close = (): void => {
+    close();
+    begun = client.begin("PLAIN");
+  };
+  await clock.advance(5000);
+  sockets[1]?.say(dovecotHandshake("PLAIN plaintext"));
+  const exchange = await begun;
+  assert(typeof exchange === "object");
+  const answer = exchange.start("PLAIN", [], new Uint8Array(1));
+  sockets[1]?.say("OK\t1\tuser=alice@example.org\n");
+  assertEquals(await answer, { kind: "accepted", user: "alice@example.org" });
+});
