@@ -1,9 +1,8 @@
 /** Puts the checking of logins together: mechanisms, accounts, and what slows guessing down. */
 
-import type { Config } from "../config/config.ts";
+import type { Config, OauthConfig } from "../config/config.ts";
 import type { ConfigIo } from "../config/source.ts";
 import type { Logger } from "../log/logger.ts";
-import type { OauthConfig } from "../config/config.ts";
 import { type LoginGate, passwordChecker } from "../sasl/authenticate.ts";
 import { decodeBase64, encodeBase64 } from "../sasl/base64.ts";
 import { externalOffer } from "../sasl/external.ts";
@@ -78,6 +77,7 @@ export async function makeLogins(options: LoginsOptions): Promise<Logins> {
   dovecot.use(live().config);
   const offersNow = (): readonly SaslOffer[] => {
     const { oauth } = live().config.auth;
+    // A Dovecot may offer the same mechanisms: the tokens of our own configuration come last, and count.
     return [...dovecot.offers() ?? offers, ...oauth === undefined ? [] : tokenOffers(oauth)];
   };
   return {

@@ -90,8 +90,9 @@ function checkClientCertificates(
   }
 }
 
-function checkAuth({ mechanisms = [], oauth }: Partial<FileContent["auth"]>, source: Source): void {
+function checkAuth({ mechanisms = [], oauth, dovecot }: Partial<FileContent["auth"]>, source: Source): void {
   if (oauth !== undefined) return checkOauth(oauth, source);
+  if (dovecot !== undefined) return; // What it offers is its own affair.
   for (const { value, at } of mechanisms) {
     if (value !== "OAUTHBEARER" && value !== "XOAUTH2") continue;
     source.report(at, `auth.mechanisms: ${value} needs the section "auth.oauth"`);

@@ -39,7 +39,7 @@ export function passwordOffers(checkPassword: CheckPassword): readonly SaslOffer
 /**
  * Makes a server of offers.
  *
- * @param offers Now; preferred first.
+ * @param offers Now; preferred first. Of two with one name the last counts.
  * @param wanted The names that the configuration has now, in its order; undefined: all but those on request.
  */
 export function saslServer(
@@ -47,7 +47,8 @@ export function saslServer(
   wanted: () => readonly string[] | undefined,
 ): SaslServer {
   const offered = (channel: SaslChannel): readonly SaslOffer[] => {
-    const usable = offers().filter((offer) => offer.isUsable?.(channel) ?? true);
+    const usable = offers().filter((offer) => offer.isUsable?.(channel) ?? true)
+      .filter(({ name }, at, all) => all.findLastIndex((offer) => offer.name === name) === at);
     const names = wanted();
     if (names === undefined) return usable.filter(({ isOnRequest }) => isOnRequest !== true);
     return names.flatMap((name) => usable.find((offer) => offer.name === name) ?? []);

@@ -1,6 +1,7 @@
 /** Real mail clients log in with tokens of an authorization server that runs beside posthorn. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { TestAuthority } from "../support/interop/certificates.ts";
 import { startCertified } from "../support/interop/certified.ts";
 import { SmtpDialog } from "../support/interop/dialog.ts";
 import { type Submission, TOKEN_CLIENTS } from "../support/interop/mail_clients.ts";
@@ -30,8 +31,8 @@ function submission(
   const { octets } = awkwardMessage({ from: ALICE.address, to: BOB.address, subject: mechanism });
   return {
     host: "127.0.0.1",
-    port: posthorn.port("submission"),
-    security: "starttls",
+    port: posthorn.port("submission", "implicit"),
+    security: "implicit",
     caFile,
     login: { mechanism, username: ALICE.address, password: token },
     from: ALICE.address,
@@ -131,6 +132,43 @@ peerTest("while the authorization server is down, curl is told to come back", ["
   assertEquals(posthorn.log.split("not checked").length, 2, posthorn.log);
   assert(!posthorn.log.includes("good-token"));
 });
+
+peerTest(
+  "keys come from an https server whose certificate is trusted, and from no other",
+  ["curl", "openssl"],
+  async () => {
+    await using folder = await TemporaryFolder.create();
+    const key = await makeTestKey("ES256", "k");
+    const authority = await TestAuthority.create(folder.path);
+    const { chain, key: keyFile } = await authority.issue("localhost", ["DNS:localhost"]);
+    const [cert, certKey] = await Promise.all([Deno.readTextFile(chain), Deno.readTextFile(keyFile)]);
+    await using server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, cert, key: certKey, onListen: () => {} },
+      () => Response.json({ keys: [key.jwk] }),
+    );
+    const issuer = `https://localhost:${server.addr.port}`;
+    const token = await key.sign({
+      iss: issuer,
+      aud: "mail",
+      exp: Math.floor(Date.now() / 1000) + 300,
+      email: ALICE.address,
+    });
+    const [curl] = TOKEN_CLIENTS;
+    assert(curl);
+    await using ours = await TemporaryFolder.create();
+    for (const env of [{}, { DENO_CERT: authority.file }]) {
+      const config = { auth: { oauth: { issuer, audience: "mail", jwks: `${issuer}/jwks.json` } } };
+      const started = await startCertified(ours.path, { accounts: [ALICE, BOB], config, env });
+      await using posthorn = started.posthorn;
+      const sent = await curl.send(submission({ ...started, folder: ours.path }, "OAUTHBEARER", token));
+      if ("DENO_CERT" in env) assertEquals(sent.code, 0, `${sent.stderr}\n${posthorn.log}`);
+      else {
+        assertMatch(sent.stderr, /< 454 4\.7\.0 Logins cannot be checked now; try again later/);
+        await posthorn.waitForLog(/not checked: https:\/\/localhost:\d+\/jwks\.json: .*certificate/);
+      }
+    }
+  },
+);
 
 Deno.test("Tokens are neither offered nor taken without TLS", async () => {
   await using folder = await TemporaryFolder.create();

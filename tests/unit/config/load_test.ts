@@ -306,6 +306,8 @@ Deno.test("A Dovecot is named by its socket, or by host and port", async () => {
     (await load(`hostname: mail.example.org\ndomains: { example.org: {} }\nauth: { dovecot: "${text}" }\n`)).auth
       .dovecot;
   assertEquals(await dovecot("unix:/run/dovecot/auth-client"), { kind: "unix", path: "/run/dovecot/auth-client" });
+  // What a Dovecot offers may be tokens, which then need no section of ours.
+  await load(`${SHORTEST}auth: { dovecot: "unix:/run/dovecot/auth-client", mechanisms: [XOAUTH2] }\n`);
   assertEquals(await dovecot("127.0.0.1:12345"), { kind: "tcp", host: "127.0.0.1", port: 12345 });
   assertEquals(await dovecot("[::1]:12345"), { kind: "tcp", host: "::1", port: 12345 });
   assertEquals(await dovecot("Dovecot:12345"), { kind: "tcp", host: "dovecot", port: 12345 });

@@ -52,6 +52,16 @@ Deno.test("the configuration says which mechanisms are offered, and in which ord
   assertEquals(server.start("external", withCertificate), external);
 });
 
+Deno.test("a mechanism that two would carry out is offered once, and carried out by the last", () => {
+  const own = {
+    start: () => ({ kind: "invalid", reason: "own" } as const),
+    step: () => ({ kind: "invalid", reason: "own" } as const),
+  };
+  const server = saslServer(() => [...offers, { name: "PLAIN", start: () => own }], () => undefined);
+  assertEquals(server.mechanisms(CHANNEL), ["LOGIN", "PLAIN"]);
+  assertEquals(server.start("PLAIN", CHANNEL), own);
+});
+
 Deno.test("PLAIN takes name and password from the initial response or from the answer to an empty challenge", async () => {
   assertEquals(
     await describe(start("PLAIN", octets("\0tim@example.org\0tan staaf"))),
