@@ -1,5 +1,6 @@
 /** The first five minutes: a mailbox to try, and a line that sends a message to it. */
 
+import { dirname } from "node:path";
 import { editAccounts, loadAccounts } from "../config/accounts.ts";
 import type { BindAddress, Config } from "../config/config.ts";
 import type { ConfigIo } from "../config/source.ts";
@@ -20,6 +21,7 @@ export async function makeFirstMailbox(config: Config, io: ConfigIo, files: File
   if (address === undefined || await loadAccounts(config, io) !== undefined) return undefined;
   const octets = crypto.getRandomValues(new Uint8Array(16));
   const password = Array.from(octets, (octet) => ALPHABET[octet % ALPHABET.length]).join("");
+  await files.makeFolder(dirname(file), 0o700);
   await editAccounts({ file, io, files }, { kind: "add", address, keys: await passwordKeys(password) });
   return password;
 }

@@ -1,0 +1,22 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { makeFirstMailbox } from "../../../lib/cli/quick_start.ts";
+import { loadConfig } from "../../../lib/config/load.ts";
+import { systemFiles } from "../../../lib/system/files.ts";
+import { processIo } from "../../../lib/cli/find_config.ts";
+
+Deno.test("the first mailbox is made once, also where the folder of the accounts file is not there yet", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const file = `${folder}/posthorn.yaml`;
+    await Deno.writeTextFile(
+      file,
+      "hostname: mx.example.org\ndomains: { example.org: {} }\naccounts: etc/accounts.yaml\nquick_start: alice@example.org\n",
+    );
+    const config = await loadConfig(file, processIo);
+    assertMatch(await makeFirstMailbox(config, processIo, systemFiles) ?? "", /^[a-z2-9]{16}$/);
+    assertMatch(await Deno.readTextFile(`${folder}/etc/accounts.yaml`), /alice@example\.org/);
+    assertEquals(await makeFirstMailbox(config, processIo, systemFiles), undefined);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
