@@ -89,6 +89,7 @@ class CertificateWatch {
       const certificates = await loadCertificates(files.pairs, {
         read,
         clientCa: files.clientCa,
+        previous: live.certificates,
         now: () => clock.now(),
         logger,
       });

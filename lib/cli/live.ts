@@ -71,7 +71,7 @@ export async function reloadLive(options: LiveOptions, old: Live): Promise<Live>
   const config = await loadConfig(options.file, options.io);
   const live = await assemble(config, options, async () => {
     try {
-      return await readCertificates(config, options);
+      return await readCertificates(config, options, old.certificates);
     } catch (error) {
       const isUnchanged = tlsFilesOf(config) === tlsFilesOf(old.config);
       if (!(error instanceof CertificateError && error.cause instanceof Deno.errors.PermissionDenied && isUnchanged)) {
@@ -127,13 +127,14 @@ function tlsFilesOf({ certificates, clientCa = "" }: Config): string {
 export async function readCertificates(
   config: Config,
   { io, files, clock, logger }: LiveOptions,
+  previous?: Certificates,
 ): Promise<Certificates> {
   const nowMs = clock.now();
   const read = io.readText;
   const [first, ...others] = config.certificates;
   const selfSigned = { folder: `${config.data}/keys`, hostname: config.hostname, nowMs, files, read, logger };
   const now = (): number => clock.now();
-  const options = { read, clientCa: config.clientCa, now, logger };
+  const options = { read, clientCa: config.clientCa, previous, now, logger };
   return await loadCertificates([first ?? await ensureSelfSigned(selfSigned), ...others], options);
 }
 

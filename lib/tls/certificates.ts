@@ -35,6 +35,8 @@ export interface LoadOptions {
   readonly read: (path: string) => Promise<string>;
   /** PEM file of the authorities whose client certificates count (`tls.client_ca`). */
   readonly clientCa?: string | undefined;
+  /** Those in use until now: clients that they know can resume their sessions. */
+  readonly previous?: Certificates | undefined;
   /** Wall clock, milliseconds. */
   readonly now: () => number;
   /** Gets a warning for each certificate that ends within 14 days. */
@@ -70,7 +72,8 @@ export class Certificates {
 
   /**
    * Chooses by the name that the client asked for (SNI): the exact name, then a wildcard for its leftmost label, then the
-   * first certificate. Mail clients that ask for a name we do not know get that one and judge themselves (RFC 6066 §3).
+   * first certificate. Of two for one name, e.g. RSA and ECDSA, the first is shown to everybody: the runtime tells the name
+   * before it tells what signatures the client understands. Mail clients that ask for a name we do not know get that one and judge themselves (RFC 6066 §3).
    *
    * @see RFC 9525 §6.3 (RFC 6125 §6.4.3)
    */
@@ -89,9 +92,10 @@ export class Certificates {
  */
 export async function loadCertificates(
   files: readonly [CertificateFiles, ...CertificateFiles[]],
-  { read, clientCa, now, logger }: LoadOptions,
+  { read, clientCa, previous, now, logger }: LoadOptions,
 ): Promise<Certificates> {
   const authorities = clientCa === undefined ? undefined : await loadClientAuthorities(clientCa, { read, now });
+  authorities?.takeOver(previous?.clientAuthorities);
   const load = async ({ chain, key }: CertificateFiles): Promise<Certificate> => {
     const readOwn = (path: string, what: string): Promise<string> => readPem(path, what, "tls.certificates", read);
     const pair = { chain: await readOwn(chain, "certificate"), key: await readOwn(key, "key") };

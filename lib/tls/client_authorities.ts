@@ -73,6 +73,12 @@ export class ClientAuthorities {
     return { kind: "verified", certificate: { subject, sha256, emails: leaf.fields.emails } };
   }
 
+  /** Takes over whom others have seen to own their certificates; whether these count is checked anew each time. */
+  takeOver(previous: ClientAuthorities | undefined): void {
+    if (previous === undefined) return;
+    for (const sha256 of previous.#proven) this.#remember(sha256);
+  }
+
   #problemOf(leaf: Parsed, others: readonly Parsed[]): string | undefined {
     if (leaf.fields.version !== 3) return "it is of X.509 version 1";
     if (leaf.fields.purposes?.includes(CLIENT_AUTH) === false) return "it is not for TLS clients (extKeyUsage)";

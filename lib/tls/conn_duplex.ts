@@ -34,8 +34,8 @@ export class ConnDuplex extends Duplex {
   }
 
   /** Settles when everything written so far is with the kernel, or lost. Never rejects. */
-  get written(): Promise<void> {
-    return this.#writing;
+  async written(): Promise<void> {
+    do await this.#writing; while (this.writableLength > 0 && !this.destroyed);
   }
 
   /** To be called when octets were taken: goes on reading where that had stopped. */

@@ -60,7 +60,8 @@ export async function upgradeServer(
   const tls = new ServerTlsConn(conn, carrier, socket);
   try {
     await tls.handshake(handshakeTimeoutMs, signal);
-    if (shown.serverEndPoint !== undefined) tls.serverEndPoint = shown.serverEndPoint;
+    // A resumed session shows no certificate: that of its first handshake counts, and may have been replaced since.
+    if (shown.serverEndPoint !== undefined && !socket.isSessionReused()) tls.serverEndPoint = shown.serverEndPoint;
     if (authorities !== undefined) tls.judgeClient(authorities);
     return tls;
   } catch (error) {
@@ -175,7 +176,7 @@ class ServerTlsConn implements TlsConn {
     const timer = setTimeout(() => this.abandon(), CLOSE_TIMEOUT_MS);
     Deno.unrefTimer(timer);
     const finish = (): void => {
-      this.#carrier.written.then(() => {
+      this.#carrier.written().then(() => {
         clearTimeout(timer);
         this.abandon();
       });

@@ -10,7 +10,7 @@ export interface TlsFacts {
   readonly cipher: string;
   /**
    * The channel binding `tls-server-end-point` (RFC 5929 §4): a hash of the certificate that we showed. Undefined where
-   * its signature has no hash function of its own (Ed25519).
+   * its signature has no hash function of its own (Ed25519), and in a resumed session.
    */
   readonly serverEndPoint?: Uint8Array;
   /** Absent unless the client was asked for a certificate, gave one, and it was verified. */

@@ -17,6 +17,7 @@ const PROGRAMS = {
   perl: ["/usr/bin/perl", "perl"],
   postfix: ["/usr/sbin/postfix", "postfix"],
   haproxy: ["/usr/sbin/haproxy", "haproxy"],
+  testssl: ["/usr/bin/testssl", "testssl.sh"],
   dovecot: ["/usr/sbin/dovecot", "dovecot"],
   doveadm: ["/usr/bin/doveadm", "doveadm"],
   knotd: ["/usr/sbin/knotd", "knotd"],

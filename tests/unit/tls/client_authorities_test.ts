@@ -90,6 +90,11 @@ Deno.test("a resumed session counts only where the certificate passed a full han
   assertEquals(reason(checking.verify(resumed)), "its TLS session was resumed and is not known");
   assertEquals(reason(checking.verify(presented("alice"))), undefined);
   assertEquals(reason(checking.verify(resumed)), undefined);
+  // New authorities after a reload know who proved itself; whether it counts is up to them.
+  const [same, others] = [authorities(), authorities(NOW, ["pinned"])];
+  for (const next of [same, others]) next.takeOver(checking);
+  assertEquals(reason(same.verify(resumed)), undefined);
+  assertEquals(reason(others.verify(resumed)), NO_AUTHORITY);
 });
 
 Deno.test("octets that are no certificate are refused, and a chain without end is not followed", () => {
