@@ -30,6 +30,11 @@ export class Daemon implements AsyncDisposable {
     return this.#output.lines.join("\n");
   }
 
+  /** Process id. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** Sends a signal. */
   signal(signal: Deno.Signal): void {
     this.#child.kill(signal);
