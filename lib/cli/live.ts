@@ -112,6 +112,7 @@ async function assemble(
       xclientFrom: relayBlocks(config.xclientFrom),
       binaryMime: config.binaryMime,
       relayFrom: relayBlocks(config.relayFrom),
+      mx: config.mx,
       submission: config.submission,
       limits: config.limits,
     },

@@ -23,6 +23,7 @@ import type { Router } from "../routing/router.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
+import { openSocketTurn } from "../system/socket_turn.ts";
 import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
 import type { Live } from "./live.ts";
 import { makeLogins } from "./logins.ts";
@@ -88,6 +89,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     random: Math.random,
   });
   const logins = await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets, fetch });
+  const socketTurn = await openSocketTurn();
   const inbound = new InboundServer({
     services: {
       clock,
@@ -102,6 +104,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     },
     settings: () => live().settings,
     canStartTls: canUpgradeServer,
+    socketTurn,
   });
   return {
     inbound,
@@ -113,6 +116,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     stop: async (graceMs) => {
       await Promise.all([inbound.stop(graceMs), queue.drain(graceMs)]);
       logins[Symbol.dispose]();
+      socketTurn[Symbol.dispose]();
       await delivery.remote[Symbol.asyncDispose]();
       await folderSync[Symbol.asyncDispose]();
       await spool[Symbol.asyncDispose]();

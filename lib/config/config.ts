@@ -120,6 +120,11 @@ export interface Config {
   readonly relayFrom: readonly string[];
   /** CIDR blocks as text, checked. */
   readonly xclientFrom: readonly string[];
+  /** Mail from other servers. */
+  readonly mx: {
+    /** From the accept to our greeting; absent: none. */
+    readonly greetDelayMs?: number;
+  };
   /** Mail from users who logged in. */
   readonly submission: {
     readonly senders: Senders;

@@ -67,7 +67,7 @@ export interface RouteDraft {
 
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
 export interface FileContent
-  extends Pick<Config, "hostname" | "user" | "submission" | "queue" | "delivery" | "limits" | "log"> {
+  extends Pick<Config, "hostname" | "user" | "mx" | "submission" | "queue" | "delivery" | "limits" | "log"> {
   /** A path as written. */
   readonly data: string;
   /** Absent: the default listeners. */
@@ -253,6 +253,13 @@ export const configType: Type<Partial<FileContent>> = partial({
     [],
     "Proxies that may say by XCLIENT whom they speak for, and who logged in.",
   ),
+  mx: section("mx", {
+    greetDelayMs: optional(
+      "greet_delay",
+      value.durationUpTo(30 * SECOND, "a duration from 1s to 30s"),
+      "Wait before the greeting: who talks meanwhile is refused. Default: none, and a look at what has come.",
+    ),
+  }, "Mail from other servers."),
   submission: section("submission", {
     senders: withDefault(
       "senders",

@@ -53,6 +53,7 @@ function assemble(content: FileContent, source: Source): Config {
     binaryMime: content.binaryMime,
     relayFrom: content.relayFrom,
     xclientFrom: content.xclientFrom,
+    mx: content.mx,
     submission: content.submission,
     auth: authOf(content, source.folder),
     routes: content.routes.map((route) => ({

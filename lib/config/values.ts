@@ -121,6 +121,18 @@ export const duration: Type<number> = scalar({
   parse: parseDuration,
 });
 
+/** A duration in milliseconds, not longer than another. */
+export function durationUpTo(maximumMs: number, expects: string): Type<number> {
+  return scalar({
+    expects,
+    written: "either",
+    parse: (text) => {
+      const ms = parseDuration(text);
+      return ms !== undefined && ms <= maximumMs ? ms : undefined;
+    },
+  });
+}
+
 /** A number in a duration. */
 export const rate: Type<{ readonly count: number; readonly perMs: number }> = scalar({
   expects: "a number and a duration such as 500/1h",

@@ -48,6 +48,8 @@ export class Connection implements SessionIo {
   #isClosing = false;
   #onEnd = (): void => {};
   #isStopping = false;
+  /** The last reply refuses something: the client may be sending, and has to be able to read it. */
+  #lingers = false;
   /** When the command that is being waited for must be complete; undefined between two commands. */
   #commandDeadlineMs: number | undefined;
 
@@ -61,13 +63,45 @@ export class Connection implements SessionIo {
     this.#context = { session, services, io: this };
   }
 
-  /** Serves the client; the promise settles when one side has ended it. Never throws. To be called once. */
-  run(): Promise<void> {
-    this.#wire.queue(bannerOf(this.#session));
+  /**
+   * Serves the client; the promise settles when one side has ended it. Never throws. To be called once.
+   *
+   * @param pause Comes before the greeting; a client that sends something meanwhile is refused. Absent: greets at once.
+   */
+  run(pause?: () => Promise<void>): Promise<void> {
     return new Promise((resolve) => {
       this.#onEnd = resolve;
-      this.#serve();
+      if (pause === undefined) {
+        this.#wire.queue(bannerOf(this.#session));
+        this.#serve();
+      } else this.#greetAfter(pause());
     });
+  }
+
+  /** RFC 5321 §3.1, §4.3.1: a client waits for the greeting. Who does not, does not listen to us later either. */
+  async #greetAfter(pause: Promise<void>): Promise<void> {
+    let isGreeted = false;
+    this.#wire.whenFilled(this.#commandDeadline(), (ended) => {
+      if (ended === undefined && !isGreeted) this.#refuseEarlyTalker();
+      return ended === undefined ? this.#serve() : this.#finish(ended);
+    });
+    await pause.catch(() => {});
+    if (!this.#wire.isReading || this.#wire.isEnding) return;
+    isGreeted = true;
+    this.#commandDeadlineMs = undefined;
+    this.#wire.waitUntil(this.#commandDeadline());
+    // Where this fails, so does the read.
+    await this.#wire.sendNow(bannerOf(this.#session)).catch(() => {});
+  }
+
+  #refuseEarlyTalker(): void {
+    const { client } = this.#session;
+    const octets = this.#wire.input.length;
+    this.#services.logger.info("Closed connection from {client}: it sent {octets} octets before the greeting", {
+      client,
+      octets,
+    });
+    this.#end(reply(554, "5.5.0", "You sent something before this server greeted; closing connection"));
   }
 
   /** Answers all that has arrived, then waits for more, or ends. Never throws. */
@@ -85,9 +119,11 @@ export class Connection implements SessionIo {
 
   async #finish(error?: unknown): Promise<void> {
     if (error !== undefined) this.#noteEnd(error);
+    await resetTransaction(this.#session);
+    const isEndedByUs = error === undefined || this.#wire.isEnding;
+    if (this.#lingers && isEndedByUs && !this.#isStopping) await this.#wire.linger();
     this.#wire.close();
     this.#wire.input.release();
-    await resetTransaction(this.#session);
     this.#onEnd();
   }
 
@@ -104,7 +140,8 @@ export class Connection implements SessionIo {
   /** Ends the connection: at once where it waits for a command, else after the command that runs. */
   stop(): void {
     this.#isStopping = true;
-    if (this.#wire.isReading && !this.#isInContent) this.#wire.endWith(this.#goodbye());
+    if (this.#wire.isEnding) this.#wire.close();
+    else if (this.#wire.isReading && !this.#isInContent) this.#wire.endWith(this.#goodbye(), false);
   }
 
   /** Closes it without a word. */
@@ -120,7 +157,8 @@ export class Connection implements SessionIo {
     const { client } = this.#session;
     const { reason, message } = this.#impatience(nowMs);
     this.#services.logger.info("Closed connection from {client}: {reason}", { client, reason });
-    this.#wire.endWith(message);
+    this.#lingers = true;
+    this.#wire.endWith(message, true);
   }
 
   /** For what it was that the client took too long, for the log and for itself. */
@@ -160,7 +198,9 @@ export class Connection implements SessionIo {
 
   async #answer(line: Uint8Array): Promise<void> {
     const result = answerLine(this.#context, line);
-    this.#queueAll(result instanceof Promise ? await result : result);
+    const replies = result instanceof Promise ? await result : result;
+    this.#queueAll(replies);
+    if (this.#isClosing) this.#lingers = !("code" in replies) || replies.code !== 221;
     await this.#wire.flushIfLong();
     const end = patienceEnd(this.#session.spent);
     if (end === undefined || this.#isClosing) return;
@@ -304,6 +344,7 @@ export class Connection implements SessionIo {
   #end(message: Reply): void {
     this.#wire.queue(message);
     this.#isClosing = true;
+    this.#lingers = true;
   }
 
   #goodbye(): Reply {

@@ -138,6 +138,10 @@ class ProxiedConn implements OctetConn {
     return this.#conn.write(octets);
   }
 
+  async closeWrite(): Promise<void> {
+    await this.#conn.closeWrite?.();
+  }
+
   close(): void {
     this.#conn.close();
   }

@@ -5,6 +5,7 @@ import { isListed } from "../policy/relay.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import { BufferPool } from "../smtp/octet_input.ts";
 import { formatReply, reply } from "../smtp/reply.ts";
+import type { SocketTurn } from "../system/socket_turn.ts";
 import { type TlsConn, tlsFacts } from "../tls/tls_conn.ts";
 import type { BoundListener, IncomingConn } from "./bind.ts";
 import { admit } from "./client_certificate.ts";
@@ -33,6 +34,8 @@ export interface InboundServerOptions {
   readonly settings: () => Settings;
   /** True where STARTTLS can be offered. */
   readonly canStartTls: boolean;
+  /** Shows whether a client talks before it is greeted. Absent: only a `greet_delay` does. */
+  readonly socketTurn?: SocketTurn;
   /** Absent: `DEFAULT_TIMEOUTS`. */
   readonly timeouts?: InboundTimeouts;
 }
@@ -46,7 +49,7 @@ export class InboundServer {
   readonly #connections = new Map<Connection, Promise<void>>();
   readonly #listeners: BoundListener[] = [];
   readonly #sweeping = new AbortController();
-  /** Ends TLS handshakes that are under way. */
+  /** Ends TLS handshakes and pauses that are under way. */
   readonly #handshakes = new AbortController();
   #isStopping = false;
   #stopped: Promise<void> | undefined;
@@ -187,12 +190,21 @@ export class InboundServer {
       spent: freshPatience(services.clock.monotonic()),
     };
     const connection = new Connection({ conn, session, services, pool: this.#pool, timeouts: this.#timeouts });
-    const ended = connection.run().then(() => {
+    const ended = connection.run(this.#pauseBeforeGreeting(session)).then(() => {
       this.#connections.delete(connection);
       this.#limits.leave(counted);
     });
     this.#connections.set(connection, ended);
     return true;
+  }
+
+  /** Servers must wait for our greeting, and those that do not are no servers; our users' programs are left alone. */
+  #pauseBeforeGreeting({ service, clientAddress, isProxy, settings }: Session): (() => Promise<void>) | undefined {
+    if (service !== "mx" || isProxy || isListed(clientAddress, settings.relayFrom)) return undefined;
+    const { services: { clock }, socketTurn } = this.#options;
+    const { greetDelayMs } = settings.mx;
+    if (greetDelayMs !== undefined) return () => clock.sleep(greetDelayMs, this.#handshakes.signal);
+    return socketTurn === undefined ? undefined : () => socketTurn.next();
   }
 
   #checkDeadline(connection: Connection, nowMs: number): void {

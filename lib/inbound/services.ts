@@ -46,6 +46,11 @@ export interface Settings {
   readonly relayFrom: readonly CidrBlock[];
   /** CIDR blocks of proxies that may use XCLIENT. */
   readonly xclientFrom: readonly CidrBlock[];
+  /** The `mx` section. */
+  readonly mx: {
+    /** Absent: greeted at once. */
+    readonly greetDelayMs?: number;
+  };
   /** The `submission` section. */
   readonly submission: {
     readonly senders: Senders;

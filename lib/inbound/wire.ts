@@ -8,6 +8,9 @@ import { ConnectionEnded } from "./connection_ended.ts";
 
 /** How long a client may take to take a last reply in. */
 const ENDING_MS = 10_000;
+/** How long, and for how many octets, we listen to a client that goes on sending behind its last reply. */
+const LINGER_MS = 5_000;
+const LINGER_OCTETS = 1024 * 1024;
 /** Replies are sent at the latest when so much text waits: a client may pipeline many commands and read nothing. */
 const MAX_WAITING_CHARACTERS = 16 * 1024;
 
@@ -84,12 +87,21 @@ export class Wire {
     const octets = encoder.encode(this.#output);
     this.#output = "";
     this.#deadlineMs = this.#clock.monotonic() + this.#writeMs;
+    await this.#write(octets);
+    this.#deadlineMs = Infinity;
+  }
+
+  /** Sends a reply while it waits for octets, whose time limit holds for both. Throws `ConnectionEnded`. */
+  async sendNow(message: Reply): Promise<void> {
+    await this.#write(encoder.encode(formatReply(message)));
+  }
+
+  async #write(octets: Uint8Array): Promise<void> {
     try {
       for (let sent = 0; sent < octets.length;) sent += await this.#conn.write(octets.subarray(sent));
     } catch (error) {
       throw new ConnectionEnded("the client takes no replies", { cause: error });
     }
-    this.#deadlineMs = Infinity;
   }
 
   /** Waits for octets until a monotonic time. Throws `ConnectionEnded` when none will come. */
@@ -115,6 +127,11 @@ export class Wire {
     });
   }
 
+  /** Changes the time limit of the wait for octets that is under way. */
+  waitUntil(deadlineMs: number): void {
+    this.#deadlineMs = deadlineMs;
+  }
+
   #filled(count: number | null): ConnectionEnded | undefined {
     this.#isReading = false;
     const isOpen = this.input.take(count);
@@ -130,12 +147,46 @@ export class Wire {
     if (this.#isClosed) conn.close();
   }
 
-  /** Ends a connection that waits in a read: says why, if the client listens, and closes. */
-  endWith(message: Reply): void {
+  /**
+   * Ends a connection that waits in a read: says why, if the client listens, and closes.
+   *
+   * @param lingers To be true where the client may be sending: then the read goes on, and `linger` has to follow it.
+   */
+  endWith(message: Reply, lingers: boolean): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
     this.#deadlineMs = this.#clock.monotonic() + ENDING_MS;
-    this.#conn.write(encoder.encode(formatReply(message))).catch(() => {}).finally(() => this.close());
+    this.sendNow(message).then(() => lingers ? this.#closeWrite() : this.close(), () => this.close());
+  }
+
+  /**
+   * Drops what the client still sends, until it has closed or has had its time. A close with octets that nobody has read
+   * makes the kernel reset the connection, and the client may lose our last reply, which says what it did wrong (RFC 1122
+   * §4.2.2.13; RFC 9112 §9.6 tells the same of HTTP).
+   */
+  async linger(): Promise<void> {
+    if (this.#isClosed) return;
+    if (!this.#isEnding) await this.#closeWrite();
+    try {
+      for (let dropped = 0; dropped < LINGER_OCTETS;) {
+        this.input.consume(this.input.length);
+        if (!this.input.take(await this.input.read())) return;
+        dropped += this.input.length;
+      }
+    } catch {
+      // Reset by the client, or closed by us when its time was over.
+    }
+  }
+
+  /** The client reads the end behind the last reply, where the connection has two halves. Never throws. */
+  async #closeWrite(): Promise<void> {
+    this.#isEnding = true;
+    this.#deadlineMs = this.#clock.monotonic() + LINGER_MS;
+    try {
+      await this.#conn.closeWrite?.();
+    } catch {
+      // The client has closed.
+    }
   }
 
   /** Closes the connection; a read or write that is under way ends. Never throws. */

@@ -6,6 +6,8 @@ export interface OctetConn {
   read(into: Uint8Array): Promise<number | null>;
   /** Writes octets and returns how many were taken, at least one. */
   write(octets: Uint8Array): Promise<number>;
+  /** Tells the peer that nothing more comes, and goes on reading. Absent where the connection cannot do that. */
+  closeWrite?(): Promise<void>;
   /** Ends the connection; a read or write under way ends. */
   close(): void;
   /** The address of the peer. */

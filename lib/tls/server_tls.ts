@@ -167,6 +167,12 @@ class ServerTlsConn implements TlsConn {
     return octets.length;
   }
 
+  /** Sends what was written and a close_notify alert; the peer may go on sending (RFC 8446 §6.1). */
+  closeWrite(): Promise<void> {
+    this.#socket.end();
+    return Promise.resolve();
+  }
+
   /** Sends what was written and a close_notify alert (RFC 8446 §6.1), then closes the connection. */
   close(): void {
     if (this.#closed) return;

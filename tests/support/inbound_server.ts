@@ -16,6 +16,7 @@ import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { relayBlocks } from "../../lib/policy/relay.ts";
 import { BARE_POSTMASTER } from "../../lib/smtp/path.ts";
 import { type Clock, systemClock } from "../../lib/system/clock.ts";
+import { openSocketTurn } from "../../lib/system/socket_turn.ts";
 import { type Certificates, loadCertificates } from "../../lib/tls/certificates.ts";
 import { makeSelfSigned } from "../../lib/tls/self_signed.ts";
 import { canUpgradeServer, upgradeServer } from "../../lib/tls/server_tls.ts";
@@ -31,6 +32,7 @@ export interface InboundFixtureOptions {
   readonly relayFrom?: readonly string[];
   readonly senders?: Settings["submission"]["senders"];
   readonly rate?: Settings["submission"]["rate"];
+  readonly greetDelayMs?: number;
   readonly bareLf?: Settings["submission"]["bareLf"];
   readonly limits?: Partial<Settings["limits"]>;
   readonly timeouts?: Partial<InboundTimeouts>;
@@ -100,6 +102,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
     xclientFrom: relayBlocks(options.xclientFrom ?? []),
     binaryMime: options.binaryMime ?? false,
     relayFrom: relayBlocks(options.relayFrom ?? []),
+    mx: options.greetDelayMs === undefined ? {} : { greetDelayMs: options.greetDelayMs },
     submission: {
       senders: options.senders ?? "own",
       bareLf: options.bareLf ?? "refuse",
@@ -115,6 +118,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       ...options.limits,
     },
   };
+  const socketTurn = await openSocketTurn();
   const server = new InboundServer({
     services: {
       clock: options.clock ?? systemClock,
@@ -129,6 +133,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
     },
     settings: () => settings,
     canStartTls: canUpgradeServer,
+    socketTurn,
     timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
   });
   const listener = await bindListener({
@@ -143,6 +148,9 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
     port: (listener.addr as Deno.NetAddr).port,
     spool,
     server,
-    [Symbol.asyncDispose]: () => server.stop(0),
+    [Symbol.asyncDispose]: async () => {
+      await server.stop(0);
+      socketTurn[Symbol.dispose]();
+    },
   };
 }

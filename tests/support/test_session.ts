@@ -20,6 +20,7 @@ export function testSession(more: Partial<Session> = {}, settings: Partial<Setti
       binaryMime: false,
       xclientFrom: [],
       relayFrom: [],
+      mx: {},
       submission: { senders: "own", bareLf: "refuse" },
       limits: {
         messageOctets: 2000,

@@ -47,6 +47,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     binaryMime: false,
     relayFrom: [],
     xclientFrom: [],
+    mx: {},
     submission: { senders: "own", bareLf: "refuse" },
     auth: {},
     routes: [],
@@ -93,6 +94,7 @@ aliases:
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 xclient_from: [10.0.0.1]
+mx: { greet_delay: 6s }
 submission: { senders: any, rate: 500/1h, bare_lf: repair }
 auth: { dovecot: "unix:run/auth-client", mechanisms: [LOGIN, SCRAM-SHA-256-PLUS, PLAIN] }
 routes:
@@ -145,6 +147,7 @@ quick_start: Alice@bücher.example
     binaryMime: true,
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
     xclientFrom: ["10.0.0.1"],
+    mx: { greetDelayMs: 6_000 },
     submission: { senders: "any", rate: { count: 500, perMs: 3_600_000 }, bareLf: "repair" },
     auth: {
       dovecot: { kind: "unix", path: "/etc/posthorn/run/auth-client" },
