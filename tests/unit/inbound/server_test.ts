@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { createConnection } from "node:net";
+import { createConnection, Socket } from "node:net";
 import { canUpgradeServer } from "../../../lib/tls/server_tls.ts";
 import { Client } from "../../support/conversation.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
@@ -104,17 +104,21 @@ Deno.test("connections over the limit are told 421 4.7.0, and a place is free ag
   assertMatch(await third.line(), /^220 /);
 });
 
-Deno.test("connections that are reset before they are accepted hold nobody up", async () => {
-  await using server = await startInbound();
-  for (let i = 0; i < 50; i++) {
-    const socket = createConnection(server.port, "127.0.0.1");
-    await new Promise((resolve) => socket.once("connect", resolve));
-    socket.resetAndDestroy();
-  }
-  const start = performance.now();
-  await using client = await Client.connect(server.port);
-  assertMatch(await client.line(), /^220 /);
-  assert(performance.now() - start < 2000, "the banner came late");
+Deno.test({
+  name: "connections that are reset before they are accepted hold nobody up",
+  ignore: !("resetAndDestroy" in Socket.prototype), // Deno 2.5 has no way to reset a connection.
+  async fn(): Promise<void> {
+    await using server = await startInbound();
+    for (let i = 0; i < 50; i++) {
+      const socket = createConnection(server.port, "127.0.0.1");
+      await new Promise((resolve) => socket.once("connect", resolve));
+      socket.resetAndDestroy();
+    }
+    const start = performance.now();
+    await using client = await Client.connect(server.port);
+    assertMatch(await client.line(), /^220 /);
+    assert(performance.now() - start < 2000, "the banner came late");
+  },
 });
 
 Deno.test({
