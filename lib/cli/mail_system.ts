@@ -89,7 +89,10 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     random: Math.random,
   });
   const logins = await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets, fetch });
-  const socketTurn = await openSocketTurn();
+  const socketTurn = await openSocketTurn().catch((error: Error) => {
+    logger("smtp").warning("Clients that talk before the greeting are not noticed: {error}", { error: error.message });
+    return undefined;
+  });
   const inbound = new InboundServer({
     services: {
       clock,
@@ -104,7 +107,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     },
     settings: () => live().settings,
     canStartTls: canUpgradeServer,
-    socketTurn,
+    ...(socketTurn === undefined ? {} : { socketTurn }),
   });
   return {
     inbound,
@@ -116,7 +119,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     stop: async (graceMs) => {
       await Promise.all([inbound.stop(graceMs), queue.drain(graceMs)]);
       logins[Symbol.dispose]();
-      socketTurn[Symbol.dispose]();
+      socketTurn?.[Symbol.dispose]();
       await delivery.remote[Symbol.asyncDispose]();
       await folderSync[Symbol.asyncDispose]();
       await spool[Symbol.asyncDispose]();

@@ -57,10 +57,7 @@ export class ContentIntake {
       const reader = new ContentReader(bareLfRule(this.#session));
       let waiting: Promise<void> | undefined;
       const emit = (piece: Uint8Array): void => {
-        const accepted = sink.write(piece);
-        if (accepted !== undefined) {
-          waiting = waiting === undefined ? accepted : Promise.all([waiting, accepted]).then();
-        }
+        waiting = bothOf(waiting, sink.write(piece));
       };
       for (;;) {
         if (input.length > 0) this.#take(reader.push(input.peek(), emit));
