@@ -63,8 +63,9 @@ const EXTENSIONS: readonly Extension[] = [
   {
     // RFC 4865 §4
     offer: ({ session, services }) => {
+      if (!isSubmission(session)) return undefined;
       const latest = new Date(services.clock.now() + MAX_HOLD_SECONDS * 1000).toISOString().replace(/\.\d+/, "");
-      return isSubmission(session) ? `FUTURERELEASE ${MAX_HOLD_SECONDS} ${latest}` : undefined;
+      return `FUTURERELEASE ${MAX_HOLD_SECONDS} ${latest}`;
     },
     mail: {
       HOLDFOR: (value, { services: { clock } }, options) =>
