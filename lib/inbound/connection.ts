@@ -355,5 +355,5 @@ export class Connection implements SessionIo {
 function lineRefusal(problem: Exclude<LineProblem, { kind: "tooLong" }>): SmtpError {
   const what = problem.kind === "bareCr" ? "CR" : "LF";
   const where = `Bare ${what} at octet ${problem.offset}`;
-  return new SmtpError(500, "5.5.2", `${where}: a line ends with CRLF (RFC 5321 §2.3.8); closing connection`);
+  return new SmtpError(500, "5.5.2", `${where}: a line ends with CRLF (RFC 5321 section 2.3.8); closing connection`);
 }

@@ -5,6 +5,7 @@
 
 import type { EnvelopeRecipient, MailOptions } from "../mail/envelope.ts";
 import type { SaslChannel } from "../sasl/mechanism.ts";
+import { asciiUpperCase } from "../smtp/ascii.ts";
 import type { EsmtpParameters } from "../smtp/command.ts";
 import { parseEnvid, parseNotify, parseOrcpt, parseRet } from "../smtp/parameters/dsn.ts";
 import { parsePriority } from "../smtp/parameters/priority.ts";
@@ -193,7 +194,7 @@ function readSize(value: string | undefined, { session: { settings: { limits } }
 
 /** RFC 6152 §2, RFC 3030 §3. */
 function readBody(value: string | undefined, { session: { settings } }: Scene): Partial<MailOptions> {
-  const body = value?.toUpperCase();
+  const body = asciiUpperCase(value ?? "");
   if (body === "7BIT" || body === "8BITMIME" || (body === "BINARYMIME" && settings.binaryMime)) return { body };
   const types = settings.binaryMime ? "7BIT, 8BITMIME or BINARYMIME" : "7BIT or 8BITMIME";
   throw new SmtpError(501, "5.5.4", `BODY is ${types}`);

@@ -40,9 +40,11 @@ export class IncomingMessage implements ContentSink {
   /** Never rejects: what the spool said is kept, because the content must be read to its end all the same. */
   write(piece: Uint8Array): Promise<void> | undefined {
     this.#octets += piece.length;
-    if (this.#octets > this.#session.settings.limits.messageOctets || this.#spoolError !== undefined) return undefined;
+    if (this.#octets > this.#session.settings.limits.messageOctets) return undefined;
+    // Also without a spool: what is wrong with the message is the same, however it is cut.
+    this.#header.push(piece);
+    if (this.#spoolError !== undefined) return undefined;
     try {
-      this.#header.push(piece);
       return this.#reception.write(piece)?.catch((error) => {
         this.#spoolError = error;
       });
@@ -182,6 +184,6 @@ function contentRefusal({ kind, offset }: ContentProblem): SmtpError {
   return new SmtpError(
     554,
     "5.6.0",
-    `The message has ${what} at octet ${offset}; lines end with CRLF (RFC 5321 §2.3.8)`,
+    `The message has ${what} at octet ${offset}; lines end with CRLF (RFC 5321 section 2.3.8)`,
   );
 }

@@ -5,6 +5,7 @@
 
 import type { Mailbox } from "../mail/mailbox.ts";
 import { type BARE_POSTMASTER, parseForwardPath, parseReversePath } from "./path.ts";
+import { asciiUpperCase } from "./ascii.ts";
 import { type ForwardedClient, parseXclient } from "./parameters/xclient.ts";
 import { SmtpError } from "./reply.ts";
 
@@ -108,7 +109,8 @@ export type CommandOf<V extends Verb, C extends Command = Command> = C extends u
  * refuse mail for a name that does not verify; so all of printable US-ASCII passes but what has a meaning in Received.
  */
 const HELO_NAME = /^[^\x00-\x20()<>,;"\\\x7f-\u{10ffff}]{1,255}$/u;
-const KEYWORD = /^[A-Za-z0-9][A-Za-z0-9-]*$/;
+/** esmtp-keyword. Replies name it, and a reply line has 512 octets (RFC 5321 §4.5.3.1.5): no real one is half as long. */
+const KEYWORD = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
 /** esmtp-value: any graphic character but `=`, and UTF-8 (RFC 6531 §3.3 item 6 needs it in ORCPT). */
 const VALUE = /^[^\x00-\x20=\x7f]+$/;
 /** chunk-size is 1*DIGIT, and its number has no bound (RFC 3030 §2). */
@@ -127,7 +129,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export function parseCommand(line: Uint8Array): Command {
   const text = decode(line).trimEnd();
   const blank = text.indexOf(" ");
-  const verb = (blank < 0 ? text : text.slice(0, blank)).toUpperCase();
+  const verb = asciiUpperCase(blank < 0 ? text : text.slice(0, blank));
   const argument = blank < 0 ? "" : text.slice(blank + 1);
   switch (verb) {
     case "MAIL":
@@ -165,12 +167,13 @@ export function parseCommand(line: Uint8Array): Command {
 }
 
 function decode(line: Uint8Array): string {
+  let isAscii = true;
   for (let i = 0; i < line.length; i++) {
     const octet = line[i] as number;
-    if (octet >= 0x80) return decodeUtf8(line);
-    if (octet === 0) throw new SmtpError(500, "5.5.2", `A command must not contain NUL (octet ${i})`);
+    if (octet >= 0x80) isAscii = false;
+    else if (octet === 0) throw new SmtpError(500, "5.5.2", `A command must not contain NUL (octet ${i})`);
   }
-  return String.fromCharCode.apply(null, line as unknown as number[]);
+  return isAscii ? String.fromCharCode.apply(null, line as unknown as number[]) : decodeUtf8(line);
 }
 
 function decodeUtf8(line: Uint8Array): string {
@@ -203,7 +206,7 @@ function parseParameters(rest: string): EsmtpParameters {
   for (const parameter of rest.split(" ")) {
     if (parameter === "") continue;
     const equals = parameter.indexOf("=");
-    const keyword = (equals < 0 ? parameter : parameter.slice(0, equals)).toUpperCase();
+    const keyword = asciiUpperCase(equals < 0 ? parameter : parameter.slice(0, equals));
     const value = equals < 0 ? undefined : parameter.slice(equals + 1);
     if (!KEYWORD.test(keyword) || (value !== undefined && !VALUE.test(value))) {
       throw new SmtpError(501, "5.5.4", "Malformed parameter; the form is KEYWORD or KEYWORD=value");

@@ -134,14 +134,15 @@ export class OctetInput {
    */
   nextLine(maxOctets: number): Uint8Array | LineProblem | undefined {
     const buffer = this.#buffer;
-    for (let i = this.#start; i < this.#end; i++) {
+    // What lies behind the limit may have arrived or not: it must not count, so that the same octets mean the same.
+    const end = Math.min(this.#end, this.#start + maxOctets);
+    for (let i = this.#start; i < end; i++) {
       const octet = buffer[i];
       if (octet === LF) return { kind: "bareLf", offset: i - this.#start };
       if (octet !== CR) continue;
-      if (i + 1 === this.#end) break;
+      if (i + 1 === end) break;
       if (buffer[i + 1] !== LF) return { kind: "bareCr", offset: i - this.#start };
       const line = buffer.subarray(this.#start, i);
-      if (line.length + 2 > maxOctets) return { kind: "tooLong" };
       this.consume(line.length + 2);
       return line;
     }

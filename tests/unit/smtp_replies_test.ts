@@ -46,6 +46,11 @@ Deno.test("every reply in the source has its row in docs/smtp-replies.md", () =>
   assertEquals(literals.map(show).filter((reply) => !known.has(reply)), []);
 });
 
+Deno.test("every reply is US-ASCII: no client was asked whether it reads more (RFC 6531 §3.5)", () => {
+  const isAscii = ({ text }: Row): boolean => /^[\x20-\x7e]*$/.test(text.replaceAll("…", ""));
+  assertEquals(literals.filter((reply) => !isAscii(reply)).map(show), []);
+});
+
 Deno.test("every row of docs/smtp-replies.md stands in the source", () => {
   const lacking = rows.filter(({ code, text }) =>
     !source.includes(code) || text.split(/…|, e\.g\..*/).some((part) => !source.includes(part.trim()))

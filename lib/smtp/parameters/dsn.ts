@@ -2,6 +2,7 @@
 
 import type { Notify } from "../../mail/envelope.ts";
 import { isNonAscii } from "../../mail/mailbox.ts";
+import { asciiUpperCase } from "../ascii.ts";
 import { SmtpError } from "../reply.ts";
 import { decodeXtext } from "../xtext.ts";
 
@@ -20,7 +21,7 @@ const EVENTS: ReadonlyMap<string, Event> = new Map([
 
 /** Reads RET (RFC 3461 §4.3). @throws {SmtpError} 501 5.5.4 */
 export function parseRet(value: string | undefined): "FULL" | "HDRS" {
-  const ret = value?.toUpperCase();
+  const ret = asciiUpperCase(value ?? "");
   if (ret !== "FULL" && ret !== "HDRS") throw new SmtpError(501, "5.5.4", "RET is FULL or HDRS");
   return ret;
 }
@@ -36,7 +37,7 @@ export function parseEnvid(value: string | undefined): string {
 
 /** Reads NOTIFY (RFC 3461 §4.1); an event that stands twice counts once. @throws {SmtpError} 501 5.5.4 */
 export function parseNotify(value: string | undefined): Notify {
-  const words = value?.toUpperCase().split(",") ?? [];
+  const words = asciiUpperCase(value ?? "").split(",");
   if (words.length === 1 && words[0] === "NEVER") return "never";
   const events = words.map((word) => EVENTS.get(word));
   if (events.length === 0 || !events.every((event) => event !== undefined)) {

@@ -81,6 +81,22 @@ Deno.test("A line is the same line wherever it lies in the buffer, and however t
   }
 });
 
+Deno.test("An overlong line is one whatever of it has arrived, and whatever it has behind the limit", async () => {
+  for (const behind of ["\n", "\r\n", "\rx", "x\n", "x\r\n"]) {
+    const line = new TextEncoder().encode("x".repeat(99) + behind + "x".repeat(20));
+    for (const atOnce of [1, 50, 99, 100, 101, 102, Infinity]) {
+      const input = new OctetInput(scripted(line, atOnce).conn, new BufferPool());
+      let first: unknown;
+      while (first === undefined && await fill(input)) first = input.nextLine(100);
+      assertEquals(
+        first,
+        behind === "\n" ? { kind: "bareLf", offset: 99 } : { kind: "tooLong" },
+        `${behind} ${atOnce}`,
+      );
+    }
+  }
+});
+
 Deno.test("A pool keeps at most 2 MiB of each size, and gives used buffers before new ones", () => {
   const pool = new BufferPool();
   const buffers = Array.from({ length: 40 }, () => pool.take(65_536));
