@@ -20,7 +20,8 @@ export class MemorySpool implements Spool {
 
   receive(): Reception {
     const queueId = `q${++this.#count}`;
-    const pieces: number[] = [];
+    const pieces: Uint8Array[] = [];
+    let count = 0;
     let isOpen = true;
     this.openReceptions++;
     const end = (): void => {
@@ -30,19 +31,22 @@ export class MemorySpool implements Spool {
     return {
       queueId,
       get octets(): number {
-        return pieces.length;
+        return count;
       },
       write: (octets) => {
-        pieces.push(...octets);
+        if (!isOpen) throw new Error(`Cannot write to ${queueId}: its reception has ended`);
+        pieces.push(octets.slice());
+        count += octets.length;
         return this.faults.write === undefined ? undefined : Promise.reject(this.faults.write);
       },
       commit: (envelope: Envelope) => {
         if (this.faults.commit !== undefined) return Promise.reject(this.faults.commit);
+        if (!isOpen) throw new Error(`Cannot commit ${queueId}: its reception has ended`);
         end();
         const message: QueuedMessage = {
           queueId,
           envelope,
-          content: memoryContent(Uint8Array.from(pieces)),
+          content: memoryContent(joined(pieces, count)),
           recipients: [],
         };
         this.messages.push(message);
@@ -71,4 +75,14 @@ export class MemorySpool implements Spool {
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
+}
+
+function joined(pieces: readonly Uint8Array[], octets: number): Uint8Array {
+  const whole = new Uint8Array(octets);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }
