@@ -5,7 +5,7 @@ import { FakeClock } from "../../support/fake_clock.ts";
 import { type InboundFixture, startInbound } from "../../support/inbound_server.ts";
 
 const encoder = new TextEncoder();
-const BARE_LF = "500 5.5.2 Bare LF at octet 4: a line ends with CRLF (RFC 5321 §2.3.8); closing connection";
+const BARE_LF = "500 5.5.2 Bare LF at octet 4: a line ends with CRLF (RFC 5321 section 2.3.8); closing connection";
 
 /** Waits until no connection is left. */
 async function untilEmpty(server: InboundFixture): Promise<void> {
