@@ -8,6 +8,11 @@ export function releaseMs({ arrived, holdUntil }: Envelope): number {
   return Math.max(Date.parse(arrived), holdUntil === undefined ? -Infinity : Date.parse(holdUntil));
 }
 
+/** True while the sender wants the message held. */
+export function isHeld({ holdUntil }: Envelope, nowMs: number): boolean {
+  return holdUntil !== undefined && nowMs < Date.parse(holdUntil);
+}
+
 /** When a message goes back undelivered (BY with mode R), milliseconds since 1970; undefined where it does not. */
 export function returnMs({ deliverBy }: Envelope): number | undefined {
   return deliverBy?.mode === "return" ? Date.parse(deliverBy.until) : undefined;

@@ -3,6 +3,7 @@
 import type { Logger } from "../log/logger.ts";
 import { domainOf } from "../mail/mailbox.ts";
 import type { Clock } from "../system/clock.ts";
+import { isHeld } from "./deadline.ts";
 import { isPending } from "./journal.ts";
 import type { QueuedMessage, Spool } from "./spool.ts";
 
@@ -66,10 +67,12 @@ export class Flusher {
   }
 
   async #pass(domains: ReadonlySet<string>): Promise<void> {
-    const { spool, retry, stop, logger } = this.#options;
+    const { spool, clock, retry, stop, logger } = this.#options;
     let messages = 0;
     for await (const message of spool.recover()) {
       if (stop.aborted) return;
+      // The word of the sender counts more than that of who asks.
+      if (isHeld(message.envelope, clock.now())) continue;
       if (isWaitingFor(message, domains) && await retry(message.queueId)) messages++;
     }
     logger.info("Trying {messages} message(s) for {domains}, as asked by ETRN", {
