@@ -39,6 +39,8 @@ export async function run(campaign: Campaign): Promise<Tally> {
   const tally = new Tally();
   const watch = new Watch();
   const memory: number[] = [];
+  // Only there where V8 was told so (--expose-gc).
+  const { gc } = globalThis as { readonly gc?: () => void };
   try {
     for (let index = only ?? 0; index < (only === undefined ? cases : only + 1); index++) {
       const session = campaign.generate(new Random(seed, index));
@@ -49,7 +51,7 @@ export async function run(campaign: Campaign): Promise<Tally> {
       } catch (error) {
         throw await failure({ campaign, seed, index, session, error, check });
       }
-      if ((index + 1) % Math.ceil(cases / 10) === 0) memory.push(usedOctets());
+      if (gc !== undefined && (index + 1) % Math.ceil(cases / 10) === 0) memory.push(usedOctets(gc));
     }
   } finally {
     watch.stop();
@@ -117,10 +119,8 @@ function numberOf(name: string): number | undefined {
   return text === undefined || text === "" ? undefined : Number(text);
 }
 
-/** Memory in use after a collection; 0 where V8 was not told to let us collect (--expose-gc). */
-function usedOctets(): number {
-  const { gc } = globalThis as { readonly gc?: () => void };
-  if (gc === undefined) return 0;
+/** Memory in use after a collection. */
+function usedOctets(gc: () => void): number {
   gc();
   const { heapUsed, external } = Deno.memoryUsage();
   return heapUsed + external;
