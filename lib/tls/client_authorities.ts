@@ -2,7 +2,7 @@
  * The authorities whose client certificates count, and the check of a certificate against them.
  *
  * The TLS library checks as well, and both must agree. Its word alone is not enough: on a resumed session it does not
- * check again, and Deno lets chains with version 1 certificates pass on names alone, without their signatures.
+ * check again, and a report to its makers says that it does not prove the key of a version 1 certificate.
  */
 
 import { createHash, X509Certificate } from "node:crypto";
