@@ -1,7 +1,7 @@
 /**
  * A closed DNS world inside a namespace: knot serves and signs the zone `test.`, unbound resolves and validates on
- * 127.0.0.1:53, `lame.` is delegated to a server that does not know it (SERVFAIL), and every other name does not exist. Nothing is kept longer than two seconds, so that a test sees a
- * change soon.
+ * 127.0.0.1:53, `unsigned.` has no DNSSEC, `lame.` is delegated to a server that does not know it (SERVFAIL), and every
+ * other name does not exist. Nothing is kept longer than two seconds, so that a test sees a change soon.
  */
 
 import { Daemon } from "./daemon.ts";
@@ -29,11 +29,17 @@ export class DnsLab implements AsyncDisposable {
    *
    * @param records Lines of the zone file of `test.`, names relative to it, e.g. `postfix MX 10 mx.postfix`.
    * @param folder Exists, and is entered by no other lab.
+   * @param unsigned Records of `unsigned.`, names in full, e.g. `x.unsigned. MX 10 mx.test.`.
    */
-  static async start(namespace: Namespace, folder: string, records: readonly string[]): Promise<DnsLab> {
+  static async start(
+    namespace: Namespace,
+    folder: string,
+    records: readonly string[],
+    unsigned: readonly string[] = [],
+  ): Promise<DnsLab> {
     const lab = new DnsLab(namespace, folder);
     try {
-      await lab.#writeZone(records);
+      await lab.#writeZone(records, unsigned);
       await lab.startAuthority();
       await Deno.writeTextFile(`${folder}/anchor.ds`, await lab.#delegationSigner());
       await lab.startResolver();
@@ -45,7 +51,7 @@ export class DnsLab implements AsyncDisposable {
     }
   }
 
-  async #writeZone(records: readonly string[]): Promise<void> {
+  async #writeZone(records: readonly string[], unsigned: readonly string[]): Promise<void> {
     const folder = this.#folder;
     await Deno.mkdir(`${folder}/knot`);
     const head = ["$ORIGIN test.", "$TTL 1", "@ SOA ns hostmaster 1 3600 600 86400 1", "@ NS ns", "ns A 127.0.0.1"];
@@ -109,7 +115,8 @@ zone:
     local-zone: "test." transparent
     local-zone: "lame." transparent
     local-zone: "127.in-addr.arpa." static
-remote-control:
+    local-zone: "unsigned." static
+${unsigned.map((record) => `    local-data: "${record}"\n`).join("")}remote-control:
     control-enable: no
 stub-zone:
     name: "test"
