@@ -103,8 +103,18 @@ export function countFields(octets: Uint8Array, name: string): number {
 
 /** Returns the value of a field, unfolded (RFC 5322 §2.2.3) and without white space around it; malformed UTF-8 as U+FFFD. */
 export function fieldValue(octets: Uint8Array, field: HeaderField): string {
-  const text = new TextDecoder().decode(octets.subarray(field.valueStart, field.end));
-  return text.replace(/\r?\n(?=[ \t])/g, "").replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, "");
+  let { valueStart: start, end } = field;
+  // No regular expression: one for white space at the end tries again at each octet of a long run in the middle.
+  while (start < end && isBlank(octets[start])) start++;
+  while (end > start && isBlank(octets[end - 1])) end--;
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(octets.subarray(start, end)).replace(
+    /\r?\n(?=[ \t])/g,
+    "",
+  );
+}
+
+function isBlank(octet: number | undefined): boolean {
+  return isWhiteSpace(octet) || octet === CR || octet === LF;
 }
 
 /** The header section of some content, or its beginning. */

@@ -68,7 +68,9 @@ export function parseExtensions(reply: Reply): PeerExtensions {
   for (const line of reply.lines.slice(1)) {
     // "AUTH=LOGIN" is how servers wrote it before RFC 2554; some still add it.
     const [keyword = "", ...parameters] = line.trim().toUpperCase().replace(/^AUTH=/, "AUTH ").split(/\s+/);
-    offered.set(keyword, [...(offered.get(keyword) ?? []), ...parameters]);
+    const known = offered.get(keyword);
+    if (known === undefined) offered.set(keyword, parameters);
+    else known.push(...parameters);
   }
   const limit = offered.get("SIZE")?.[0] ?? "";
   const minBy = offered.has("DELIVERBY") ? offered.get("DELIVERBY")?.[0]?.split(",")[0] ?? "" : undefined;
