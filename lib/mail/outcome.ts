@@ -3,6 +3,25 @@
 /** The `Action` field of RFC 3464 §2.3.3. */
 export type Action = "delivered" | "relayed" | "expanded" | "delayed" | "failed";
 
+/**
+ * What a reply of a next hop is about, as far as it can be told from its words and codes. It drives back-off, the advice
+ * in a DSN, and a field of the log; what is delivered or failed never depends on it.
+ */
+export type ReplyClass =
+  | "unknownUser"
+  | "inactiveUser"
+  | "mailboxFull"
+  | "greylisting"
+  | "rate"
+  | "reputation"
+  | "block"
+  | "authentication"
+  | "policy"
+  | "content"
+  | "size"
+  | "relaying"
+  | "system";
+
 /** The result of one attempt for one recipient. `delayed` means: keep it and try again. */
 export interface Outcome {
   /** `delayed` is the only one that is not final. */
@@ -19,6 +38,13 @@ export interface Outcome {
   readonly remoteAddress?: string;
   /** TLS protocol and cipher of the hop, for the log; absent without TLS. */
   readonly tls?: string;
+  /** What the reply is about; absent where it cannot be told, and for outcomes that are no replies. */
+  readonly replyClass?: ReplyClass;
+  /**
+   * What a delay says about the destination as a whole: `down`: none of its hosts could be talked to at all (no
+   * connection, no greeting); `pushback`: it wants less of us (421, 4yz to greeting or EHLO, a reply of the class `rate`).
+   */
+  readonly destination?: "down" | "pushback";
   /** The next hop offers DSN: it was told what the sender asked for, and reports success itself (RFC 3461 §5.2.2). */
   readonly isDsnPassedOn?: true;
 }

@@ -93,7 +93,7 @@ export class FileReception implements Reception {
       : undefined;
     this.#release();
     const content = new FileContent(this.#host.files, this.#host.queuePath(this.queueId), this.#octets, inMemory);
-    return { queueId: this.queueId, envelope, content, recipients: initialStates(envelope) };
+    return { queueId: this.queueId, envelope, content, recipients: initialStates(envelope), isHeld: false };
   }
 
   async abort(): Promise<void> {

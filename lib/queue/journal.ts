@@ -5,6 +5,9 @@ import { isFinal, type Outcome } from "../mail/outcome.ts";
 import { releaseMs } from "./deadline.ts";
 import type { QueuedMessage, RecipientState, SpoolEvent } from "./spool.ts";
 
+/** What events change of a message. */
+export type MessageState = Pick<QueuedMessage, "envelope" | "recipients" | "isHeld">;
+
 /** RFC 3464 §2.3.3. */
 const EXPANDED: Outcome = { action: "expanded", status: "2.1.5", text: "", isRemoteReply: false };
 
@@ -21,21 +24,30 @@ export function initialStates(envelope: Envelope): RecipientState[] {
   }));
 }
 
-/** Applies one event to the states of a message's recipients. */
-export function applyEvent(envelope: Envelope, states: readonly RecipientState[], event: SpoolEvent): void {
+/** Applies one event to a message's state. */
+export function applyEvent(message: MessageState, event: SpoolEvent): void {
+  const { envelope, recipients } = message;
   const atMs = Date.parse(event.at);
-  if (event.event === "retry") {
-    for (const state of states) {
+  if (event.event === "held" || event.event === "released") message.isHeld = event.event === "held";
+  if (event.event === "held") return;
+  if (event.event === "retry" || event.event === "released") {
+    for (const state of recipients) {
       if (isPending(state)) state.nextAttemptMs = atMs;
     }
     return;
   }
   for (const index of event.recipients) {
-    const state = states[index];
+    const state = recipients[index];
     if (state === undefined) continue;
     if (event.event === "reported") {
       if (event.kind === "delayed") state.isWarned = true;
       else state.isReported = true;
+      continue;
+    }
+    if (event.event === "postponed") {
+      state.lastOutcome = event.outcome;
+      state.lastAttemptMs ??= atMs;
+      state.nextAttemptMs = Date.parse(event.nextAttempt);
       continue;
     }
     state.attempts++;

@@ -396,7 +396,7 @@ export class QueueRunner implements AsyncDisposable {
       if (event.event !== "attempt") continue;
       // Delayed only because we stop: no attempt that anybody should count.
       if (this.#abort.signal.aborted && event.outcome.action === "delayed") continue;
-      applyEvent(message.envelope, message.recipients, event);
+      applyEvent(message, event);
       active.unrecorded.push(event);
       logAttempt(this.#logger, message, event, hop);
       if (event.outcome.action === "failed" && message.envelope.reversePath === "") {

@@ -173,7 +173,7 @@ export class Settler {
       const report = await this.#options.reporter.report(message, states, kind);
       const at = new Date(this.#options.clock.now()).toISOString();
       const event = { event: "reported", at, recipients: states.map(({ index }) => index), kind } as const;
-      applyEvent(envelope, message.recipients, event);
+      applyEvent(message, event);
       active.unrecorded.push(event);
       if (report === undefined) return;
       this.#logger.info("{queueId}: sent {reportId} to {sender}, a report of kind {kind}", {

@@ -19,6 +19,14 @@ export type SpoolEvent =
     /** For `delayed`: when to try again. */
     readonly nextAttempt?: string;
   }
+  /** No attempt, because their destination takes nothing at the time: `outcome` (a delay) says why. It does not count as one. */
+  | {
+    readonly event: "postponed";
+    readonly at: string;
+    readonly recipients: readonly number[];
+    readonly outcome: Outcome;
+    readonly nextAttempt: string;
+  }
   /** These recipients were reported on in a DSN of the kind. */
   | {
     readonly event: "reported";
@@ -27,7 +35,11 @@ export type SpoolEvent =
     readonly kind: ReportKind;
   }
   /** An operator asked for an attempt now. */
-  | { readonly event: "retry"; readonly at: string };
+  | { readonly event: "retry"; readonly at: string }
+  /** An operator stopped it: no attempt, no warning and no expiry until it is released. */
+  | { readonly event: "held"; readonly at: string }
+  /** An operator lets it go on: it is due now. */
+  | { readonly event: "released"; readonly at: string };
 
 /** Where one recipient stands. */
 export interface RecipientState {
@@ -57,6 +69,8 @@ export interface QueuedMessage {
   readonly content: Content;
   /** In the order of the envelope. */
   readonly recipients: readonly RecipientState[];
+  /** An operator stopped it (event `held`). */
+  isHeld: boolean;
 }
 
 /** A message that is being received. Exactly one of `commit` and `abort` ends it; `abort` after either does nothing. */

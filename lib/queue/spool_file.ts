@@ -111,7 +111,7 @@ function parseLine(line: Uint8Array): unknown {
 }
 
 function checkIndexes(event: SpoolEvent, recipients: number): SpoolEvent {
-  if (event.event !== "retry" && event.recipients.some((index) => index >= recipients)) {
+  if ("recipients" in event && event.recipients.some((index) => index >= recipients)) {
     throw new SpoolFileError(`The event "${event.event}" names a recipient that the envelope does not have`);
   }
   return event;

@@ -5,7 +5,7 @@
  */
 
 import type { DeliverBy, Envelope, EnvelopeRecipient, MailOptions, Notify, SessionFacts } from "../mail/envelope.ts";
-import type { Action, Outcome } from "../mail/outcome.ts";
+import type { Action, Outcome, ReplyClass } from "../mail/outcome.ts";
 import type { ReportKind } from "../dsn/report.ts";
 import type { SpoolEvent } from "./spool.ts";
 
@@ -23,6 +23,22 @@ const RETURNS: readonly NonNullable<Envelope["ret"]>[] = ["FULL", "HDRS"];
 const BY_MODES: readonly DeliverBy["mode"][] = ["return", "notify"];
 const NOTIFICATIONS: readonly Exclude<Notify, "never">[number][] = ["success", "failure", "delay"];
 const ACTIONS: readonly Action[] = ["delivered", "relayed", "expanded", "delayed", "failed"];
+const REPLY_CLASSES: readonly ReplyClass[] = [
+  "unknownUser",
+  "inactiveUser",
+  "mailboxFull",
+  "greylisting",
+  "rate",
+  "reputation",
+  "block",
+  "authentication",
+  "policy",
+  "content",
+  "size",
+  "relaying",
+  "system",
+];
+const DESTINATIONS: readonly NonNullable<Outcome["destination"]>[] = ["down", "pushback"];
 const REPORTS: readonly ReportKind[] = ["delayed", "failed", "succeeded"];
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 const STATUS = /^[245]\.\d{1,3}\.\d{1,3}$/;
@@ -93,8 +109,14 @@ export function eventFrom(value: unknown): SpoolEvent {
     }
     case "reported":
       return { event: "reported", at, recipients: indexes(fields), kind: oneOf(fields, "kind", REPORTS) };
+    case "postponed": {
+      const nextAttempt = time(fields, "nextAttempt");
+      return { event: "postponed", at, recipients: indexes(fields), outcome: outcomeFrom(fields.outcome), nextAttempt };
+    }
     case "retry":
-      return { event: "retry", at };
+    case "held":
+    case "released":
+      return { event: fields.event, at };
     default:
       throw new SpoolFileError(`The event "${String(fields.event)}" is not known to this version`);
   }
@@ -110,6 +132,8 @@ function outcomeFrom(value: unknown): Outcome {
     text: text(fields, "text"),
     isRemoteReply: truth(fields, "isRemoteReply"),
     ...optionalTexts(fields, ["remoteMta", "remoteAddress", "tls"]),
+    ...(fields.replyClass !== undefined && { replyClass: oneOf(fields, "replyClass", REPLY_CLASSES) }),
+    ...(fields.destination !== undefined && { destination: oneOf(fields, "destination", DESTINATIONS) }),
     ...(fields.isDsnPassedOn !== undefined && truth(fields, "isDsnPassedOn") && { isDsnPassedOn: true }),
   };
 }

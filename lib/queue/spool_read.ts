@@ -42,9 +42,9 @@ export async function readSpoolFile(
     const content = isWhole && keepContent
       ? new FileContent(files, path, contentOctets, buffer.subarray(HEAD_OCTETS, tailStart))
       : new FileContent(files, path, contentOctets);
-    const recipients = initialStates(envelope);
-    for (const event of events) applyEvent(envelope, recipients, event);
-    return { message: { queueId, envelope, content, recipients }, unreadableLines };
+    const message = { queueId, envelope, content, recipients: initialStates(envelope), isHeld: false };
+    for (const event of events) applyEvent(message, event);
+    return { message, unreadableLines };
   } finally {
     file.close();
   }

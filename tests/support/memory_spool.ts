@@ -48,6 +48,7 @@ export class MemorySpool implements Spool {
           envelope,
           content: memoryContent(joined(pieces, count)),
           recipients: [],
+          isHeld: false,
         };
         this.messages.push(message);
         return Promise.resolve(message);

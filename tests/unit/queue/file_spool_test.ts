@@ -129,8 +129,8 @@ const BROKEN: readonly [string, (file: Uint8Array) => Uint8Array, RegExp][] = [
   ],
   [
     "an event of a newer version",
-    (file) => concat(file, line({ event: "held", at: "2026-01-01T00:00:00Z" })),
-    /"held"/,
+    (file) => concat(file, line({ event: "frozen", at: "2026-01-01T00:00:00Z" })),
+    /"frozen"/,
   ],
   ["an event of a recipient that is not there", (file) => concat(file, line(delayedEvent("x", [7]))), /recipient that/],
 ];

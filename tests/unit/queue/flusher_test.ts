@@ -12,7 +12,13 @@ function queued(queueId: string, ...recipients: string[]): QueuedMessage {
 }
 
 function queuedAs(queueId: string, envelope: Envelope): QueuedMessage {
-  return { queueId, envelope, content: memoryContent(new Uint8Array()), recipients: initialStates(envelope) };
+  return {
+    queueId,
+    envelope,
+    content: memoryContent(new Uint8Array()),
+    recipients: initialStates(envelope),
+    isHeld: false,
+  };
 }
 
 Deno.test("what waits for a domain is tried, with those below it only where they were asked for", async () => {

@@ -16,6 +16,7 @@ const envelope: Envelope = {
   recipients: [{ address: "bob@elsewhere.test" }],
 };
 const message: QueuedMessage = {
+  isHeld: false,
   queueId: "q0",
   envelope,
   content: memoryContent(new TextEncoder().encode("Subject: hi\r\n\r\n")),
