@@ -6,7 +6,7 @@ import type { Outcome } from "../../mail/outcome.ts";
 import type { SmtpConnection } from "../../smtp/client/connection.ts";
 import type { PeerExtensions } from "../../smtp/client/extensions.ts";
 import { ClientError, errorText } from "../../smtp/client/client_error.ts";
-import { runTransaction, type TransactionResult } from "../../smtp/client/transaction.ts";
+import { runTransaction, type StageReply, type TransactionResult } from "../../smtp/client/transaction.ts";
 import type { DeliveryRequest } from "../target.ts";
 import { type MailPlan, planMail } from "./mail_parameters.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome, replyOutcome, stageText } from "./outcomes.ts";
@@ -136,11 +136,14 @@ export class Attempt {
   async #send(session: Session, isKept: boolean): Promise<SendResult> {
     const { connection, host } = session;
     this.#connection = connection;
-    const peer: Peer = { host, tls: connection.tlsInfo, offersDsn: connection.extensions.dsn };
+    const { tlsInfo: tls, extensions: { dsn: offersDsn, startTls } } = connection;
+    const peer: Peer = { host, tls, offersDsn, offersTls: startTls && tls === undefined };
     const left = this.#pending;
     this.#pending = [];
     let isFresh = !isKept;
     let isLimited = false;
+    // Unless it says so in LIMITS, a peer shows only by 452 how many it takes.
+    let mostTaken = MAX_RECIPIENTS;
     while (left.length > 0) {
       if (!connection.mayTransact) {
         // RFC 9422 §4.1: over another connection.
@@ -149,7 +152,7 @@ export class Attempt {
         isLimited = true;
         break;
       }
-      const indexes = left.splice(0, this.#groupSize(left, connection.extensions));
+      const indexes = left.splice(0, Math.min(mostTaken, this.#groupSize(left, connection.extensions)));
       const result = await this.#transact(connection, indexes, peer);
       if (result === undefined) continue;
       if (!isFresh && isDead(result)) {
@@ -157,7 +160,9 @@ export class Attempt {
         break;
       }
       isFresh = true;
-      left.unshift(...this.#judge(result, indexes, peer));
+      const tooMany = this.#judge(result, indexes, peer);
+      left.unshift(...tooMany);
+      if (tooMany.length > 0) mostTaken = result.replies.filter(isTaken).length;
       if (result.failure !== undefined) this.#judgeFailure(result.failure, left.splice(0), peer);
     }
     this.#connection = undefined;
@@ -222,12 +227,11 @@ export class Attempt {
       ? "delivered"
       : "relayed";
     const tooMany: number[] = [];
-    const isTaken = failure === undefined &&
-      replies.some((answer) => answer?.stage === "dot" && answer.reply.code < 300);
+    const areSomeTaken = failure === undefined && replies.some(isTaken);
     for (const [at, index] of indexes.entries()) {
       const answer = replies[at];
       if (answer === undefined) continue;
-      if (isTaken && answer.stage === "rcpt" && answer.reply.code === 452) {
+      if (areSomeTaken && isTooMany(answer)) {
         tooMany.push(index);
         continue;
       }
@@ -265,11 +269,21 @@ export class Attempt {
   }
 }
 
-/** The peer closed a kept connection, or said 421, before it answered MAIL: it was idle or used for too long. */
+function isTaken(answer: StageReply | undefined): boolean {
+  return answer?.stage === "dot" && answer.reply.code < 300;
+}
+
+/** 452, formerly 552 (RFC 5321 §4.5.3.1.10); but some say the same of a mailbox, with a status of its own (RFC 3463 §3.3). */
+function isTooMany({ stage, reply: { code, enhanced } }: StageReply): boolean {
+  return stage === "rcpt" && (code === 452 || code === 552) && enhanced?.split(".")[1] !== "2";
+}
+
+/** The peer closed a kept connection, said 421, or got confused, before it answered MAIL: it was idle or used for too long. */
 function isDead({ replies, failure }: TransactionResult): boolean {
   if (failure !== undefined) {
     const { stage, error, farewell } = failure;
-    if (stage === "mail") return error.fault === "closed" || farewell !== undefined;
+    // `protocol`: RSET was refused, or it answers something else.
+    if (stage === "mail") return error.fault === "closed" || error.fault === "protocol" || farewell !== undefined;
     // With PIPELINING: 421 to MAIL, and the connection was closed before the answers to RCPT.
     return stage === "rcpt" && farewell !== undefined && replies.every((answer) => answer === undefined);
   }

@@ -5,7 +5,9 @@ import type { Outcome } from "../../mail/outcome.ts";
 import { authenticate, type Login } from "../../smtp/client/authenticate.ts";
 import { ClientError } from "../../smtp/client/client_error.ts";
 import { SmtpConnection } from "../../smtp/client/connection.ts";
+import { replyText } from "../../smtp/client/reply_parser.ts";
 import type { TimeLimits } from "../../smtp/client/time_limits.ts";
+import type { Reply } from "../../smtp/reply.ts";
 import type { Clock } from "../../system/clock.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome } from "./outcomes.ts";
 import { isLoopback, type RemoteHost } from "./remote_host.ts";
@@ -102,11 +104,16 @@ async function attempt(
     const isTlsFault = error.fault === "tls" || error.fault === "certificate";
     // RFC 7435 §3: opportunistic TLS that fails is no worse than none.
     if (isTlsFault && use === "opportunistic" && !isImplicit) return { kind: "tlsFailed", error };
-    return {
-      kind: "unusable",
-      outcome: faultOutcome(error, "waiting for the greeting or the reply to EHLO", { host }),
-    };
+    return { kind: "unusable", outcome: lostOutcome(connection, error, { host }) };
   }
+}
+
+/** A peer that closes has often said why (RFC 5321 §3.8). */
+function lostOutcome(connection: SmtpConnection, error: ClientError, peer: Peer): Outcome {
+  const last = connection.farewell ?? connection.bufferedReply();
+  return last !== undefined && last.code >= 400
+    ? refusalOutcome(last, peer)
+    : faultOutcome(error, connection.doing, peer);
 }
 
 /** Returns why the host cannot be used, if so. */
@@ -122,7 +129,7 @@ async function prepare(
     ...(caCertificates === undefined ? {} : { caCertificates }),
   };
   const greeting = await connection.open(policy.isImplicit ? tls : undefined);
-  if (greeting.code !== 220) return refusalOutcome(greeting, { host });
+  if (greeting.code !== 220) return refused(greeting, { host });
   let hello = await connection.hello();
   if (hello.code === 250 && policy.use !== "off" && !policy.isImplicit) {
     if (connection.extensions.startTls) {
@@ -134,11 +141,17 @@ async function prepare(
     }
   }
   const peer = { host, tls: connection.tlsInfo };
-  if (hello.code !== 250) return refusalOutcome(hello, peer);
+  if (hello.code !== 250) return refused(hello, peer);
   if (policy.needsRequireTls && !connection.extensions.requireTls) {
     return ownOutcome("failed", "5.7.30", `${host.name} does not offer REQUIRETLS, which the sender demands`, peer);
   }
   return login === undefined ? undefined : await logIn(connection, login, peer);
+}
+
+/** What is neither a refusal nor the answer that was waited for answers something else. */
+function refused(reply: Reply, peer: Peer): Outcome {
+  if (reply.code >= 400) return refusalOutcome(reply, peer);
+  throw new ClientError("protocol", `Peer answered with ${replyText(reply)}`);
 }
 
 /** A login that fails is for an operator to mend: mail waits (so does Postfix, `smtp_sasl_auth_soft_bounce`). */
@@ -147,6 +160,7 @@ async function logIn(connection: SmtpConnection, login: Login, peer: Peer): Prom
   if (connection.tlsInfo === undefined && !isLoopback(address)) {
     return ownOutcome("delayed", "4.7.11", `Cannot log in at ${name}: the password is sent under TLS only`, peer);
   }
+  connection.doing = "logging in";
   const result = await authenticate(connection, login);
   if (result.kind === "ok") return undefined;
   if (result.kind === "refused") return refusalOutcome(result.reply, peer);
