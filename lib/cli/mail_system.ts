@@ -18,7 +18,8 @@ import type { Outcome } from "../mail/outcome.ts";
 import { openFileSpool } from "../queue/file_spool.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
-import { QueueRunner, type QueueSettings } from "../queue/runner.ts";
+import type { QueueSettings } from "../queue/queue_settings.ts";
+import { QueueRunner } from "../queue/runner.ts";
 import type { Router } from "../routing/router.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
@@ -177,6 +178,13 @@ function localTargets(router: Router, address: string): readonly string[] {
   return resolved?.kind === "local" ? resolved.targets : [address];
 }
 
+/** Deliveries at the same time to a destination that nothing is known about. */
+const INITIAL_CONCURRENCY = 5;
+
 function queueSettings({ queue, delivery }: Config): QueueSettings {
-  return { ...queue, concurrency: delivery.concurrency, perDestination: delivery.perDestination };
+  const limits = {
+    concurrency: delivery.perDestination,
+    initial: Math.min(INITIAL_CONCURRENCY, delivery.perDestination),
+  };
+  return { ...queue, concurrency: delivery.concurrency, limitsOf: () => limits };
 }
