@@ -65,6 +65,14 @@ export interface PeerOptions {
   readonly tlsFault?: TlsFault;
   /** Closes the connection without a word after so many transactions. */
   readonly maxTransactions?: number;
+  /** How long a conversation that has come to rest by a fault keeps its connection; default: until the client closes. */
+  readonly restMs?: number;
+  /** How often the fault that a local part chooses happens to it; default: always. */
+  readonly faultTimes?: number;
+  /** Told of each connection. */
+  readonly onConnection?: () => void;
+  /** Told of each transaction that reached its final dot. */
+  readonly onMessage?: (message: ReceivedMessage) => void;
   /** Offers AUTH PLAIN LOGIN and accepts this pair. */
   readonly login?: { readonly username: string; readonly password: string; readonly mechanisms?: string };
   readonly replies?: Partial<Record<PeerPoint, PeerAnswer>>;
@@ -119,6 +127,7 @@ export class ScriptedPeer implements AsyncDisposable {
   connections = 0;
   /** Conversations so far that came to rest by a fault. */
   stalls = 0;
+  readonly #faultsLeft: Map<string, number> = new Map();
   readonly #end = Promise.withResolvers<void>();
   readonly #listener: Deno.Listener;
   readonly #tlsListener: Deno.TlsListener;
@@ -188,6 +197,13 @@ export class ScriptedPeer implements AsyncDisposable {
     return new Promise((resolve) => this.#waitingForStalls.push({ count, resolve }));
   }
 
+  /** Whether the fault of a local part happens once more; where it does not, it is over for good. */
+  spendFault(localPart: string): boolean {
+    const left = this.#faultsLeft.get(localPart) ?? this.options.faultTimes ?? Infinity;
+    this.#faultsLeft.set(localPart, left - 1);
+    return left > 0;
+  }
+
   /** Called by a conversation that comes to rest by a fault. */
   noteStall(): void {
     this.stalls++;
@@ -197,6 +213,7 @@ export class ScriptedPeer implements AsyncDisposable {
   /** Called by a conversation at the final dot. */
   record(message: ReceivedMessage): void {
     this.messages.push(message);
+    this.options.onMessage?.(message);
     for (const { count, resolve } of this.#waiting) if (this.messages.length >= count) resolve();
   }
 
@@ -237,6 +254,7 @@ export class ScriptedPeer implements AsyncDisposable {
       }
       this.connections++;
       this.keep(connection);
+      this.options.onConnection?.();
       const talk = new PeerConversation(this, connection, this.connections).run();
       this.#talks.add(talk);
       this.#running.add(talk);

@@ -28,6 +28,7 @@ export class PeerConversation {
   // Octets as Latin-1, so that text functions work on them unchanged.
   #unread = "";
   #isReadingContent = false;
+  #restTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Takes over a fresh connection. */
   constructor(peer: ScriptedPeer, connection: Deno.Conn, number: number) {
@@ -50,6 +51,11 @@ export class PeerConversation {
     } catch {
       // Dropped by script, by the client, or by the end of the test.
     }
+    clearTimeout(this.#restTimer);
+    this.#close();
+  }
+
+  #close(): void {
     try {
       this.#connection.close();
     } catch {
@@ -127,7 +133,7 @@ export class PeerConversation {
     else if (localPart === "silent") usual = "silent";
     else if (localPart === "garbage") usual = "\u0000\u00ff garbage";
     else if (localPart === "overlong") usual = `250 ${"x".repeat(100_000)}`;
-    else usual = faultOf(localPart, "rcpt") ?? usual;
+    else usual = this.#faultOf(localPart, "rcpt") ?? usual;
     const sent = await this.#answer("rcpt", line, usual);
     if (sent.startsWith("2")) this.recipients.push(argument);
   }
@@ -167,7 +173,7 @@ export class PeerConversation {
     const isLmtp = this.#peer.options.protocol === "lmtp";
     const answers = (isLmtp ? this.recipients : [this.recipients.join(" ")]).map((recipient) => {
       const localParts = recipient.split(" ").map(localPartOf);
-      const fault = localParts.map((localPart) => faultOf(localPart, "dot")).find((each) => each !== undefined);
+      const fault = localParts.map((localPart) => this.#faultOf(localPart, "dot")).find((each) => each !== undefined);
       return this.#scripted("dot", recipient) ?? fault ?? "250 2.6.0 Taken";
     });
     this.transactions++;
@@ -188,7 +194,12 @@ export class PeerConversation {
 
   /** What the first accepted recipient with a fault wants at a point. */
   #fault(point: "data" | "content"): PeerSaid | undefined {
-    return this.recipients.map((each) => faultOf(localPartOf(each), point)).find((each) => each !== undefined);
+    return this.recipients.map((each) => this.#faultOf(localPartOf(each), point)).find((each) => each !== undefined);
+  }
+
+  #faultOf(localPart: string, point: "rcpt" | "data" | "content" | "dot"): PeerSaid | undefined {
+    const fault = faultOf(localPart, point);
+    return fault !== undefined && this.#peer.spendFault(localPart) ? fault : undefined;
   }
 
   #hasRecipient(localPart: string): boolean {
@@ -258,7 +269,7 @@ export class PeerConversation {
     if (said === "silent") return await this.#stall();
     if (typeof said === "string") return await this.#send(said);
     const octets = Uint8Array.from(said.octets, (character) => character.charCodeAt(0));
-    if (said.everyMs !== undefined) this.#peer.noteStall();
+    if (said.everyMs !== undefined) this.#rest();
     do {
       if (said.everyMs === undefined) await this.#write(octets);
       else await this.#drip(octets, said.everyMs);
@@ -268,15 +279,21 @@ export class PeerConversation {
     if (said.then === "deaf") await this.#goDeaf();
   }
 
-  async #goDeaf(): Promise<void> {
+  #rest(): void {
     this.#peer.noteStall();
+    const { restMs } = this.#peer.options;
+    if (restMs !== undefined) this.#restTimer = setTimeout(() => this.#close(), restMs);
+  }
+
+  async #goDeaf(): Promise<void> {
+    this.#rest();
     await this.#peer.ended;
     throw new Dropped();
   }
 
   /** Silent for good: the answer to the next pipelined command would look like the one that is missing. */
   async #stall(): Promise<void> {
-    this.#peer.noteStall();
+    this.#rest();
     await this.#readTo("\u0100");
   }
 
