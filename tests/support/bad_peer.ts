@@ -52,15 +52,14 @@ export function faultOf(localPart: string, point: "rcpt" | "data" | "content" | 
 /**
  * Makes the options of a peer that has a fault in every connection.
  *
- * @param times The fault is over after so many; default: never.
+ * @param isOver Asked each time before the fault happens: true where it does not any more. Default: never.
  */
-export function badPeer(fault: string, { times = Infinity }: { readonly times?: number } = {}): PeerOptions {
+export function badPeer(fault: string, isOver: () => boolean = (): boolean => false): PeerOptions {
   const at = fault.indexOf("-");
   const point = fault.slice(0, at);
   const what = fault.slice(at + 1);
   if (point === "tls") return { tls: "starttls", tlsFault: what as TlsFault };
-  let left = times;
-  const answer: PeerAnswer = () => left-- > 0 ? badAnswer(point as PeerPoint, what) : undefined;
+  const answer: PeerAnswer = () => isOver() ? undefined : badAnswer(point as PeerPoint, what);
   return {
     replies: { [point]: answer, ...(point === "ehlo" && { helo: answer }) },
     ...(point === "starttls" && { tls: "starttls" }),

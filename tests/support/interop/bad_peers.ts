@@ -15,6 +15,8 @@ export interface BadPeerPlan extends Pick<PeerOptions, "extensions" | "tls" | "r
   readonly fault?: string;
   /** The fault is over after so many. */
   readonly times?: number;
+  /** The fault is over so many milliseconds after the first connection. */
+  readonly healsAfterMs?: number;
 }
 
 /** What happened to a peer. */

@@ -4,7 +4,7 @@
  */
 
 import { badPeer } from "../bad_peer.ts";
-import { type PeerOptions, startPeer } from "../scripted_peer.ts";
+import { startPeer } from "../scripted_peer.ts";
 import type { BadPeerPlan, PeerEvent } from "./bad_peers.ts";
 
 const ENCODER = new TextEncoder();
@@ -13,14 +13,19 @@ function tell(event: PeerEvent): void {
   Deno.stdout.writeSync(ENCODER.encode(`${JSON.stringify(event)}\n`));
 }
 
-function start({ name, host, fault, times, ...options }: BadPeerPlan): void {
-  const bad: PeerOptions = fault === undefined ? {} : badPeer(fault, times === undefined ? {} : { times });
+function start({ name, host, fault, times = Infinity, healsAfterMs = Infinity, ...options }: BadPeerPlan): void {
+  let left = times;
+  let firstMs: number | undefined;
+  const isOver = (): boolean => left-- <= 0 || performance.now() - (firstMs ?? Infinity) > healsAfterMs;
   startPeer({
     ...options,
-    ...bad,
+    ...(fault === undefined ? {} : badPeer(fault, isOver)),
     host,
     port: 25,
-    onConnection: () => tell({ peer: name, event: "connection" }),
+    onConnection: () => {
+      firstMs ??= performance.now();
+      tell({ peer: name, event: "connection" });
+    },
     onMessage: ({ recipients, isAccepted, isTls }) =>
       tell({
         peer: name,
