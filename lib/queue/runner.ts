@@ -280,7 +280,10 @@ export class QueueRunner implements AsyncDisposable {
     const hop = this.#hopOf(message);
     if (message.isHeld) return this.#room.addHeld(queueId, hop);
     const deadlineWaitMs = Math.max(this.#deadlineWaitOf(message), isReportPostponed ? LONGEST_REPAIR_MS : 0);
-    this.#room.add(queueId, { waitMs, deadlineWaitMs, hop });
+    const destination = this.#hops.destinationOf(hop);
+    const isSuspended = destination !== undefined && this.#suspensions.matches(destination, "") !== undefined;
+    if (isSuspended) this.#room.addParked(queueId, { waitMs, deadlineWaitMs, hop });
+    else this.#room.add(queueId, { waitMs, deadlineWaitMs, hop });
   }
 
   #park(message: QueuedMessage): void {
