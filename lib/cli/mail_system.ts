@@ -15,6 +15,7 @@ import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
 import { InboundServer } from "../inbound/server.ts";
 import { parseMailbox } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
+import { limitsByRules } from "../queue/destination_rules.ts";
 import { openFileSpool } from "../queue/file_spool.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
@@ -86,7 +87,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       expireAfterMs: () => live().config.queue.expireAfterMs,
       expand: (address) => localTargets(live().router, address),
     }),
-    settings: queueSettings(config),
+    settings: queueSettings(config, clock),
     random: Math.random,
   });
   const logins = await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets, fetch });
@@ -114,7 +115,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     inbound,
     queue,
     update: (config) => {
-      queue.update(queueSettings(config));
+      queue.update(queueSettings(config, clock));
       logins.update(config);
     },
     stop: async (graceMs) => {
@@ -178,13 +179,11 @@ function localTargets(router: Router, address: string): readonly string[] {
   return resolved?.kind === "local" ? resolved.targets : [address];
 }
 
-/** Deliveries at the same time to a destination that nothing is known about. */
-const INITIAL_CONCURRENCY = 5;
-
-function queueSettings({ queue, delivery }: Config): QueueSettings {
-  const limits = {
-    concurrency: delivery.perDestination,
-    initial: Math.min(INITIAL_CONCURRENCY, delivery.perDestination),
+function queueSettings({ queue, delivery, destinations }: Config, clock: Clock): QueueSettings {
+  const { concurrency, perDestination } = delivery;
+  return {
+    ...queue,
+    concurrency,
+    limitsOf: (name) => limitsByRules(destinations, perDestination, name, clock.now()),
   };
-  return { ...queue, concurrency: delivery.concurrency, limitsOf: () => limits };
 }

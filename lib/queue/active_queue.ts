@@ -45,7 +45,7 @@ export interface ActiveQueueOptions {
   /** What is known of that. */
   readonly hops: HopDestinations;
   /** What operators have suspended. */
-  readonly suspensions: Pick<SuspensionStore, "matches">;
+  readonly suspensions: Pick<SuspensionStore, "matches" | "list">;
   /** The schedule now. */
   readonly settings: () => ScheduleSettings;
   /** Jobs for mailboxes here. */
@@ -56,6 +56,8 @@ export interface ActiveQueueOptions {
   readonly settler: Settler;
   /** Messages that wait for a free delivery are kept in memory up to this much. */
   readonly memoryOctets: number;
+  /** Lets a message wait on disk until its destination has room. */
+  readonly park: (message: QueuedMessage) => void;
   /** Aborted when running deliveries are to end. */
   readonly abort: AbortSignal;
 }
@@ -131,26 +133,31 @@ export class ActiveQueue {
 
   /** Does one job: one attempt for some recipients of a message. */
   async run(job: DeliveryJob): Promise<Verdict> {
-    const { active, hop } = job;
+    const { active } = job;
     if (active.isWithdrawn) return { kind: "neutral" };
     active.runningJobs++;
-    let verdict: Verdict = { kind: "neutral" };
     const message = active.message ?? await this.#loadActive(active);
-    if (message !== undefined) {
-      const { queueId, envelope, content } = message;
-      const recipients = job.recipients.flatMap((index) => envelope.recipients[index] ?? []);
-      const request = { queueId, envelope, content, hop, recipients, signal: this.#options.abort };
-      const overdue = overdueOutcome(envelope, this.#options.clock.now());
-      const outcomes = overdue === undefined
-        ? await deliverSafely(this.#options.deliver, request, this.#logger)
-        : recipients.map(() => overdue);
-      if (overdue === undefined && !this.#options.abort.aborted) verdict = verdictOf(outcomes);
-      this.#note(active, message, job.recipients, outcomes, hop.key);
-    }
+    const verdict = message === undefined ? { kind: "neutral" } as const : await this.#attempt(job, message);
     active.runningJobs--;
     active.openJobs--;
     this.#options.settler.settle(active).then(() => this.#dropIfUnheld(active));
     return verdict;
+  }
+
+  async #attempt(job: DeliveryJob, message: QueuedMessage): Promise<Verdict> {
+    const { hop, active } = job;
+    const { queueId, envelope, content } = message;
+    const { clock, deliver, abort } = this.#options;
+    const indexes = this.#withoutSuspended(job, message);
+    if (indexes.length === 0) return { kind: "neutral" };
+    const recipients = indexes.flatMap((index) => envelope.recipients[index] ?? []);
+    const overdue = overdueOutcome(envelope, clock.now());
+    const request = { queueId, envelope, content, hop, recipients, signal: abort };
+    const outcomes = overdue === undefined
+      ? await deliverSafely(deliver, request, this.#logger)
+      : recipients.map(() => overdue);
+    this.#note(active, message, indexes, outcomes, hop.key);
+    return overdue === undefined && !abort.aborted ? verdictOf(outcomes) : { kind: "neutral" };
   }
 
   /** Takes back a job whose destination takes nothing for now: it is postponed. */
@@ -205,8 +212,9 @@ export class ActiveQueue {
   }
 
   /** Finds the destination of a job, and submits it there. */
-  #locate(job: DeliveryJob, { envelope }: QueuedMessage, begin: BeginOptions): void {
+  #locate(job: DeliveryJob, message: QueuedMessage, begin: BeginOptions): void {
     const { hop, active } = job;
+    const { envelope } = message;
     const { local, remote, hops, destinationOf, abort } = this.#options;
     const options: SubmitOptions = {
       ...(envelope.priority !== undefined && { priority: envelope.priority }),
@@ -221,11 +229,22 @@ export class ActiveQueue {
       if (suspended !== undefined) this.#giveBack(job, () => suspension(suspended, this.#options.settings()));
       // It would only wait for its turn, in memory, and its sender is to hear of it now.
       else if (begin.isAtDeadline && !remote.admits(key)) this.giveBack(job, key);
-      else remote.submit(key, job, options);
+      else if (!options.isForced && this.#isBetterParked(active, key)) {
+        this.forget(active);
+        this.#options.park(message);
+      } else remote.submit(key, job, options);
     };
     const key = destinationOf(hop, abort);
     if (typeof key === "string") submit(key);
     else key.then(submit);
+  }
+
+  /** The message has nothing to do but to wait for this destination, and memory is short or the wait is long. */
+  #isBetterParked(active: ActiveMessage, key: string): boolean {
+    if (active.openJobs > 1 || !canDrop(active)) return false;
+    const { remote } = this.#options;
+    return remote.isFull(key) ||
+      (active.heldOctets === 0 && remote.roomOf(key) === 0 && remote.stateOf(key) !== undefined);
   }
 
   async #giveBack(job: DeliveryJob, postponement: () => Postponement): Promise<void> {
@@ -236,6 +255,19 @@ export class ActiveQueue {
     if (message !== undefined) this.#postpone(active, message, recipients, postponement());
     active.openJobs--;
     await this.#options.settler.settle(active);
+  }
+
+  /** The recipients of a job, without those that an operator has suspended since: these are postponed. */
+  #withoutSuspended({ active, hop, recipients }: DeliveryJob, message: QueuedMessage): readonly number[] {
+    const { suspensions, hops, settings } = this.#options;
+    if (hop.kind === "maildir" || suspensions.list().length === 0) return recipients;
+    const destination = hops.destinationOf(hop.key) ?? hop.key;
+    return recipients.filter((index) => {
+      const domain = domainOf(message.envelope.recipients[index]?.address ?? "");
+      const suspended = suspensions.matches(destination, domain);
+      if (suspended !== undefined) this.#postpone(active, message, [index], suspension(suspended, settings()));
+      return suspended === undefined;
+    });
   }
 
   #postpone(

@@ -74,6 +74,8 @@ interface Run {
 const SLOW_MS = 30_000;
 /** While no more jobs than this wait for a destination, there is room for others. */
 const ROOM = 50;
+/** So many jobs of a destination may wait in memory. */
+const FULL = 10_000;
 /** How long the job that is to look at a closed destination may take until it is submitted. */
 const PROBE_COMES_MS = 10_000;
 /** What is known of a destination that nobody uses is forgotten after this time. */
@@ -129,11 +131,18 @@ export class Dispatcher<T> {
     return true;
   }
 
+  /** True where jobs for the destination had better not wait in memory: thousands do, or a rate lets few go. */
+  isFull(key: string): boolean {
+    const destination = this.#destinations.get(key);
+    if (destination === undefined) return false;
+    return waitingOf(destination) >= FULL || this.#isSlowByRate(destination);
+  }
+
   /** How many jobs for the destination may well be submitted now. */
   roomOf(key: string): number {
     const destination = this.#destinations.get(key);
     if (destination === undefined) return ROOM;
-    if (this.#isShut(destination) || waitingOf(destination) >= ROOM) return 0;
+    if (this.#isShut(destination) || waitingOf(destination) >= ROOM || this.#isSlowByRate(destination)) return 0;
     if (destination.state.closure === undefined) return 2 * ROOM - waitingOf(destination);
     return destination.probeComesMs > this.#options.clock.monotonic() ? 0 : 1;
   }
@@ -201,6 +210,14 @@ export class Dispatcher<T> {
   #isShut({ state }: Destination<T>): boolean {
     const { closure, running } = state;
     return closure !== undefined && (running > 0 || closure.untilMs > this.#options.clock.monotonic());
+  }
+
+  /** A job waits for a rate that has no turn for long: more would wait even longer. */
+  #isSlowByRate(destination: Destination<T>): boolean {
+    const { key, state } = destination;
+    const { rate } = this.#options.limitsOf(key);
+    return rate !== undefined && waitingOf(destination) > 0 &&
+      state.rate.waitMs(rate, this.#options.clock.monotonic()) > SLOW_MS;
   }
 
   /** Puts the destination in line where it has a job that may start; else sees to it that it is looked at in time. */

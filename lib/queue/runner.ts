@@ -129,6 +129,7 @@ export class QueueRunner implements AsyncDisposable {
       local: this.#local,
       remote: this.#remote,
       settler: this.#settler,
+      park: (message) => this.#park(message),
       memoryOctets: options.memoryOctets ?? 32 * 1024 * 1024,
       abort: this.#abort.signal,
     });
@@ -279,7 +280,15 @@ export class QueueRunner implements AsyncDisposable {
     const hop = this.#hopOf(message);
     if (message.isHeld) return this.#room.addHeld(queueId, hop);
     const deadlineWaitMs = Math.max(this.#deadlineWaitOf(message), isReportPostponed ? LONGEST_REPAIR_MS : 0);
-    this.#room.add(queueId, { waitMs, deadlineWaitMs, hop });
+    const destination = this.#hops.destinationOf(hop);
+    const isSuspended = destination !== undefined && this.#suspensions.matches(destination, "") !== undefined;
+    if (isSuspended) this.#room.addParked(queueId, { waitMs, deadlineWaitMs, hop });
+    else this.#room.add(queueId, { waitMs, deadlineWaitMs, hop });
+  }
+
+  #park(message: QueuedMessage): void {
+    const times = { waitMs: 0, deadlineWaitMs: this.#deadlineWaitOf(message), hop: this.#hopOf(message) };
+    this.#room.addParked(message.queueId, times);
   }
 
   /** Milliseconds until something is to be done for the message. */

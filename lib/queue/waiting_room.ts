@@ -41,6 +41,8 @@ const MAX_LOADS = 16;
 /** Messages parked without a pause: sessions and deliveries want their turn. */
 const MAX_MOVES = 1_000;
 
+const SOON_MS = 1_000;
+
 interface Load {
   readonly queueId: string;
   readonly isAtDeadline: boolean;
@@ -98,6 +100,13 @@ export class WaitingRoom {
     const nowMs = this.#options.clock.monotonic();
     this.#index.put(queueId, { dueMs: nowMs + waitMs, deadlineMs: nowMs + deadlineWaitMs, hop });
     this.#arm();
+  }
+
+  /** Lets a message wait until its hop has room; where it has several hops, for a second. */
+  addParked(queueId: string, times: WaitTimes): void {
+    const isOne = times.hop !== "";
+    this.add(queueId, { ...times, waitMs: isOne ? SOON_MS * 60 : SOON_MS });
+    if (isOne) this.#index.park(queueId);
   }
 
   /** Keeps a message that an operator holds. */
