@@ -169,6 +169,12 @@ function assertLog(log: string, recipients: readonly string[]): void {
     assertEquals(why.length, 1, `${domain}:\n${why.join("\n")}`);
     assertMatch(why[0] ?? "", reason);
   }
+  const putOff = Object.entries(AT_ONCE).flatMap(([domain, taker]) => taker === "backup" ? [domain] : []);
+  for (const domain of [...putOff, ...BACKED_UP.map((localPart) => `once-${localPart}`)]) {
+    const why = lines.filter((line) => line.includes(` mx.${domain}.test at `));
+    assertEquals(why.length, 1, `${domain}:\n${why.join("\n")}`);
+    assertMatch(why[0] ?? "", /put off \S+, the next host is asked: 4\.\d\.\d (4\d\d |Lost the|Cannot understand)/);
+  }
   for (const to of recipients) {
     const attempts = lines.filter((line) => new RegExp(`: (relayed to|failed for|delayed for) ${to} via `).test(line));
     const isRepeated = /^dot-(drop|http|silent)@|@healing|@hopeless/.test(to);

@@ -28,6 +28,8 @@ export interface AttemptTools {
   readonly now: () => number;
   /** Told why a host could not be used. */
   readonly onUnusable: (host: RemoteHost, outcome: Outcome) => void;
+  /** Told what a host that has seen the message said, before another host is asked to take it. */
+  readonly onPutOff: (host: RemoteHost, recipients: readonly string[], outcome: Outcome) => void;
   /** Told of a fault on our own side: the message cannot be read, or a bug. */
   readonly onBroken: (error: unknown) => void;
 }
@@ -53,6 +55,8 @@ export class Attempt {
   #pending: number[];
   /** Those among them that the host at work has seen, while others go to it over another connection. */
   #seen: number[] = [];
+  /** Outcomes of hosts that have seen the message: not yet logged while another host may make good for them. */
+  readonly #sayings: Map<Outcome, RemoteHost> = new Map();
   readonly #head: Uint8Array;
   #connection: SmtpConnection | undefined;
 
@@ -140,6 +144,7 @@ export class Attempt {
     const peer: Peer = { host, tls, offersDsn, offersTls: startTls && tls === undefined };
     const left = this.#pending;
     this.#pending = [];
+    this.#tellPutOff(left, host);
     let isFresh = !isKept;
     let isLimited = false;
     // Unless it says so in LIMITS, a peer shows only by 452 how many it takes.
@@ -169,6 +174,16 @@ export class Attempt {
     this.#tools.give(session);
     if (isLimited) return "limited";
     return isFresh ? "sent" : "dead";
+  }
+
+  /** The outcome of this attempt will be that of the next host: what the last one said is told now. */
+  #tellPutOff(indexes: readonly number[], next: RemoteHost): void {
+    for (const [outcome, host] of this.#sayings) {
+      const concerned = indexes.filter((index) => this.#outcomes[index] === outcome);
+      if (host.name === next.name || concerned.length === 0) continue;
+      this.#tools.onPutOff(host, concerned.map((index) => this.#recipient(index).address), outcome);
+      this.#sayings.delete(outcome);
+    }
   }
 
   /** How many of the next recipients go in one transaction, at least one (RFC 9422 §4.2, §4.3). */
@@ -237,7 +252,9 @@ export class Attempt {
       }
       const outcome = replyOutcome(answer, success, peer);
       this.#note([index], outcome);
-      if (outcome.action === "delayed") this.#pending.push(index);
+      if (outcome.action !== "delayed") continue;
+      this.#pending.push(index);
+      this.#sayings.set(outcome, peer.host);
     }
     if (failure !== undefined) this.#judgeFailure(failure, indexes.filter((_, at) => replies[at] === undefined), peer);
     return tooMany;
@@ -251,6 +268,7 @@ export class Attempt {
       ? faultOutcome(error, stageText(stage), peer)
       : refusalOutcome(farewell, peer);
     this.#note(indexes, outcome);
+    this.#sayings.set(outcome, peer.host);
     if (stage !== "dot" && error.fault !== "aborted" && error.fault !== "content") this.#pending.push(...indexes);
   }
 

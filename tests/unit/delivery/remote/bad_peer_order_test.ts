@@ -1,6 +1,7 @@
 /** Peers that say too much or too little, speak when they are not asked, stop taking more, or part badly. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { LogFields } from "../../../../lib/log/logger.ts";
 import type { Content } from "../../../../lib/mail/content.ts";
 import type { Outcome } from "../../../../lib/mail/outcome.ts";
 import { TIME_LIMITS } from "../../../../lib/smtp/client/time_limits.ts";
@@ -173,4 +174,38 @@ Deno.test("LMTP: a peer that gives too few verdicts delays only those without on
   const recipients = ["good@example.test", "dot-silent@example.test"];
   const outcomes = await untilDone(target.deliver(testRequest({ hop, recipients })), peer, clock, dotMs);
   assertEquals(outcomes.map(summary), ["delivered 2.6.0", CLOSED]);
+});
+
+Deno.test("the log says what a host answered that put recipients off, where the next one takes them", async () => {
+  await using first = startPeer();
+  await using _second = startPeer({
+    host: "127.0.0.2",
+    port: first.port,
+    replies: { rcpt: "250 2.1.5 Fine", data: "354 Go", dot: "250 2.6.0 Yes" },
+  });
+  const lines: string[] = [];
+  const log = (message: string, fields: LogFields = {}): void => {
+    lines.push(message.replace(/\{(\w+)\}/g, (_, name) => String(fields[name])));
+  };
+  const logger = { debug: log, info: log, warning: log, error: log };
+  const zone = {
+    ...ONE,
+    "example.test": { MX: [{ preference: 20, exchange: "mx2.test" }, { preference: 10, exchange: "mx1.test" }] },
+    "mx2.test": { A: ["127.0.0.2"] },
+  };
+  await using target = testTarget(zone, { mxPort: first.port, logger });
+  const address = `127.0.0.1:${first.port}`;
+  const from = (localParts: readonly string[]): string[] => localParts.map((each) => `${each}@example.test`);
+  await target.deliver(testRequest({ hop: HOP, recipients: from(["rcpt-450", "good", "rcpt-451", "rcpt-554"]) }));
+  assertEquals(lines.splice(0), [
+    `TEST1: mx1.test at ${address} put off rcpt-450@example.test, the next host is asked: 4.3.0 450 4.3.0 As asked`,
+    `TEST1: mx1.test at ${address} put off rcpt-451@example.test, the next host is asked: 4.3.0 451 4.3.0 As asked`,
+  ]);
+  await using other = testTarget(zone, { mxPort: first.port, logger });
+  await other.deliver(testRequest({ hop: HOP, recipients: from(["data-drop", "good"]) }));
+  assertEquals(lines.length, 1);
+  assertMatch(
+    lines[0] ?? "",
+    /^TEST1: mx1\.test .* put off data-drop@example\.test, good@example\.test, .*: 4\.4\.2 Lost/,
+  );
 });
