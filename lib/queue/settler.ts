@@ -167,25 +167,32 @@ export class Settler {
     kind: ReportKind,
     states: readonly RecipientState[],
   ): Promise<void> {
-    const { queueId, envelope } = message;
-    const sender = envelope.reversePath;
+    const { queueId, envelope: { reversePath: sender } } = message;
+    let report: QueuedMessage | undefined;
     try {
-      const report = await this.#options.reporter.report(message, states, kind);
-      const at = new Date(this.#options.clock.now()).toISOString();
-      const event = { event: "reported", at, recipients: states.map(({ index }) => index), kind } as const;
-      applyEvent(message, event);
-      active.unrecorded.push(event);
-      if (report === undefined) return;
-      this.#logger.info("{queueId}: sent {reportId} to {sender}, a report of kind {kind}", {
-        queueId,
-        reportId: report.queueId,
-        sender,
-        kind,
-      });
-      this.#options.enqueue(report);
+      report = await this.#options.reporter.report(message, states, kind);
     } catch (error) {
       active.isReportPostponed = true;
       this.#logger.error("{queueId}: cannot report to {sender}, will try again: {error}", { queueId, sender, error });
+      return;
+    }
+    const at = new Date(this.#options.clock.now()).toISOString();
+    const event = { event: "reported", at, recipients: states.map(({ index }) => index), kind } as const;
+    applyEvent(message, event);
+    active.unrecorded.push(event);
+    if (report === undefined) return;
+    const reportId = report.queueId;
+    this.#logger.info("{queueId}: sent {reportId} to {sender}, a report of kind {kind}", {
+      queueId,
+      reportId,
+      sender,
+      kind,
+    });
+    try {
+      // First, so that a crash meanwhile does not find the DSN both delivered and to be made again.
+      await this.#record(active);
+    } finally {
+      this.#options.enqueue(report);
     }
   }
 }
