@@ -2,10 +2,24 @@
 
 import type { Envelope } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
+import type { QueuedMessage } from "./spool.ts";
 
 /** When delivery begins, and ages are counted from, milliseconds since 1970: on arrival, or when the hold ends. */
 export function releaseMs({ arrived, holdUntil }: Envelope): number {
   return Math.max(Date.parse(arrived), holdUntil === undefined ? -Infinity : Date.parse(holdUntil));
+}
+
+/**
+ * From when the age of a message counts, milliseconds since 1970: from its release. One that arrived while the clock was
+ * ahead would be young for as long as that: there, its earliest attempt counts.
+ */
+export function bornMs({ envelope, recipients }: Pick<QueuedMessage, "envelope" | "recipients">): number {
+  const arrivedMs = Date.parse(envelope.arrived);
+  let earliestMs = arrivedMs;
+  for (const { earliestAttemptMs } of recipients) {
+    if (earliestAttemptMs !== undefined && earliestAttemptMs < earliestMs) earliestMs = earliestAttemptMs;
+  }
+  return earliestMs < arrivedMs ? earliestMs : releaseMs(envelope);
 }
 
 /** True while the sender wants the message held. */

@@ -17,7 +17,7 @@ import { overdueOutcome } from "./deadline.ts";
 import { Flusher } from "./flusher.ts";
 import { applyEvent, isPending, isUnreported } from "./journal.ts";
 import type { Reporter } from "./reporter.ts";
-import { holdFor, type ScheduleSettings, waitFor } from "./schedule.ts";
+import { graceMs, holdFor, type ScheduleSettings, waitFor } from "./schedule.ts";
 import { Scheduler } from "./scheduler.ts";
 import { LONGEST_REPAIR_MS, Settler } from "./settler.ts";
 import type { QueuedMessage, Spool } from "./spool.ts";
@@ -72,6 +72,8 @@ export class QueueRunner implements AsyncDisposable {
   readonly #stop: AbortController = new AbortController();
   readonly #settler: Settler;
   readonly #flusher: Flusher;
+  /** Monotonic time of the start. */
+  readonly #startMs: number;
   #settings: QueueSettings;
   #freeOctets: number;
   #loads = 0;
@@ -86,6 +88,7 @@ export class QueueRunner implements AsyncDisposable {
     this.#options = options;
     this.#logger = options.logger;
     this.#settings = options.settings;
+    this.#startMs = options.clock.monotonic();
     this.#freeOctets = options.memoryOctets ?? 32 * 1024 * 1024;
     const run = (job: DeliveryJob): Promise<void> => this.#run(job);
     const local = options.localConcurrency ?? 64;
@@ -172,7 +175,7 @@ export class QueueRunner implements AsyncDisposable {
     const seen = new Set<string>(this.#active.keys());
     this.#cameDuringStart = seen;
     let found = 0;
-    const take = ({ queueId }: QueuedMessage, waitMs: number): void => {
+    const take = (queueId: string, waitMs: number): void => {
       // Known: it came meanwhile, or was found before the reading broke off.
       if (seen.has(queueId) || this.#active.has(queueId) || this.#scheduler.has(queueId)) return;
       found++;
@@ -189,11 +192,11 @@ export class QueueRunner implements AsyncDisposable {
   }
 
   /** Reads all of the spool; false where that broke off, which the log tells. */
-  async #readSpool(take: (message: QueuedMessage, waitMs: number) => void): Promise<boolean> {
+  async #readSpool(take: (queueId: string, waitMs: number) => void): Promise<boolean> {
     try {
-      for await (const message of this.#options.spool.recover()) {
+      for await (const message of this.#options.spool.recover((queueId) => take(queueId, LONGEST_REPAIR_MS))) {
         if (this.#isStopping) break;
-        take(message, this.#waitOf(message));
+        take(message.queueId, this.#waitOf(message));
       }
       return true;
     } catch (error) {
@@ -258,7 +261,11 @@ export class QueueRunner implements AsyncDisposable {
       const message = await this.#options.spool.load(queueId);
       if (message !== undefined && !this.#isStopping) this.#take(message);
     } catch (error) {
-      this.#logger.error("{queueId}: cannot read the message, will try again: {error}", { queueId, error });
+      this.#logger.error("{queueId}: cannot read the message, will try again in {waitSeconds}s: {error}", {
+        queueId,
+        waitSeconds: LONGEST_REPAIR_MS / 1000,
+        error,
+      });
       this.#schedule(queueId, LONGEST_REPAIR_MS);
     }
   }
@@ -391,7 +398,7 @@ export class QueueRunner implements AsyncDisposable {
     hop: string,
   ): void {
     const { clock, random } = this.#options;
-    const events = attemptEvents(message, recipients, outcomes, clock.now(), this.#settings, random());
+    const events = attemptEvents(message, recipients, outcomes, clock.now(), this.#scheduleNow(), random());
     for (const event of events) {
       if (event.event !== "attempt") continue;
       // Delayed only because we stop: no attempt that anybody should count.
@@ -405,6 +412,12 @@ export class QueueRunner implements AsyncDisposable {
         });
       }
     }
+  }
+
+  #scheduleNow(): ScheduleSettings {
+    const { clock } = this.#options;
+    const leftMs = this.#startMs + graceMs(this.#settings) - clock.monotonic();
+    return leftMs <= 0 ? this.#settings : { ...this.#settings, graceUntilMs: clock.now() + leftMs };
   }
 
   /** Waits for something, up to a time limit; says whether it came. */

@@ -44,7 +44,7 @@ async function live(stopAt: number, before?: Remains): Promise<Remains> {
   const files = before?.files ?? new MemoryFiles();
   const outside = before?.outside ?? new Outside();
   const told = before?.told ?? toldSoFar();
-  const clock = new FakeClock(before?.wallMs);
+  const clock = new FakeClock(before?.wallMs, true);
   let isOver = false;
   files.fault = ({ count }): void => {
     if (count >= stopAt) isOver = true;
