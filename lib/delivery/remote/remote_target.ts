@@ -3,14 +3,16 @@
 import type { Logger } from "../../log/logger.ts";
 import type { Resolver } from "../../dns/resolver.ts";
 import type { Outcome } from "../../mail/outcome.ts";
-import { TIME_LIMITS, type TimeLimits } from "../../smtp/client/time_limits.ts";
+import { NEXT_ADDRESS_MS, TIME_LIMITS, type TimeLimits } from "../../smtp/client/time_limits.ts";
+import { race, type RaceResult } from "../../smtp/client/race.ts";
+import { Wire } from "../../smtp/client/wire.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { TlsUse } from "../next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "../target.ts";
 import { Attempt, type AttemptTools } from "./attempt.ts";
 import { findMxHosts, type MxOptions } from "./mx.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";
-import { addressText, type HostsAnswer, smarthostHosts } from "./remote_host.ts";
+import { addressText, type HostsAnswer, type RemoteHost, smarthostHosts } from "./remote_host.ts";
 import { openSession, type SessionOptions, type SessionPlan } from "./session.ts";
 import { type RemoteHop, tlsPolicy } from "./tls_policy.ts";
 
@@ -69,7 +71,8 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
       takeKept: () => this.#pool.take(key),
       give: (session) => this.#pool.give(key, session),
       findHosts: () => this.#findHosts(hop, policy.needsRequireTls, signal),
-      open: (host, onConnection) => openSession(host, plan, this.#session, onConnection),
+      connect: (addresses) => this.#connect(addresses, signal),
+      open: (host, wire, onConnection) => openSession(host, plan, this.#session, onConnection, wire),
       now: () => this.#options.clock.now(),
       onUnusable: ({ name, address }, { status, text }) =>
         this.#options.logger.info("{queueId}: cannot use {host} at {address}: {status} {text}", {
@@ -86,6 +89,12 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
           error,
         }),
     };
+  }
+
+  #connect(addresses: readonly RemoteHost[], signal: AbortSignal): Promise<RaceResult<Wire>> {
+    const { clock, limits } = this.#session;
+    const { connectMs, nextAddressMs = NEXT_ADDRESS_MS } = limits;
+    return race(addresses, ({ address }) => new Wire(address, clock), { connectMs, nextAddressMs, clock, signal });
   }
 
   #findHosts(hop: RemoteHop, isSecure: boolean, signal: AbortSignal): Promise<HostsAnswer> {
