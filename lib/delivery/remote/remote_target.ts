@@ -14,6 +14,7 @@ import { findMxHosts, type MxOptions } from "./mx.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";
 import { addressText, type HostsAnswer, type RemoteHost, smarthostHosts } from "./remote_host.ts";
 import { openSession, type SessionOptions, type SessionPlan } from "./session.ts";
+import { Sites } from "./site.ts";
 import { type RemoteHop, tlsPolicy } from "./tls_policy.ts";
 
 /** What delivery to other servers needs. */
@@ -48,6 +49,7 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
   readonly #mx: MxOptions;
   readonly #session: SessionOptions;
   readonly #pool: ConnectionPool;
+  readonly #sites: Sites;
 
   /** Opens nothing yet. */
   constructor(options: RemoteTargetOptions) {
@@ -55,12 +57,21 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
     this.#options = options;
     this.#mx = { resolver, random, isOwnAddress, port: options.mxPort ?? 25 };
     this.#session = { hostname, limits, clock, logger, ...(caCertificates === undefined ? {} : { caCertificates }) };
+    this.#sites = new Sites({ resolver, clock });
     this.#pool = new ConnectionPool({ clock, ...options.pool });
   }
 
   /** Tries once; never rejects. */
   async deliver(request: DeliveryRequest<RemoteHop>): Promise<readonly Outcome[]> {
     return await new Attempt(request, this.#tools(request)).run();
+  }
+
+  /**
+   * Names the destination of a hop, for limits and back-off: the MX site, or the key of a smarthost. Domains that the same
+   * servers take mail for have one name. At once where it is known; never rejects.
+   */
+  destinationOf(hop: RemoteHop, signal: AbortSignal): string | Promise<string> {
+    return this.#sites.of(hop, signal);
   }
 
   #tools({ hop, envelope, signal, queueId }: DeliveryRequest<RemoteHop>): AttemptTools {
