@@ -1,6 +1,6 @@
 /** The configuration after reading: every value checked, with defaults, in the units named. Plain data. */
 
-import type { Smarthost, TlsUse } from "../delivery/next_hop.ts";
+import type { Smarthost, SourceAddresses, TlsUse } from "../delivery/next_hop.ts";
 import type { TokenRules } from "../sasl/oauth/claims.ts";
 
 /** What a listener is for. */
@@ -152,7 +152,18 @@ export interface Config {
     readonly expireAfterMs: number;
   };
   /** Mail on its way out. */
-  readonly delivery: { readonly concurrency: number; readonly perDestination: number; readonly tls: TlsUse };
+  readonly delivery: {
+    readonly concurrency: number;
+    readonly perDestination: number;
+    readonly tls: TlsUse;
+    /** `auto`: only from an address of ours that has a name which leads back to it. */
+    readonly ipv6: "auto" | "on" | "off";
+    readonly source?: SourceAddresses;
+    /** Messages over one connection. */
+    readonly connectionMessages: number;
+    /** How long a connection is kept for the next message. */
+    readonly connectionIdleMs: number;
+  };
   /** Bounds for clients. */
   readonly limits: {
     readonly messageOctets: number;

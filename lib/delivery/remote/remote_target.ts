@@ -7,13 +7,15 @@ import { NEXT_ADDRESS_MS, TIME_LIMITS, type TimeLimits } from "../../smtp/client
 import { race, type RaceResult } from "../../smtp/client/race.ts";
 import { Wire } from "../../smtp/client/wire.ts";
 import type { Clock } from "../../system/clock.ts";
-import type { TlsUse } from "../next_hop.ts";
+import type { SourceAddresses, TlsUse } from "../next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "../target.ts";
 import { Attempt, type AttemptTools } from "./attempt.ts";
 import { findMxHosts, type MxOptions } from "./mx.ts";
+import { Ipv6Check } from "./ipv6_check.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";
 import { addressText, type HostsAnswer, type RemoteHost, smarthostHosts } from "./remote_host.ts";
 import { openSession, type SessionOptions, type SessionPlan } from "./session.ts";
+import { ANY_SOURCE, fromSource, hasIpv6, ipv6Reason, withoutIpv6 } from "./source.ts";
 import { Sites } from "./site.ts";
 import { type RemoteHop, tlsPolicy } from "./tls_policy.ts";
 
@@ -39,6 +41,12 @@ export interface RemoteTargetOptions {
   readonly caCertificates?: readonly string[];
   /** The port of MX hosts; default 25. */
   readonly mxPort?: number;
+  /** IPv6 towards MX hosts; `auto`: only from an address of ours that has a confirmed name. Default: `on`. */
+  readonly ipv6?: "auto" | "on" | "off";
+  /** Addresses of ours to connect from; a smarthost may have its own. */
+  readonly source?: SourceAddresses;
+  /** The addresses of this machine; needed where `ipv6` is `auto` and `source` names none. */
+  readonly ownAddresses?: () => readonly string[];
   /** Bounds of the connections that are kept. */
   readonly pool?: Omit<PoolOptions, "clock">;
 }
@@ -50,6 +58,7 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
   readonly #session: SessionOptions;
   readonly #pool: ConnectionPool;
   readonly #sites: Sites;
+  readonly #ipv6: Ipv6Check;
 
   /** Opens nothing yet. */
   constructor(options: RemoteTargetOptions) {
@@ -58,6 +67,9 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
     this.#mx = { resolver, random, isOwnAddress, port: options.mxPort ?? 25 };
     this.#session = { hostname, limits, clock, logger, ...(caCertificates === undefined ? {} : { caCertificates }) };
     this.#sites = new Sites({ resolver, clock });
+    const v6 = options.source?.v6;
+    const addresses = v6 === undefined ? options.ownAddresses ?? ((): string[] => []) : (): string[] => [v6];
+    this.#ipv6 = new Ipv6Check({ resolver, clock, logger, addresses });
     this.#pool = new ConnectionPool({ clock, ...options.pool });
   }
 
@@ -108,16 +120,31 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
     return race(addresses, ({ address }) => new Wire(address, clock), { connectMs, nextAddressMs, clock, signal });
   }
 
-  #findHosts(hop: RemoteHop, isSecure: boolean, signal: AbortSignal): Promise<HostsAnswer> {
-    return hop.kind === "mx"
-      ? findMxHosts(hop.domain, { ...this.#mx, needsSecureMx: isSecure }, signal)
-      : smarthostHosts(this.#options.resolver, hop.smarthost, signal);
+  async #findHosts(hop: RemoteHop, isSecure: boolean, signal: AbortSignal): Promise<HostsAnswer> {
+    const { resolver, source = ANY_SOURCE, ipv6 = "on" } = this.#options;
+    if (hop.kind === "smarthost") {
+      const answer = await smarthostHosts(resolver, hop.smarthost, signal);
+      const own = hop.smarthost.source;
+      return own === undefined ? withSources(answer, source) : withSources(answer, own, false);
+    }
+    const answer = await findMxHosts(hop.domain, { ...this.#mx, needsSecureMx: isSecure }, signal);
+    if (answer.kind === "none" || ipv6 === "on" || !hasIpv6(answer)) return withSources(answer, source);
+    const use = ipv6 === "off" ? ipv6 : await this.#ipv6.use(signal);
+    return use === "off" || use.kind === "unusable"
+      ? withSources(withoutIpv6(answer, hop.domain, ipv6Reason(use)), source)
+      : withSources(answer, { ...source, v6: use.source });
   }
 
   /** Closes the kept connections with QUIT. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool[Symbol.asyncDispose]();
   }
+}
+
+function withSources(answer: HostsAnswer, sources: SourceAddresses, isForAll = true): HostsAnswer {
+  return answer.kind === "none"
+    ? answer
+    : { kind: "hosts", hosts: answer.hosts.map((host) => fromSource(host, sources, isForAll)) };
 }
 
 function sessionPlan(hop: RemoteHop, policy: SessionPlan["policy"]): SessionPlan {

@@ -56,7 +56,14 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
       warnAfterMs: 14_400_000,
       expireAfterMs: 432_000_000,
     },
-    delivery: { concurrency: 200, perDestination: 20, tls: "opportunistic" },
+    delivery: {
+      concurrency: 200,
+      perDestination: 20,
+      tls: "opportunistic",
+      ipv6: "auto",
+      connectionMessages: 100,
+      connectionIdleMs: 5_000,
+    },
     limits: {
       messageOctets: 52_428_800,
       headerOctets: 262_144,
@@ -101,9 +108,12 @@ routes:
   - { domain: Intern.Example, via: "lmtp://127.0.0.1" }
   - { domain: "*.Branch.example", via: "smtps://[2001:DB8::2]/", tls: required }
   - { domain: a.example, via: "lmtp://unix:run/lmtp.sock" }
+  - { domain: d.example, via: "smtp://[::1]", tls: off, source: ["::FFFF"], xclient: true }
   - { domain: "*", via: "smtp://smarthost.example:587", username: u, password: !file secret }
 queue: { retry: [90s, 1d], warn_after: 2h, expire_after: 3d }
-delivery: { concurrency: 10, per_destination: 2, tls: required }
+delivery:
+  { concurrency: 10, per_destination: 2, tls: required, ipv6: off, source: ["2001:DB8:0::7", 192.0.2.7],
+    connection_messages: 20, connection_idle: 1m }
 limits:
   { message_size: 512KiB, header_size: 64KiB, header_fields: 300, recipients: 100, connections: 20, connections_per_ip: 5 }
 dns: { servers: ["127.0.0.1:5353", "[::1]", 192.0.2.53] }
@@ -158,6 +168,10 @@ quick_start: Alice@bücher.example
       { domain: "*.branch.example", via: { scheme: "smtps", host: "2001:db8::2", port: 465, tls: "required" } },
       { domain: "a.example", via: { ...via, scheme: "lmtp", socketPath: "/etc/posthorn/run/lmtp.sock" } },
       {
+        domain: "d.example",
+        via: { scheme: "smtp", host: "::1", port: 25, tls: "off", source: { v6: "::ffff" }, isToldClient: true },
+      },
+      {
         domain: "*",
         via: {
           scheme: "smtp",
@@ -170,7 +184,15 @@ quick_start: Alice@bücher.example
       },
     ],
     queue: { retryMs: [90_000, 86_400_000], warnAfterMs: 7_200_000, expireAfterMs: 259_200_000 },
-    delivery: { concurrency: 10, perDestination: 2, tls: "required" },
+    delivery: {
+      concurrency: 10,
+      perDestination: 2,
+      tls: "required",
+      ipv6: "off",
+      source: { v4: "192.0.2.7", v6: "2001:db8::7" },
+      connectionMessages: 20,
+      connectionIdleMs: 60_000,
+    },
     limits: {
       messageOctets: 524_288,
       headerOctets: 65_536,
