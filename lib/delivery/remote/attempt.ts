@@ -18,8 +18,8 @@ import type { RemoteHop } from "./tls_policy.ts";
 
 /** What the attempt is given to work with. */
 export interface AttemptTools {
-  /** A kept connection for the hop. */
-  readonly takeKept: () => Session | undefined;
+  /** A kept connection for the hop, or where `hosts` are given, to one of the best of them. */
+  readonly takeKept: (hosts?: readonly RemoteHost[]) => Session | undefined;
   /** Takes a connection back. */
   readonly give: (session: Session) => void;
   /** Looks up the hosts of the hop. */
@@ -84,7 +84,7 @@ export class Attempt {
     signal.addEventListener("abort", stop);
     let unknown = ownOutcome("delayed", "4.4.1", "No mail server could be reached");
     try {
-      const spentHost = await this.#overKept();
+      const spentHost = signal.aborted ? undefined : await this.#overKept(this.#tools.takeKept());
       if (this.#pending.length > 0) await this.#overHosts(spentHost);
     } catch (error) {
       // What was delivered so far stays delivered.
@@ -102,8 +102,7 @@ export class Attempt {
   }
 
   /** Returns the name of the host that has seen the message, if one has. */
-  async #overKept(): Promise<string | undefined> {
-    const session = this.#request.signal.aborted ? undefined : this.#tools.takeKept();
+  async #overKept(session: Session | undefined): Promise<string | undefined> {
     if (session === undefined) return undefined;
     return await this.#send(session, true) === "sent" ? session.host.name : undefined;
   }
@@ -113,12 +112,14 @@ export class Attempt {
     if (signal.aborted) return;
     const answer = await this.#tools.findHosts();
     if (answer.kind === "none") return this.#note(this.#pending, answer.outcome);
-    let sessions = spentHost === undefined ? 0 : 1;
+    // Another domain of the same site may have left one.
+    const spent = spentHost ?? await this.#overKept(this.#tools.takeKept(answer.hosts));
+    let sessions = spent === undefined ? 0 : 1;
     let tries = MAX_ADDRESSES;
     for (const addresses of byName(answer.hosts)) {
       if (signal.aborted || sessions >= MAX_SESSIONS || tries === 0 || this.#pending.length === 0) return;
       // Another address of a host that put the message off would only put it off again.
-      if (addresses[0]?.name === spentHost) continue;
+      if (addresses[0]?.name === spent) continue;
       const usable = addresses.slice(0, Math.min(tries, MAX_ADDRESSES_OF_HOST));
       tries -= usable.length;
       if (await this.#overHost(usable)) sessions++;

@@ -14,7 +14,7 @@ import { findMxHosts, type MxOptions } from "./mx.ts";
 import { Ipv6Check } from "./ipv6_check.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";
 import { addressText, type HostsAnswer, type RemoteHost, smarthostHosts } from "./remote_host.ts";
-import { openSession, type SessionOptions, type SessionPlan } from "./session.ts";
+import { openSession, type Session, type SessionOptions, type SessionPlan } from "./session.ts";
 import { ANY_SOURCE, fromSource, hasIpv6, ipv6Reason, withoutIpv6 } from "./source.ts";
 import { Sites } from "./site.ts";
 import { type RemoteHop, tlsPolicy } from "./tls_policy.ts";
@@ -89,10 +89,10 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
   #tools({ hop, envelope, signal, queueId }: DeliveryRequest<RemoteHop>): AttemptTools {
     const policy = tlsPolicy(hop, this.#options.tls, envelope.requireTls === true);
     const plan = sessionPlan(hop, policy);
-    const key = `${hop.key} ${policy.use}${policy.needsRequireTls ? " REQUIRETLS" : ""}`;
+    const keys = poolKeys(hop, policy);
     return {
-      takeKept: () => this.#pool.take(key),
-      give: (session) => this.#pool.give(key, session),
+      takeKept: (hosts) => hosts === undefined ? this.#pool.take(keys.ofHop) : this.#takeAt(hosts, keys),
+      give: (session) => this.#pool.give([...new Set([keys.ofHop, keys.ofHost(session.host)])], session),
       findHosts: () => this.#findHosts(hop, policy.needsRequireTls, signal),
       connect: (addresses) => this.#connect(addresses, signal),
       open: (host, wire, onConnection) => openSession(host, plan, this.#session, onConnection, wire),
@@ -112,6 +112,15 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
           error,
         }),
     };
+  }
+
+  #takeAt(hosts: readonly RemoteHost[], { ofHost }: PoolKeys): Session | undefined {
+    const best = hosts.filter(({ preference }) => preference === hosts[0]?.preference);
+    for (const key of new Set(best.map(ofHost))) {
+      const session = this.#pool.take(key);
+      if (session !== undefined) return session;
+    }
+    return undefined;
   }
 
   #connect(addresses: readonly RemoteHost[], signal: AbortSignal): Promise<RaceResult<Wire>> {
@@ -139,6 +148,25 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool[Symbol.asyncDispose]();
   }
+}
+
+interface PoolKeys {
+  readonly ofHop: string;
+  readonly ofHost: (host: RemoteHost) => string;
+}
+
+/**
+ * Domains of one site share connections to a host: whatever the policy makes sure of is about the host, and a connection
+ * under another policy has another key. A smarthost stays with its hop, which has a login.
+ */
+function poolKeys(hop: RemoteHop, policy: SessionPlan["policy"]): PoolKeys {
+  const use = JSON.stringify(policy);
+  const ofHop = `${hop.key} ${use}`;
+  const port = (address: RemoteHost["address"]): string => "port" in address ? `:${address.port}` : "";
+  return {
+    ofHop,
+    ofHost: hop.kind === "mx" ? ({ name, address }) => `host:${name}${port(address)} ${use}` : () => ofHop,
+  };
 }
 
 function withSources(answer: HostsAnswer, sources: SourceAddresses, isForAll = true): HostsAnswer {
