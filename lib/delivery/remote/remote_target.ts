@@ -2,10 +2,12 @@
 
 import type { Logger } from "../../log/logger.ts";
 import type { Resolver } from "../../dns/resolver.ts";
+import type { SessionFacts } from "../../mail/envelope.ts";
 import type { Outcome } from "../../mail/outcome.ts";
 import { NEXT_ADDRESS_MS, TIME_LIMITS, type TimeLimits } from "../../smtp/client/time_limits.ts";
 import { race, type RaceResult } from "../../smtp/client/race.ts";
 import { Wire } from "../../smtp/client/wire.ts";
+import type { ClientFacts } from "../../smtp/client/xclient.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { SourceAddresses, TlsUse } from "../next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "../target.ts";
@@ -88,8 +90,8 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
 
   #tools({ hop, envelope, signal, queueId }: DeliveryRequest<RemoteHop>): AttemptTools {
     const policy = tlsPolicy(hop, this.#options.tls, envelope.requireTls === true);
-    const plan = sessionPlan(hop, policy);
-    const keys = poolKeys(hop, policy);
+    const plan = sessionPlan(hop, policy, envelope.session);
+    const keys = poolKeys(hop, plan);
     return {
       takeKept: (hosts) => hosts === undefined ? this.#pool.take(keys.ofHop) : this.#takeAt(hosts, keys),
       give: (session) => this.#pool.give([...new Set([keys.ofHop, keys.ofHost(session.host)])], session),
@@ -159,8 +161,8 @@ interface PoolKeys {
  * Domains of one site share connections to a host: whatever the policy makes sure of is about the host, and a connection
  * under another policy has another key. A smarthost stays with its hop, which has a login.
  */
-function poolKeys(hop: RemoteHop, policy: SessionPlan["policy"]): PoolKeys {
-  const use = JSON.stringify(policy);
+function poolKeys(hop: RemoteHop, { policy, client }: SessionPlan): PoolKeys {
+  const use = JSON.stringify(client === undefined ? policy : [policy, client]);
   const ofHop = `${hop.key} ${use}`;
   const port = (address: RemoteHost["address"]): string => "port" in address ? `:${address.port}` : "";
   return {
@@ -175,9 +177,19 @@ function withSources(answer: HostsAnswer, sources: SourceAddresses, isForAll = t
     : { kind: "hosts", hosts: answer.hosts.map((host) => fromSource(host, sources, isForAll)) };
 }
 
-function sessionPlan(hop: RemoteHop, policy: SessionPlan["policy"]): SessionPlan {
+function sessionPlan(hop: RemoteHop, policy: SessionPlan["policy"], session: SessionFacts): SessionPlan {
   if (hop.kind === "mx") return { protocol: "smtp", policy };
-  const { scheme, username, password } = hop.smarthost;
+  const { scheme, username, password, isToldClient } = hop.smarthost;
   const login = username === undefined ? {} : { login: { username, password: password ?? "" } };
-  return { protocol: scheme === "lmtp" ? "lmtp" : "smtp", policy, ...login };
+  const client = isToldClient && session.service !== "local" ? { client: clientOf(session) } : {};
+  return { protocol: scheme === "lmtp" ? "lmtp" : "smtp", policy, ...login, ...client };
+}
+
+function clientOf({ clientAddress, helo, protocol, login }: SessionFacts): ClientFacts {
+  return {
+    ...(clientAddress === undefined ? {} : { address: clientAddress }),
+    ...(helo === undefined ? {} : { helo }),
+    isExtended: protocol !== "SMTP",
+    ...(login === undefined ? {} : { login }),
+  };
 }

@@ -7,6 +7,7 @@ import { ClientError, type ClientFault } from "../../smtp/client/client_error.ts
 import { SmtpConnection } from "../../smtp/client/connection.ts";
 import type { TimeLimits } from "../../smtp/client/time_limits.ts";
 import type { Wire } from "../../smtp/client/wire.ts";
+import { type ClientFacts, introduceClient } from "../../smtp/client/xclient.ts";
 import type { Clock } from "../../system/clock.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome } from "./outcomes.ts";
 import { isLoopback, type RemoteHost } from "./remote_host.ts";
@@ -34,6 +35,8 @@ export interface SessionPlan {
   readonly policy: TlsPolicy;
   /** The account at a smarthost. */
   readonly login?: Login;
+  /** The server is told, where it offers XCLIENT, that it has to do with this client. */
+  readonly client?: ClientFacts;
 }
 
 /** A host with an open connection. */
@@ -134,7 +137,7 @@ async function attempt(
 async function prepare(
   connection: SmtpConnection,
   host: RemoteHost,
-  { policy, login }: SessionPlan,
+  { policy, login, client }: SessionPlan,
   { caCertificates }: SessionOptions,
 ): Promise<Outcome | undefined> {
   const tls = {
@@ -161,6 +164,9 @@ async function prepare(
   if (policy.needsRequireTls && !connection.extensions.requireTls) {
     return ownOutcome("failed", "5.7.30", `${host.name} does not offer REQUIRETLS, which the sender demands`, peer);
   }
+  const refusal = client === undefined ? undefined : await introduceClient(connection, client);
+  // Without it the server would take the message for ours, and trust it.
+  if (refusal !== undefined) return refusalOutcome(refusal, peer);
   return login === undefined ? undefined : await logIn(connection, login, peer);
 }
 
