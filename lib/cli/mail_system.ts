@@ -154,6 +154,10 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
     random: Math.random,
     logger: logger("remote"),
     tls: config.delivery.tls,
+    ipv6: config.delivery.ipv6,
+    ...(config.delivery.source && { source: config.delivery.source }),
+    ownAddresses: interfaces,
+    pool: { maxTransactions: config.delivery.connectionMessages, idleMs: config.delivery.connectionIdleMs },
     isOwnAddress: (host, port) => isOwnAddress(live().config.listeners, interfaces, host, port),
   });
   return {

@@ -169,7 +169,7 @@ function ourDomain(found: string, domains: readonly Entry<unknown>[]): string {
 
 function checkRoutes(routes: readonly RouteDraft[], source: Source): void {
   const lines = new Map<string, number>();
-  for (const { domain, via, username, password, tls } of routes) {
+  for (const { domain, via, username, password, tls, source: from, xclient } of routes) {
     const earlier = lines.get(domain.value);
     if (earlier !== undefined) source.report(domain.at, `routes.domain: the route of line ${earlier} has this domain`);
     else lines.set(domain.value, source.position(domain.at).line);
@@ -178,6 +178,12 @@ function checkRoutes(routes: readonly RouteDraft[], source: Source): void {
     }
     if (password !== undefined && username === undefined) {
       source.report(password.at, 'routes.password: expected a "username" with it, found none');
+    }
+    if (from !== undefined && via.socketPath !== undefined) {
+      source.report(from.at, "routes.source: not for a Unix socket, to which nobody connects from an address");
+    }
+    if (xclient?.value && username !== undefined) {
+      source.report(xclient.at, "routes.xclient: not with a username: the server would know two users for one session");
     }
     if (tls === undefined) continue;
     if (tls.value === "off" && (username !== undefined || via.scheme === "smtps")) {

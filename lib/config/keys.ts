@@ -3,8 +3,8 @@
  * satisfy together is in checks.ts.
  */
 
-import type { TlsUse } from "../delivery/next_hop.ts";
 import type { DestinationRule } from "../queue/destination_rules.ts";
+import type { SourceAddresses, TlsUse } from "../delivery/next_hop.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
 import type { BindAddress, Config, ListenerConfig, Service } from "./config.ts";
 import { oauth, type OauthDraft } from "./oauth.ts";
@@ -25,6 +25,7 @@ import {
   unavailable,
   withDefault,
 } from "./schema.ts";
+import { sourceAddresses } from "./source_addresses.ts";
 import * as value from "./values.ts";
 import { bindAddress, type BindDraft, serverSocket, via, type ViaDraft } from "./via.ts";
 
@@ -64,6 +65,10 @@ export interface RouteDraft {
   readonly password?: Located<string>;
   /** Absent: what is usual for the server. */
   readonly tls?: Located<TlsUse>;
+  /** Absent: as `delivery.source`. */
+  readonly source?: Located<SourceAddresses>;
+  /** Tell the server whom a message came from. */
+  readonly xclient?: Located<boolean>;
 }
 
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
@@ -196,6 +201,12 @@ const route: Type<RouteDraft> = object({
     "tls",
     located(tlsUse),
     "Default: required with a user name, otherwise as delivery.tls; off for a socket.",
+  ),
+  source: optional("source", located(sourceAddresses), "Addresses to connect from. Default: delivery.source."),
+  xclient: optional(
+    "xclient",
+    located(value.yesOrNo),
+    "Tell the server by XCLIENT, where it offers that, which client a message came from. Default: false.",
   ),
 });
 
@@ -334,6 +345,25 @@ export const configType: Type<Partial<FileContent>> = partial({
     concurrency: withDefault("concurrency", value.count(1, 10_000), 200, "Deliveries at a time."),
     perDestination: withDefault("per_destination", value.count(1, 10_000), 20, "Of these to one next hop."),
     tls: withDefault("tls", tlsUse, "opportunistic", "TLS towards other servers."),
+    ipv6: withDefault(
+      "ipv6",
+      value.oneOf("auto", "on", "off"),
+      "auto",
+      "IPv6 towards MX hosts; auto: only where our own address has a name (PTR) that leads back to it.",
+    ),
+    source: optional("source", sourceAddresses, "Addresses of this machine to connect from, one of each family."),
+    connectionMessages: withDefault(
+      "connection_messages",
+      value.count(1, 10_000),
+      100,
+      "Messages over one connection.",
+    ),
+    connectionIdleMs: withDefault(
+      "connection_idle",
+      value.durationUpTo(5 * MINUTE, "a duration from 1s to 5m"),
+      5 * SECOND,
+      "How long a connection is kept for the next message.",
+    ),
   }, "Mail on its way out."),
   destinations: withDefault(
     "destinations",

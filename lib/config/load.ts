@@ -91,12 +91,17 @@ function domainsOf({ domains: entries }: FileContent): ReadonlyMap<string, Domai
 }
 
 /** A password is never sent without TLS by default (RFC 4954 §4), and a socket of this machine needs none. */
-function smarthostOf({ via, username, password, tls }: RouteDraft, defaultTls: Smarthost["tls"]): Smarthost {
+function smarthostOf(
+  { via, username, password, tls, source, xclient }: RouteDraft,
+  defaultTls: Smarthost["tls"],
+): Smarthost {
   const usual = via.socketPath !== undefined ? "off" : username !== undefined ? "required" : defaultTls;
   return {
     ...via,
     ...(username === undefined ? {} : { username: username.value }),
     ...(password === undefined ? {} : { password: password.value }),
     tls: tls?.value ?? usual,
+    ...(source === undefined ? {} : { source: source.value }),
+    ...(xclient?.value ? { isToldClient: true } : {}),
   };
 }

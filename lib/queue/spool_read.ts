@@ -1,7 +1,7 @@
 /** Reads spool files: the first line and the tail, and the content only when it is asked for. */
 
 import type { Content } from "../mail/content.ts";
-import type { Files, OpenFile } from "../system/files.ts";
+import { errorAt, type Files, type OpenFile } from "../system/files.ts";
 import { applyEvent, initialStates } from "./journal.ts";
 import type { QueuedMessage } from "./spool.ts";
 import { decodeHead, decodeTail, HEAD_OCTETS } from "./spool_file.ts";
@@ -45,6 +45,8 @@ export async function readSpoolFile(
     const message = { queueId, envelope, content, recipients: initialStates(envelope), isHeld: false };
     for (const event of events) applyEvent(message, event);
     return { message, unreadableLines };
+  } catch (error) {
+    throw error instanceof SpoolFileError ? error : errorAt(path, "read", error);
   } finally {
     file.close();
   }
@@ -81,6 +83,8 @@ export class FileContent implements Content {
         left -= length;
         yield buffer.subarray(0, length);
       }
+    } catch (error) {
+      throw errorAt(this.#path, "read", error);
     } finally {
       file.close();
     }

@@ -16,6 +16,7 @@ const USUAL: Readonly<Record<PeerPoint, string>> = {
   ehlo: "250 peer.test",
   helo: "250 peer.test",
   starttls: "220 2.0.0 Go",
+  xclient: "220 peer.test ESMTP",
   auth: "235 2.7.0 Welcome",
   mail: "250 2.1.0 Sender ok",
   rcpt: "250 2.1.5 Recipient ok",

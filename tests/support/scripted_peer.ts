@@ -21,7 +21,8 @@ export type PeerPoint =
   | "data"
   | "dot"
   | "rset"
-  | "quit";
+  | "quit"
+  | "xclient";
 
 /** Octets that need not be a reply. */
 export interface PeerOctets {

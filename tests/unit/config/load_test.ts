@@ -56,7 +56,14 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
       warnAfterMs: 14_400_000,
       expireAfterMs: 432_000_000,
     },
-    delivery: { concurrency: 200, perDestination: 20, tls: "opportunistic" },
+    delivery: {
+      concurrency: 200,
+      perDestination: 20,
+      tls: "opportunistic",
+      ipv6: "auto",
+      connectionMessages: 100,
+      connectionIdleMs: 5_000,
+    },
     destinations: [],
     limits: {
       messageOctets: 52_428_800,
@@ -102,9 +109,12 @@ routes:
   - { domain: Intern.Example, via: "lmtp://127.0.0.1" }
   - { domain: "*.Branch.example", via: "smtps://[2001:DB8::2]/", tls: required }
   - { domain: a.example, via: "lmtp://unix:run/lmtp.sock" }
+  - { domain: d.example, via: "smtp://[::1]", tls: off, source: ["::FFFF"], xclient: true }
   - { domain: "*", via: "smtp://smarthost.example:587", username: u, password: !file secret }
 queue: { retry: [90s, 1d], warn_after: 2h, expire_after: 3d }
-delivery: { concurrency: 10, per_destination: 2, tls: required }
+delivery:
+  { concurrency: 10, per_destination: 2, tls: required, ipv6: off, source: ["2001:DB8:0::7", 192.0.2.7],
+    connection_messages: 20, connection_idle: 1m }
 destinations:
   - { name: google, concurrency: 3, rate: 100/1m }
   - { name: "*", warm_up: { start: 2026-12-01, per_day: 50 } }
@@ -162,6 +172,10 @@ quick_start: Alice@bücher.example
       { domain: "*.branch.example", via: { scheme: "smtps", host: "2001:db8::2", port: 465, tls: "required" } },
       { domain: "a.example", via: { ...via, scheme: "lmtp", socketPath: "/etc/posthorn/run/lmtp.sock" } },
       {
+        domain: "d.example",
+        via: { scheme: "smtp", host: "::1", port: 25, tls: "off", source: { v6: "::ffff" }, isToldClient: true },
+      },
+      {
         domain: "*",
         via: {
           scheme: "smtp",
@@ -174,7 +188,15 @@ quick_start: Alice@bücher.example
       },
     ],
     queue: { retryMs: [90_000, 86_400_000], warnAfterMs: 7_200_000, expireAfterMs: 259_200_000 },
-    delivery: { concurrency: 10, perDestination: 2, tls: "required" },
+    delivery: {
+      concurrency: 10,
+      perDestination: 2,
+      tls: "required",
+      ipv6: "off",
+      source: { v4: "192.0.2.7", v6: "2001:db8::7" },
+      connectionMessages: 20,
+      connectionIdleMs: 60_000,
+    },
     destinations: [
       { name: "google", concurrency: 3, rate: { count: 100, perMs: 60_000 } },
       { name: "*", warmUp: { startMs: Date.UTC(2026, 11, 1), perDay: 50 } },
