@@ -16,6 +16,8 @@ import { InboundServer } from "../inbound/server.ts";
 import { parseMailbox } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { openFileSpool } from "../queue/file_spool.ts";
+import type { QueueControl } from "../queue/queue_control.ts";
+import { openSuspensions } from "../queue/suspensions.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
 import { QueueRunner, type QueueSettings } from "../queue/runner.ts";
@@ -25,6 +27,7 @@ import type { Files } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { openSocketTurn } from "../system/socket_turn.ts";
 import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
+import { interimControl } from "./interim_control.ts";
 import type { Live } from "./live.ts";
 import { makeLogins } from "./logins.ts";
 import { isOwnAddress } from "./own_addresses.ts";
@@ -49,6 +52,10 @@ export interface MailSystem {
   readonly inbound: InboundServer;
   /** Delivers nothing before its `start`. */
   readonly queue: QueueRunner;
+  /** The queue as operators see it. */
+  readonly control: QueueControl;
+  /** Whether an operator wants no new mail to be taken; may be set. */
+  readonly drain: { isDraining: boolean };
   /** Takes a new configuration to the parts that keep some of it. */
   update(config: Config): void;
   /** Ends sessions and deliveries, waiting for what runs up to `graceMs`, and closes everything. */
@@ -68,6 +75,12 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     logger: logger("spool"),
     randomOctets,
     processId: Deno.pid,
+  });
+  const suspensions = await openSuspensions({
+    folder: `${config.data}/spool`,
+    files,
+    clock,
+    logger: logger("queue"),
   });
   const folderSync = new FolderSync(files);
   const delivery = await makeDelivery(options, folderSync);
@@ -93,8 +106,10 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     logger("smtp").warning("Clients that talk before the greeting are not noticed: {error}", { error: error.message });
     return undefined;
   });
+  const drain = { isDraining: false };
   const inbound = new InboundServer({
     services: {
+      isDraining: () => drain.isDraining,
       clock,
       logger: logger("smtp"),
       spool,
@@ -112,6 +127,8 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   return {
     inbound,
     queue,
+    control: interimControl(queue, suspensions),
+    drain,
     update: (config) => {
       queue.update(queueSettings(config));
       logins.update(config);

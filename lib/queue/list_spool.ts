@@ -4,7 +4,7 @@ import type { Files, FolderEntry } from "../system/files.ts";
 import { bucketOf, isQueueId } from "./queue_id.ts";
 import type { QueuedMessage } from "./spool.ts";
 import { SpoolFileError } from "./spool_json.ts";
-import { READ_OCTETS, readSpoolFile, type ReadSpoolFile } from "./spool_read.ts";
+import { READ_OCTETS, type ReadSpoolFile, readSpoolFile } from "./spool_read.ts";
 
 /** Files that are read at the same time. */
 const READERS = 16;
