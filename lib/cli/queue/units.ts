@@ -18,6 +18,12 @@ export function timeText(ms: number, nowMs: number): string {
   return `${time.getUTCDate()} ${MONTHS[time.getUTCMonth()]}${year} ${clock}`;
 }
 
+/** As {@linkcode timeText}, with its preposition: `at 14:05 UTC`, `on 2 Dec 14:05 UTC`. */
+export function atText(ms: number, nowMs: number): string {
+  const text = timeText(ms, nowMs);
+  return `${/^\d\d:/.test(text) ? "at" : "on"} ${text}`;
+}
+
 /** `40 s`, `12 min`, `3 h`, `5 d`: the largest unit of which there are two at least, rounded down. */
 export function durationText(ms: number): string {
   if (ms >= 2 * DAY) return `${Math.floor(ms / DAY)} d`;

@@ -5,7 +5,7 @@ import type { DestinationStatus } from "../../queue/queue_control.ts";
 import type { RecipientState } from "../../queue/spool.ts";
 import type { Suspension } from "../../queue/suspensions.ts";
 import { hostText } from "./history.ts";
-import { countText, durationText, printable, timeText } from "./units.ts";
+import { atText, durationText, printable, timeText } from "./units.ts";
 
 /** What is known of a recipient; all times in milliseconds since 1970. */
 export interface WhyFacts {
@@ -43,7 +43,7 @@ export function sentence(facts: WhyFacts): string {
 
 function finalText({ state, nowMs }: WhyFacts): string {
   const { lastOutcome: outcome, lastAttemptMs, isReported } = state;
-  const when = lastAttemptMs === undefined ? "" : ` at ${timeText(lastAttemptMs, nowMs)}`;
+  const when = lastAttemptMs === undefined ? "" : ` ${atText(lastAttemptMs, nowMs)}`;
   const told = isReported ? "" : "; its sender is yet to be told";
   const text = printable(outcome?.text ?? "");
   switch (outcome?.action) {
@@ -106,7 +106,7 @@ function blockedText(status: DestinationStatus, { nowMs }: WhyFacts): string | u
     case "suspended":
       return `${name} is suspended by an operator${since}${why}`;
     case "down": {
-      const probe = probeMs === undefined ? "" : `; probed next at ${untilText(probeMs, nowMs)}`;
+      const probe = probeMs === undefined ? "" : `; probed next ${atText(probeMs, nowMs)}${inText(probeMs, nowMs)}`;
       return `${name} is down${since}${why}${probe}`;
     }
     case "probing":
@@ -132,20 +132,25 @@ function turnText({ status, nowMs, state }: WhyFacts): string {
 function lastText({ state, nowMs, lastMs, isPostponed }: WhyFacts): string {
   const { lastOutcome: outcome } = state;
   if (outcome === undefined) return "";
-  const when = lastMs === undefined ? "" : ` at ${timeText(lastMs, nowMs)}`;
+  const when = lastMs === undefined ? "" : ` ${atText(lastMs, nowMs)}`;
   const about = outcome.replyClass === undefined ? "" : ` (${outcome.replyClass})`;
-  const host = hostText(outcome.remoteMta, outcome.remoteAddress);
   if (isPostponed) return `: not tried${when}, ${printable(outcome.text)}`;
-  if (!outcome.isRemoteReply) return `: ${host === undefined ? "" : `${host}, `}${printable(outcome.text)}${when}`;
+  // Our own words name the host, where it matters.
+  if (!outcome.isRemoteReply) return `: ${printable(outcome.text)}${when}`;
+  const host = hostText(outcome.remoteMta, outcome.remoteAddress);
   return `: ${host ?? "the next server"} answered "${printable(outcome.text)}"${about}${when}`;
 }
 
 /** When all waiting ends; a held message does not expire. */
 function endText({ isHeld, giveUpMs, nowMs }: WhyFacts): string {
   if (isHeld || !Number.isFinite(giveUpMs)) return "";
-  return giveUpMs <= nowMs ? "; the next attempt is the last" : `; given up on ${timeText(giveUpMs, nowMs)}`;
+  return giveUpMs <= nowMs ? "; the next attempt is the last" : `; given up ${atText(giveUpMs, nowMs)}`;
 }
 
 function untilText(ms: number, nowMs: number): string {
-  return ms <= nowMs ? timeText(ms, nowMs) : `${timeText(ms, nowMs)} (in ${durationText(ms - nowMs)})`;
+  return `${timeText(ms, nowMs)}${inText(ms, nowMs)}`;
+}
+
+function inText(ms: number, nowMs: number): string {
+  return ms <= nowMs ? "" : ` (in ${durationText(ms - nowMs)})`;
 }
