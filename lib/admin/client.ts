@@ -50,36 +50,50 @@ export async function findRunningQueue(path: string, clock: Clock): Promise<Runn
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) return undefined;
     throw connectError(path, error);
   }
-  return runningQueue((method, tail, body) => exchange({ path, clock }, method, `${PREFIX}${tail}`, body));
+  return runningQueue((request, read) => exchange({ path, clock }, request, read));
 }
 
-type Ask = (method: "GET" | "POST", tail: string, body?: unknown) => Promise<Readonly<Record<string, unknown>>>;
+type Fields = Readonly<Record<string, unknown>>;
+/** Asks, and reads the answer; what is wrong with that is an `AdminError`. */
+type Ask = <T>(request: Request, read: (answer: Fields) => T) => Promise<T>;
+
+interface Request {
+  readonly method: "GET" | "POST";
+  /** Behind the prefix. */
+  readonly tail: string;
+  readonly body?: unknown;
+}
 
 function runningQueue(ask: Ask): RunningQueue {
+  const get = <T>(tail: string, read: (answer: Fields) => T): Promise<T> => ask({ method: "GET", tail }, read);
+  const post = <T>(tail: string, body: unknown, read: (answer: Fields) => T): Promise<T> =>
+    ask({ method: "POST", tail, body }, read);
+  const isChanged = (answer: Fields): boolean => truthOf(answer, "isChanged");
   return {
-    change: async (change, ids) => {
-      const { action, ...more } = change;
+    change: async ({ action, ...more }, ids) => {
       const results: ChangeResult[] = [];
       for (const batch of batches(ids)) {
-        const answer = await ask("POST", `/${action}`, { ids: batch, ...more });
-        results.push(...listOf(answer, "results").map(changeResultFromJson));
+        const read = (answer: Fields): ChangeResult[] => listOf(answer, "results").map(changeResultFromJson);
+        results.push(...await post(`/${action}`, { ids: batch, ...more }, read));
       }
       return results;
     },
-    suspend: async (pattern, reason) => truthOf(await ask("POST", "/suspend", { pattern, reason }), "isChanged"),
-    resume: async (pattern) => truthOf(await ask("POST", "/resume", { pattern }), "isChanged"),
-    suspensions: async () => listOf(await ask("GET", "/suspensions"), "suspensions").map(suspensionFromJson),
-    destinations: async () => listOf(await ask("GET", "/destinations"), "destinations").map(destinationFromJson),
+    suspend: (pattern, reason) => post("/suspend", { pattern, reason }, isChanged),
+    resume: (pattern) => post("/resume", { pattern }, isChanged),
+    suspensions: () => get("/suspensions", (answer) => listOf(answer, "suspensions").map(suspensionFromJson)),
+    destinations: () => get("/destinations", (answer) => listOf(answer, "destinations").map(destinationFromJson)),
     destinationsOf: async (addresses) => {
       const found = new Map<string, string>();
       for (const batch of batches(addresses)) {
-        const keys = fieldsOf((await ask("POST", "/destinations-of", { addresses: batch })).destinations);
-        for (const address of Object.keys(keys)) found.set(address, textOf(keys, address));
+        await post("/destinations-of", { addresses: batch }, (answer) => {
+          const keys = fieldsOf(answer.destinations);
+          for (const address of Object.keys(keys)) found.set(address, textOf(keys, address));
+        });
       }
       return found;
     },
-    status: async () => statusFromJson(await ask("GET", "")),
-    drain: async (isDraining) => statusFromJson(await ask("POST", "/drain", { isDraining })),
+    status: () => get("", statusFromJson),
+    drain: (isDraining) => post("/drain", { isDraining }, statusFromJson),
     [Symbol.dispose]: () => {},
   };
 }
@@ -89,12 +103,11 @@ function* batches<T>(items: readonly T[]): Generator<readonly T[]> {
 }
 
 /** One request on a connection of its own. */
-async function exchange(
+async function exchange<T>(
   { path, clock }: { readonly path: string; readonly clock: Clock },
-  method: string,
-  target: string,
-  body: unknown,
-): Promise<Readonly<Record<string, unknown>>> {
+  { method, tail, body }: Request,
+  read: (answer: Fields) => T,
+): Promise<T> {
   const conn = await Deno.connect({ transport: "unix", path }).catch((error) => {
     throw connectError(path, error);
   });
@@ -105,13 +118,11 @@ async function exchange(
     conn.close();
   }, () => {});
   try {
-    await writeHttp(conn, {
-      startLine: `${method} ${target} HTTP/1.1`,
-      body: body === undefined ? "" : JSON.stringify(body),
-    });
+    const startLine = `${method} ${PREFIX}${tail} HTTP/1.1`;
+    await writeHttp(conn, { startLine, body: body === undefined ? "" : JSON.stringify(body) });
     const response = await readHttp(conn, MAX_RESPONSE_OCTETS);
     if (response === undefined) throw new HttpError(400, "it ended the connection; did it stop?");
-    return answerOf(response.startLine, response.body);
+    return read(answerOf(response.startLine, response.body));
   } catch (error) {
     if (error instanceof AdminError) throw error;
     const reason = isLate ? `no answer within ${ANSWER_MS / 1000} s` : reasonOf(error);
@@ -122,7 +133,7 @@ async function exchange(
   }
 }
 
-function answerOf(startLine: string, body: string): Readonly<Record<string, unknown>> {
+function answerOf(startLine: string, body: string): Fields {
   const [, status] = /^HTTP\/1\.[01] (\d{3})\b/.exec(startLine) ?? [];
   if (status === undefined) throw new ProtocolError("what came is no response of HTTP");
   const fields = fieldsOf(JSON.parse(body));

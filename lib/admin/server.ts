@@ -23,6 +23,8 @@ export interface AdminServerOptions {
 export const TRANSFER_MS = 10_000;
 /** Who comes when so many are there is sent away. */
 const MAX_CONNECTIONS = 32;
+/** Who was refused gets so long to read why. */
+const LINGER_MS = 1_000;
 /** Pause when there are no file descriptors. */
 const ACCEPT_PAUSE_MS = 1_000;
 
@@ -93,7 +95,7 @@ export class AdminServer implements AsyncDisposable {
       const response = this.#connections.size > MAX_CONNECTIONS
         ? failure(503, "Too many connections to the control socket")
         : await this.#respond(conn);
-      if (response !== undefined) await this.#inTime(conn, writeHttp(conn, messageOf(response)));
+      if (response !== undefined) await this.#inTime(conn, answer(conn, response), response.status < 400);
     } catch (error) {
       this.#options.logger.debug("A connection to the control socket broke off: {error}", { error });
     } finally {
@@ -113,15 +115,24 @@ export class AdminServer implements AsyncDisposable {
   }
 
   /** Ends the connection, and with it what was waited for, when the time is over. */
-  async #inTime<T>(conn: { close(): void }, work: Promise<T>): Promise<T> {
+  async #inTime<T>(conn: { close(): void }, work: Promise<T>, isLong = true): Promise<T> {
     const timer = new AbortController();
-    this.#options.clock.sleep(TRANSFER_MS, timer.signal).then(() => closeQuietly(conn), () => {});
+    this.#options.clock.sleep(isLong ? TRANSFER_MS : LINGER_MS, timer.signal).then(() => closeQuietly(conn), () => {});
     try {
       return await work;
     } finally {
       timer.abort();
     }
   }
+}
+
+/** Writes the response. What a refused client still sends is read: closing over it would take the response away from it. */
+async function answer(conn: Deno.UnixConn, response: ApiResponse): Promise<void> {
+  await writeHttp(conn, messageOf(response));
+  if (response.status < 400) return;
+  await conn.closeWrite();
+  const dropped = new Uint8Array(16 * 1024);
+  while (await conn.read(dropped) !== null);
 }
 
 /** No moment passes in which others could connect: the mask holds while the socket is made, which waits for nothing. */
