@@ -15,19 +15,20 @@ import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
 import { InboundServer } from "../inbound/server.ts";
 import { parseMailbox } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
+import { limitsByRules } from "../queue/destination_rules.ts";
 import { openFileSpool } from "../queue/file_spool.ts";
 import type { QueueControl } from "../queue/queue_control.ts";
 import { openSuspensions } from "../queue/suspensions.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
-import { QueueRunner, type QueueSettings } from "../queue/runner.ts";
+import type { QueueSettings } from "../queue/queue_settings.ts";
+import { QueueRunner } from "../queue/runner.ts";
 import type { Router } from "../routing/router.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { openSocketTurn } from "../system/socket_turn.ts";
 import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
-import { interimControl } from "./interim_control.ts";
 import type { Live } from "./live.ts";
 import { makeLogins } from "./logins.ts";
 import { isOwnAddress } from "./own_addresses.ts";
@@ -98,7 +99,8 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       expireAfterMs: () => live().config.queue.expireAfterMs,
       expand: (address) => localTargets(live().router, address),
     }),
-    settings: queueSettings(config),
+    suspensions,
+    settings: queueSettings(config, clock),
     random: Math.random,
   });
   const logins = await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets, fetch });
@@ -127,10 +129,10 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   return {
     inbound,
     queue,
-    control: interimControl(queue, suspensions),
+    control: queue.control,
     drain,
     update: (config) => {
-      queue.update(queueSettings(config));
+      queue.update(queueSettings(config, clock));
       logins.update(config);
     },
     stop: async (graceMs) => {
@@ -194,6 +196,11 @@ function localTargets(router: Router, address: string): readonly string[] {
   return resolved?.kind === "local" ? resolved.targets : [address];
 }
 
-function queueSettings({ queue, delivery }: Config): QueueSettings {
-  return { ...queue, concurrency: delivery.concurrency, perDestination: delivery.perDestination };
+function queueSettings({ queue, delivery, destinations }: Config, clock: Clock): QueueSettings {
+  const { concurrency, perDestination } = delivery;
+  return {
+    ...queue,
+    concurrency,
+    limitsOf: (name) => limitsByRules(destinations, perDestination, name, clock.now()),
+  };
 }

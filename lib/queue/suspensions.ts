@@ -34,6 +34,14 @@ export interface SuspensionStore {
   matches(destination: string, domain: string): Suspension | undefined;
 }
 
+/** A store that is empty, and stays so. */
+export const NO_SUSPENSIONS: SuspensionStore = {
+  list: () => [],
+  add: () => Promise.resolve(false),
+  remove: () => Promise.resolve(false),
+  matches: () => undefined,
+};
+
 /** What a store is made of. */
 export interface SuspensionStoreOptions {
   /** The file system. */

@@ -1,7 +1,7 @@
 /** `posthorn queue why`: for each recipient one sentence that says what it waits for, and until when. */
 
 import type { DestinationStatus } from "../../queue/queue_control.ts";
-import { releaseMs, returnMs } from "../../queue/deadline.ts";
+import { expiryMs } from "../../queue/deadline.ts";
 import { domainOf } from "../../mail/mailbox.ts";
 import type { ReadSpoolFile } from "../../queue/spool_read.ts";
 import { findSuspension, type Suspension } from "../../queue/suspensions.ts";
@@ -88,7 +88,7 @@ function factsOf(
     isRunning,
     isHeld,
     isPostponed: last?.event === "postponed",
-    giveUpMs: Math.min(releaseMs(envelope) + expireAfterMs, returnMs(envelope) ?? Infinity),
+    giveUpMs: expiryMs(envelope, { expireAfterMs }),
     ...(last !== undefined && { lastMs: Date.parse(last.at) }),
     ...(heldAt !== undefined && { heldSinceMs: Date.parse(heldAt) }),
     ...(envelope.holdUntil !== undefined && { senderHoldMs: Date.parse(envelope.holdUntil) }),
