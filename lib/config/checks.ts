@@ -11,11 +11,12 @@ import { quote, type Source } from "./source.ts";
 
 /** Checks the whole content. */
 export function checkContent(content: Partial<FileContent>, source: Source): void {
-  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, quickStart } = content;
+  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, admin, quickStart } = content;
   checkListeners(listeners, source);
   checkClientCertificates(listeners, tls?.clientCa, source);
   checkAuth(auth, source);
   checkRoutes(routes, source);
+  checkAdmin(admin?.bind, listeners, source);
   // Without the domains, each mailbox would be one of a domain that is not ours.
   if (domains === undefined) return;
   checkDomains(domains, routes, source);
@@ -65,6 +66,19 @@ function checkListeners(listeners: readonly ListenerDraft[], source: Source): vo
       source.report(proxyProtocol.at, "listeners.proxy_protocol: not for a Unix socket, whose clients have no address");
     }
   }
+}
+
+function checkAdmin(
+  bind: FileContent["admin"]["bind"],
+  listeners: readonly ListenerDraft[],
+  source: Source,
+): void {
+  if (bind?.value.kind !== "unix") return;
+  const { path } = bind.value;
+  const listener = listeners.find(({ bind: { value } }) => value.kind === "unix" && value.path === path);
+  if (listener === undefined) return;
+  const { line } = source.position(listener.bind.at);
+  source.report(bind.at, `admin.bind: the listener of line ${line} has this address`);
 }
 
 function checkClientCertificates(

@@ -181,6 +181,11 @@ export interface Config {
   readonly dnsServers: readonly { readonly host: string; readonly port: number }[];
   /** What is logged, and how. */
   readonly log: { readonly level: "debug" | "info" | "warning" | "error"; readonly format: "text" | "json" };
+  /** Operators' commands while the server runs. */
+  readonly admin: {
+    /** The control socket, absolute; absent: there is none. */
+    readonly socket?: string;
+  };
   /** Make this mailbox with a random password when the accounts file does not exist, and print how to try it. */
   readonly quickStart?: string;
 }

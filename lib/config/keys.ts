@@ -27,7 +27,15 @@ import {
 } from "./schema.ts";
 import { sourceAddresses } from "./source_addresses.ts";
 import * as value from "./values.ts";
-import { bindAddress, type BindDraft, serverSocket, via, type ViaDraft } from "./via.ts";
+import {
+  adminBind,
+  type AdminBindDraft,
+  bindAddress,
+  type BindDraft,
+  serverSocket,
+  via,
+  type ViaDraft,
+} from "./via.ts";
 
 /** An entry of `listeners` as it stands in the file. */
 export interface ListenerDraft {
@@ -106,6 +114,8 @@ export interface FileContent
   };
   /** In the order of the file. */
   readonly routes: readonly RouteDraft[];
+  /** Of `admin`. */
+  readonly admin: { /** A path as written. */ readonly bind?: Located<AdminBindDraft> };
   /** Of `dns`. */
   readonly dns: { readonly servers: Config["dnsServers"] };
   /** A mailbox of ours. */
@@ -386,7 +396,14 @@ export const configType: Type<Partial<FileContent>> = partial({
     level: withDefault("level", value.oneOf("debug", "info", "warning", "error"), "info", "The least that is logged."),
     format: withDefault("format", value.oneOf("text", "json"), "text", "Lines for people or for programs."),
   }, "Log lines go to standard error."),
-  admin: unavailable("admin", "Control socket and console."),
+  admin: section("admin", {
+    bind: optional(
+      "bind",
+      located(adminBind),
+      "Socket for the queue commands while the server runs, in the data folder; off: none. Default: unix:admin.sock.",
+    ),
+    http: unavailable("http", "Console, metrics and health."),
+  }, "Control socket."),
   quickStart: optional(
     "quick_start",
     located(value.ourMailbox),

@@ -75,6 +75,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     },
     dnsServers: [],
     log: { level: "info", format: "text" },
+    admin: { socket: "/etc/posthorn/data/admin.sock" },
   });
 });
 
@@ -122,6 +123,7 @@ limits:
   { message_size: 512KiB, header_size: 64KiB, header_fields: 300, recipients: 100, connections: 20, connections_per_ip: 5 }
 dns: { servers: ["127.0.0.1:5353", "[::1]", 192.0.2.53] }
 log: { level: debug, format: json }
+admin: { bind: "unix:/run/posthorn/admin.sock" }
 quick_start: Alice@bücher.example
 `,
     { "/etc/posthorn/secret": "hunter2\r\n\n" },
@@ -211,6 +213,7 @@ quick_start: Alice@bücher.example
     },
     dnsServers: [{ host: "127.0.0.1", port: 5353 }, { host: "::1", port: 53 }, { host: "192.0.2.53", port: 53 }],
     log: { level: "debug", format: "json" },
+    admin: { socket: "/run/posthorn/admin.sock" },
     quickStart: "alice@xn--bcher-kva.example",
   });
 });
@@ -360,7 +363,11 @@ Deno.test("The commented keys of config.example.yaml are right when they are use
   assertEquals(config.listeners.length, 7);
   assertEquals(config.listeners[6]?.clientCertificates, "require");
   assertEquals(config.clientCa?.endsWith("/clients.pem"), true);
-  for (const group of ["queue", "delivery", "limits", "log"] as const) {
+  for (const group of ["queue", "delivery", "limits", "log", "admin"] as const) {
     assertEquals<unknown>(config[group], shipped[group]);
   }
+});
+
+Deno.test("admin.bind: off does without the control socket", async () => {
+  assertEquals((await load(`${SHORTEST}admin: { bind: off }\n`)).admin, {});
 });
