@@ -75,7 +75,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     spool,
     clock,
     logger: logger("queue"),
-    route: (address) => live().router.nextHop(address),
+    route: (address, history) => live().router.nextHop(address, history),
     deliver: delivery.deliver,
     reporter: dsnReporter({
       spool,

@@ -5,7 +5,7 @@
 
 import type { TlsUse } from "../delivery/next_hop.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
-import type { BindAddress, Config, ListenerConfig, Service } from "./config.ts";
+import type { BindAddress, Config, FallbackConfig, ListenerConfig, Service } from "./config.ts";
 import { oauth, type OauthDraft } from "./oauth.ts";
 import {
   type Entry,
@@ -25,7 +25,7 @@ import {
   withDefault,
 } from "./schema.ts";
 import * as value from "./values.ts";
-import { bindAddress, type BindDraft, serverSocket, via, type ViaDraft } from "./via.ts";
+import { bindAddress, type BindDraft, routeVia, serverSocket, via, type ViaDraft } from "./via.ts";
 
 /** An entry of `listeners` as it stands in the file. */
 export interface ListenerDraft {
@@ -51,12 +51,10 @@ export interface DomainDraft {
   readonly dkim: readonly string[];
 }
 
-/** An entry of `routes` as it stands in the file. */
-export interface RouteDraft {
-  /** A domain, `*.domain` or `*`. */
-  readonly domain: Located<string>;
+/** A server that a route names, as it stands in the file. */
+export interface ServerDraft<V> {
   /** The server. */
-  readonly via: ViaDraft;
+  readonly via: V;
   /** For AUTH; with a password or not at all. */
   readonly username?: Located<string>;
   /** For AUTH. */
@@ -64,6 +62,17 @@ export interface RouteDraft {
   /** Absent: what is usual for the server. */
   readonly tls?: Located<TlsUse>;
 }
+
+/** An entry of `routes` as it stands in the file. */
+export interface RouteDraft extends ServerDraft<ViaDraft | "mx"> {
+  /** A domain, `*.domain` or `*`. */
+  readonly domain: Located<string>;
+  /** Another way. */
+  readonly fallback?: Located<FallbackDraft>;
+}
+
+/** The `fallback` of a route as it stands in the file. */
+export interface FallbackDraft extends ServerDraft<ViaDraft>, Omit<FallbackConfig, "via"> {}
 
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
 export interface FileContent
@@ -177,13 +186,7 @@ const routeDomain = scalar({
   },
 });
 
-const route: Type<RouteDraft> = object({
-  domain: required(
-    "domain",
-    located(routeDomain),
-    "Recipient domain, *.domain for its subdomains, or * for all others.",
-  ),
-  via: required("via", via, "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path."),
+const credentials = {
   username: optional("username", located(value.text("a user name"), ""), "Logs in there."),
   password: optional(
     "password",
@@ -195,6 +198,51 @@ const route: Type<RouteDraft> = object({
     located(tlsUse),
     "Default: required with a user name, otherwise as delivery.tls; off for a socket.",
   ),
+};
+
+/** Of other refusals, another server would hardly think better. */
+const fallbackClass = value.oneOf(
+  "block",
+  "reputation",
+  "rate",
+  "authentication",
+  "policy",
+  "content",
+  "greylisting",
+  "relaying",
+  "system",
+);
+
+const fallback: Type<FallbackDraft> = object({
+  via: required("via", via, "The server, as for the route."),
+  ...credentials,
+  after: withDefault(
+    "after",
+    value.count(1, 1000),
+    3,
+    "Refusals after which a recipient goes there; a permanent one is enough.",
+  ),
+  classes: withDefault(
+    "classes",
+    listOf(fallbackClass, "classes of replies", 1),
+    ["block", "reputation"],
+    "What these refusals have to be about.",
+  ),
+});
+
+const route: Type<RouteDraft> = object({
+  domain: required(
+    "domain",
+    located(routeDomain),
+    "Recipient domain, *.domain for its subdomains, or * for all others.",
+  ),
+  via: required(
+    "via",
+    routeVia,
+    "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path; or mx.",
+  ),
+  ...credentials,
+  fallback: optional("fallback", located(fallback), "The server for mail that is refused there."),
 });
 
 /** The tree of all keys: reads a file into what is right in it. */

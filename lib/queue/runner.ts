@@ -7,11 +7,20 @@
  */
 
 import type { Logger } from "../log/logger.ts";
-import type { NextHop } from "../delivery/next_hop.ts";
+import type { Fallback, NextHop } from "../delivery/next_hop.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
 import { type ActiveMessage, activeMessage, canDrop, type DeliveryJob, heldOctets } from "./active_message.ts";
-import { attemptEvents, type Deliver, deliverSafely, logAttempt, type Route, routeSafely } from "./attempt.ts";
+import {
+  attemptEvents,
+  type Deliver,
+  deliverSafely,
+  fallbackOf,
+  logAttempt,
+  logDoubleBounce,
+  type Route,
+  routeSafely,
+} from "./attempt.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { overdueOutcome } from "./deadline.ts";
 import { Flusher } from "./flusher.ts";
@@ -290,7 +299,7 @@ export class QueueRunner implements AsyncDisposable {
     const overdue = overdueOutcome(envelope, this.#options.clock.now());
     for (const index of this.#dueRecipients(message)) {
       const route = overdue ??
-        routeSafely(this.#options.route, queueId, envelope.recipients[index]?.address ?? "", this.#logger);
+        routeSafely(this.#options.route, message, index, this.#logger);
       if (!("key" in route)) {
         refused.push(index);
         outcomes.push(route);
@@ -390,8 +399,9 @@ export class QueueRunner implements AsyncDisposable {
     outcomes: readonly Outcome[],
     hop: string,
   ): void {
-    const { clock, random } = this.#options;
-    const events = attemptEvents(message, recipients, outcomes, clock.now(), this.#settings, random());
+    const { clock, random, route } = this.#options;
+    const fallback = (index: number): Fallback | undefined => fallbackOf(route, message, index);
+    const events = attemptEvents(message, recipients, outcomes, clock.now(), this.#settings, random(), fallback);
     for (const event of events) {
       if (event.event !== "attempt") continue;
       // Delayed only because we stop: no attempt that anybody should count.
@@ -399,11 +409,7 @@ export class QueueRunner implements AsyncDisposable {
       applyEvent(message, event);
       active.unrecorded.push(event);
       logAttempt(this.#logger, message, event, hop);
-      if (event.outcome.action === "failed" && message.envelope.reversePath === "") {
-        this.#logger.warning("{queueId}: double bounce: nobody to report this failure to", {
-          queueId: message.queueId,
-        });
-      }
+      logDoubleBounce(this.#logger, message, event);
     }
   }
 

@@ -116,7 +116,8 @@ export function eventFrom(value: unknown): SpoolEvent {
       const nextAttempt = fields.nextAttempt === undefined ? undefined : time(fields, "nextAttempt");
       const outcome = outcomeFrom(fields.outcome);
       const recipients = indexes(fields);
-      return { event: "attempt", at, recipients, outcome, ...(nextAttempt !== undefined && { nextAttempt }) };
+      const more = { ...(nextAttempt !== undefined && { nextAttempt }), ...optionalTexts(fields, ["fallback"]) };
+      return { event: "attempt", at, recipients, outcome, ...more };
     }
     case "reported":
       return { event: "reported", at, recipients: indexes(fields), kind: oneOf(fields, "kind", REPORTS) };
