@@ -2,6 +2,7 @@
 
 import type { Smarthost, TlsUse } from "../delivery/next_hop.ts";
 import type { ReplyClass } from "../mail/outcome.ts";
+import type { DestinationRule } from "../queue/destination_rules.ts";
 import type { TokenRules } from "../sasl/oauth/claims.ts";
 
 /** What a listener is for. */
@@ -166,6 +167,8 @@ export interface Config {
   };
   /** Mail on its way out. */
   readonly delivery: { readonly concurrency: number; readonly perDestination: number; readonly tls: TlsUse };
+  /** What single destinations are sent at most, the first that matches counts. */
+  readonly destinations: readonly DestinationRule[];
   /** Bounds for clients. */
   readonly limits: {
     readonly messageOctets: number;

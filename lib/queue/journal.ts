@@ -48,6 +48,7 @@ export function applyEvent(message: MessageState, event: SpoolEvent): void {
       state.lastOutcome = event.outcome;
       state.lastAttemptMs ??= atMs;
       state.nextAttemptMs = Date.parse(event.nextAttempt);
+      if (event.fallback !== undefined) state.fallback = event.fallback;
       continue;
     }
     state.attempts++;

@@ -28,6 +28,8 @@ export type SpoolEvent =
     readonly recipients: readonly number[];
     readonly outcome: Outcome;
     readonly nextAttempt: string;
+    /** As for an attempt. */
+    readonly fallback?: string;
   }
   /** These recipients were reported on in a DSN of the kind. */
   | {

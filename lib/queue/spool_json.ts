@@ -123,7 +123,9 @@ export function eventFrom(value: unknown): SpoolEvent {
       return { event: "reported", at, recipients: indexes(fields), kind: oneOf(fields, "kind", REPORTS) };
     case "postponed": {
       const nextAttempt = time(fields, "nextAttempt");
-      return { event: "postponed", at, recipients: indexes(fields), outcome: outcomeFrom(fields.outcome), nextAttempt };
+      const recipients = indexes(fields);
+      const outcome = outcomeFrom(fields.outcome);
+      return { event: "postponed", at, recipients, outcome, nextAttempt, ...optionalTexts(fields, ["fallback"]) };
     }
     case "retry":
     case "held":

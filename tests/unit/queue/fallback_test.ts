@@ -3,6 +3,7 @@ import type { Fallback, RouteHistory } from "../../../lib/delivery/next_hop.ts";
 import type { Outcome, ReplyClass } from "../../../lib/mail/outcome.ts";
 import { attemptEvents, fallbackOf, logAttempt, logDoubleBounce } from "../../../lib/queue/attempt.ts";
 import { applyEvent, initialStates } from "../../../lib/queue/journal.ts";
+import { postponedEvents } from "../../../lib/queue/postponement.ts";
 import type { QueuedMessage, SpoolEvent } from "../../../lib/queue/spool.ts";
 import { memoryContent } from "../../../lib/mail/content.ts";
 import { catchLog, sampleEnvelope } from "../../support/queue_samples.ts";
@@ -163,4 +164,26 @@ Deno.test("a double bounce is one line with recipients and reason, and names the
     "q1: double bounce: our report on q0abc to bob@x.example, carol@x.example ends here, nobody is told: 5.7.1 550 5.7.1 no",
     "q1: double bounce: a message with the null reverse-path to bob@x.example ends here, nobody is told: 5.7.1 550 5.7.1 no",
   ]);
+});
+
+Deno.test("while a destination as a whole refuses, its mail goes by the fallback without an attempt each", () => {
+  const queued = message(["a@x.example", "b@x.example"]);
+  const hasFallback = (index: number): Fallback | undefined => index === 0 ? FALLBACK : undefined;
+  const postponed = (timesInARow: number, replyClass?: ReplyClass): SpoolEvent[] => {
+    const postponement = { outcome: refused("delayed", replyClass), waitMs: MINUTE, timesInARow };
+    return [...postponedEvents(queued, [0, 1], postponement, startMs, settings, hasFallback)];
+  };
+  const told = (events: readonly SpoolEvent[]): unknown[] =>
+    events.map((event) => event.event === "postponed" && [event.recipients, event.fallback, event.nextAttempt]);
+  const later = "2026-01-01T00:01:00.000Z";
+  for (const events of [postponed(2, "block"), postponed(9, "rate"), postponed(9)]) {
+    assertEquals(told(events), [[[0, 1], undefined, later]]);
+  }
+  const events = postponed(3, "block");
+  assertEquals(told(events), [[[0], FALLBACK.key, "2026-01-01T00:00:00.000Z"], [[1], undefined, later]]);
+  for (const event of events) applyEvent(queued, event);
+  assertEquals(queued.recipients.map(({ fallback, attempts }) => [fallback, attempts]), [[FALLBACK.key, 0], [
+    undefined,
+    0,
+  ]]);
 });

@@ -61,7 +61,7 @@ class Post implements AsyncDisposable {
         warnAfterMs: 4 * HOUR,
         expireAfterMs,
         concurrency: 20,
-        perDestination: 2,
+        limitsOf: () => ({ concurrency: 2, initial: 2 }),
       },
     });
   }
