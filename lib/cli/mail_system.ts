@@ -15,10 +15,12 @@ import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
 import { InboundServer } from "../inbound/server.ts";
 import { parseMailbox } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
+import { limitsByRules } from "../queue/destination_rules.ts";
 import { openFileSpool } from "../queue/file_spool.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
-import { QueueRunner, type QueueSettings } from "../queue/runner.ts";
+import type { QueueSettings } from "../queue/queue_settings.ts";
+import { QueueRunner } from "../queue/runner.ts";
 import type { Router } from "../routing/router.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
@@ -85,7 +87,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       expireAfterMs: () => live().config.queue.expireAfterMs,
       expand: (address) => localTargets(live().router, address),
     }),
-    settings: queueSettings(config),
+    settings: queueSettings(config, clock),
     random: Math.random,
   });
   const logins = await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets, fetch });
@@ -113,7 +115,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     inbound,
     queue,
     update: (config) => {
-      queue.update(queueSettings(config));
+      queue.update(queueSettings(config, clock));
       logins.update(config);
     },
     stop: async (graceMs) => {
@@ -177,6 +179,11 @@ function localTargets(router: Router, address: string): readonly string[] {
   return resolved?.kind === "local" ? resolved.targets : [address];
 }
 
-function queueSettings({ queue, delivery }: Config): QueueSettings {
-  return { ...queue, concurrency: delivery.concurrency, perDestination: delivery.perDestination };
+function queueSettings({ queue, delivery, destinations }: Config, clock: Clock): QueueSettings {
+  const { concurrency, perDestination } = delivery;
+  return {
+    ...queue,
+    concurrency,
+    limitsOf: (name) => limitsByRules(destinations, perDestination, name, clock.now()),
+  };
 }

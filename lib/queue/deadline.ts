@@ -2,6 +2,7 @@
 
 import type { Envelope } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
+import type { ScheduleSettings } from "./schedule.ts";
 
 /** When delivery begins, and ages are counted from, milliseconds since 1970: on arrival, or when the hold ends. */
 export function releaseMs({ arrived, holdUntil }: Envelope): number {
@@ -21,6 +22,16 @@ export function returnMs({ deliverBy }: Envelope): number | undefined {
 /** When the sender hears of a delay at the latest (BY with mode N), milliseconds since 1970. */
 export function notifyMs({ deliverBy }: Envelope): number | undefined {
   return deliverBy?.mode === "notify" ? Date.parse(deliverBy.until) : undefined;
+}
+
+/** When a message is given up, by the settings or by its sender, milliseconds since 1970. */
+export function expiryMs(envelope: Envelope, { expireAfterMs }: Pick<ScheduleSettings, "expireAfterMs">): number {
+  return Math.min(releaseMs(envelope) + expireAfterMs, returnMs(envelope) ?? Infinity);
+}
+
+/** When its sender is to hear of a delay, milliseconds since 1970. */
+export function warnMs(envelope: Envelope, { warnAfterMs }: Pick<ScheduleSettings, "warnAfterMs">): number {
+  return Math.min(releaseMs(envelope) + warnAfterMs, notifyMs(envelope) ?? Infinity);
 }
 
 /** What becomes of a recipient when the time of BY is over (RFC 2852 §4.1.2); undefined while it is not. */
