@@ -14,6 +14,7 @@
 import process from "node:process";
 import { getLogger } from "@logtape/logtape";
 import { parseArgs } from "@std/cli/parse-args";
+import { domainOf } from "../../lib/mail/mailbox.ts";
 import { openFileSpool } from "../../lib/queue/file_spool.ts";
 import { bucketOf, QueueIds } from "../../lib/queue/queue_id.ts";
 import { QueueRunner } from "../../lib/queue/runner.ts";
@@ -152,7 +153,10 @@ async function start(folder: string): Promise<void> {
     spool,
     clock,
     logger,
-    route: (address) => ({ kind: "hop", hop: { kind: "mx", domain: address, key: `mx:${address}` } }),
+    route: (address) => {
+      const domain = domainOf(address);
+      return { kind: "hop", hop: { kind: "mx", domain, key: `mx:${domain}` } };
+    },
     deliver: ({ recipients }) =>
       Promise.resolve(
         recipients.map(() => ({ action: "relayed", status: "2.0.0", text: "250 ok", isRemoteReply: true })),
@@ -163,7 +167,7 @@ async function start(folder: string): Promise<void> {
       warnAfterMs: 24 * 60 * MINUTE_MS,
       expireAfterMs: 120 * 60 * MINUTE_MS,
       concurrency: 200,
-      perDestination: 20,
+      limitsOf: () => ({ concurrency: 20, initial: 5 }),
     },
     random: Math.random,
   });
