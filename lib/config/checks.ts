@@ -11,11 +11,12 @@ import { quote, type Source } from "./source.ts";
 
 /** Checks the whole content. */
 export function checkContent(content: Partial<FileContent>, source: Source): void {
-  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, quickStart } = content;
+  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, admin, quickStart } = content;
   checkListeners(listeners, source);
   checkClientCertificates(listeners, tls?.clientCa, source);
   checkAuth(auth, source);
   checkRoutes(routes, source);
+  checkAdmin(admin?.bind, listeners, source);
   // Without the domains, each mailbox would be one of a domain that is not ours.
   if (domains === undefined) return;
   checkDomains(domains, routes, source);
@@ -65,6 +66,19 @@ function checkListeners(listeners: readonly ListenerDraft[], source: Source): vo
       source.report(proxyProtocol.at, "listeners.proxy_protocol: not for a Unix socket, whose clients have no address");
     }
   }
+}
+
+function checkAdmin(
+  bind: FileContent["admin"]["bind"],
+  listeners: readonly ListenerDraft[],
+  source: Source,
+): void {
+  if (bind?.value.kind !== "unix") return;
+  const { path } = bind.value;
+  const listener = listeners.find(({ bind: { value } }) => value.kind === "unix" && value.path === path);
+  if (listener === undefined) return;
+  const { line } = source.position(listener.bind.at);
+  source.report(bind.at, `admin.bind: the listener of line ${line} has this address`);
 }
 
 function checkClientCertificates(
@@ -169,7 +183,7 @@ function ourDomain(found: string, domains: readonly Entry<unknown>[]): string {
 
 function checkRoutes(routes: readonly RouteDraft[], source: Source): void {
   const lines = new Map<string, number>();
-  for (const { domain, via, username, password, tls } of routes) {
+  for (const { domain, via, username, password, tls, source: from, xclient } of routes) {
     const earlier = lines.get(domain.value);
     if (earlier !== undefined) source.report(domain.at, `routes.domain: the route of line ${earlier} has this domain`);
     else lines.set(domain.value, source.position(domain.at).line);
@@ -178,6 +192,12 @@ function checkRoutes(routes: readonly RouteDraft[], source: Source): void {
     }
     if (password !== undefined && username === undefined) {
       source.report(password.at, 'routes.password: expected a "username" with it, found none');
+    }
+    if (from !== undefined && via.socketPath !== undefined) {
+      source.report(from.at, "routes.source: not for a Unix socket, to which nobody connects from an address");
+    }
+    if (xclient?.value && username !== undefined) {
+      source.report(xclient.at, "routes.xclient: not with a username: the server would know two users for one session");
     }
     if (tls === undefined) continue;
     if (tls.value === "off" && (username !== undefined || via.scheme === "smtps")) {

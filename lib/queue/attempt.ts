@@ -4,7 +4,7 @@ import type { Logger } from "../log/logger.ts";
 import type { NextHop, RouteDecision } from "../delivery/next_hop.ts";
 import type { DeliveryRequest } from "../delivery/target.ts";
 import { isFinal, type Outcome } from "../mail/outcome.ts";
-import { notifyMs, overdueOutcome, releaseMs, returnMs } from "./deadline.ts";
+import { bornMs, notifyMs, overdueOutcome, returnMs } from "./deadline.ts";
 import { nextAttempt, type ScheduleSettings } from "./schedule.ts";
 import type { QueuedMessage, SpoolEvent } from "./spool.ts";
 
@@ -70,7 +70,7 @@ export function attemptEvents(
   const at = new Date(nowMs).toISOString();
   const attempts = 1 + recipients.reduce((most, index) => Math.max(most, message.recipients[index]?.attempts ?? 0), 0);
   const { envelope } = message;
-  const times = { releaseMs: releaseMs(envelope), returnMs: returnMs(envelope), notifyMs: notifyMs(envelope) };
+  const times = { releaseMs: bornMs(message), returnMs: returnMs(envelope), notifyMs: notifyMs(envelope) };
   const next = nextAttempt({ ...times, attempts, nowMs }, settings, random);
   return groupEqual(recipients, outcomes).map(({ outcome, indexes }) => {
     if (isFinal(outcome)) return { event: "attempt", at, recipients: indexes, outcome };
@@ -97,7 +97,7 @@ export function logAttempt(logger: Logger, message: QueuedMessage, event: SpoolE
     sender: reversePath,
     ...(via !== hop && { hop }),
     via,
-    delaySeconds: (Date.parse(event.at) - Date.parse(arrived)) / 1000,
+    delaySeconds: Math.max(0, Date.parse(event.at) - Date.parse(arrived)) / 1000,
     status: outcome.status,
     reply: outcome.text,
     ...(outcome.tls !== undefined && { tls: outcome.tls }),

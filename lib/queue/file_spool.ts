@@ -112,6 +112,8 @@ class FileSpool implements Spool, ReceptionHost {
   readonly #buckets: Map<string, Promise<void> | undefined> = new Map();
   /** In their folder, but not yet acknowledged: whoever commits them hands them over, so `recover` must not. */
   readonly #publishing: Set<string> = new Set();
+  /** Files of messages that were refused, and that the disk would not remove: nobody is to find and deliver them. */
+  readonly #leftovers: Set<string> = new Set();
 
   constructor(options: FileSpoolOptions, lock: OpenFile, sync: FolderSync) {
     this.files = options.files;
@@ -153,7 +155,7 @@ class FileSpool implements Spool, ReceptionHost {
     }
   }
 
-  async *recover(): AsyncGenerator<QueuedMessage> {
+  async *recover(unreadable: (queueId: string) => void = () => {}): AsyncGenerator<QueuedMessage> {
     const pace = new ReadPace(this.#clock);
     const buffers = Array.from({ length: this.#readers }, () => new Uint8Array(READ_OCTETS));
     const [first = new Uint8Array(READ_OCTETS)] = buffers;
@@ -161,11 +163,12 @@ class FileSpool implements Spool, ReceptionHost {
       for (let next = 0; next < queueIds.length;) {
         const inBackground = queueIds.slice(next, next + pace.inBackground);
         next += inBackground.length;
-        yield* this.#readTogether(inBackground, buffers);
+        yield* this.#readTogether(inBackground, buffers, unreadable);
         pace.resume();
         for (; next < queueIds.length && pace.isQuick; next++) {
           const queueId = queueIds[next] ?? "";
-          const message = pace.read(() => this.#readNow(queueId, first)) ?? await this.#readOrSkip(queueId, first);
+          const message = pace.read(() => this.#readNow(queueId, first)) ??
+            await this.#readOrSkip(queueId, first, unreadable);
           if (message !== undefined) yield message;
         }
       }
@@ -173,13 +176,17 @@ class FileSpool implements Spool, ReceptionHost {
   }
 
   /** Reads as many at the same time as there are buffers. */
-  async *#readTogether(queueIds: readonly string[], buffers: readonly Uint8Array[]): AsyncGenerator<QueuedMessage> {
+  async *#readTogether(
+    queueIds: readonly string[],
+    buffers: readonly Uint8Array[],
+    unreadable: (queueId: string) => void,
+  ): AsyncGenerator<QueuedMessage> {
     const reading = new Fifo<Promise<QueuedMessage | undefined>>();
     for (const [place, queueId] of queueIds.entries()) {
       const buffer = buffers[place % buffers.length] ?? new Uint8Array(READ_OCTETS);
       const oldest = reading.size < buffers.length ? undefined : await reading.shift();
       if (oldest !== undefined) yield oldest;
-      reading.push(this.#readOrSkip(queueId, buffer));
+      reading.push(this.#readOrSkip(queueId, buffer, unreadable));
     }
     for (let read = reading.shift(); read !== undefined; read = reading.shift()) {
       const message = await read;
@@ -236,8 +243,9 @@ class FileSpool implements Spool, ReceptionHost {
     try {
       await this.files.rename(this.incomingPath(queueId), path);
     } catch (error) {
-      // Somebody removed the folder: the next message makes it again.
+      // Somebody removed the folder: the next message makes it again, and another handle has to sync it.
       this.#buckets.delete(bucket);
+      this.#sync.forget(`${this.#folder}/queue/${bucket}`);
       throw error;
     }
     try {
@@ -246,6 +254,13 @@ class FileSpool implements Spool, ReceptionHost {
       await this.discard(path);
       throw error;
     }
+    if (this.#leftovers.size > 0) await this.#discardLeftovers();
+  }
+
+  async makeFolders(): Promise<void> {
+    for (const name of ["incoming", "queue", "broken"]) await this.files.makeFolder(`${this.#folder}/${name}`, 0o700);
+    for (const folder of [this.#folder, `${this.#folder}/queue`]) this.#sync.forget(folder);
+    await this.#sync.sync(this.#folder);
   }
 
   async discard(path: string): Promise<void> {
@@ -253,7 +268,24 @@ class FileSpool implements Spool, ReceptionHost {
       await this.files.remove(path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return;
-      this.#logger.error("Cannot remove {path}, which belongs to no accepted message: {error}", { path, error });
+      this.#leftovers.add(path);
+      this.#logger.error(
+        "Cannot remove {path}, which belongs to no accepted message; will try again when the next one is stored: {error}",
+        { path, error },
+      );
+    }
+  }
+
+  /** The disk takes messages again: perhaps it also removes now. */
+  async #discardLeftovers(): Promise<void> {
+    for (const path of this.#leftovers) {
+      try {
+        await this.files.remove(path);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) return;
+      }
+      this.#leftovers.delete(path);
+      this.#logger.info("Removed {path}, which belongs to no accepted message", { path });
     }
   }
 
@@ -264,12 +296,15 @@ class FileSpool implements Spool, ReceptionHost {
   }
 
   async #makeDurableBucket(bucket: string): Promise<void> {
+    const path = `${this.#folder}/queue/${bucket}`;
     try {
-      await this.files.makeFolder(`${this.#folder}/queue/${bucket}`, 0o700);
+      await this.files.makeFolder(path, 0o700);
       await this.#sync.sync(`${this.#folder}/queue`);
       this.#buckets.set(bucket, undefined);
     } catch (error) {
       this.#buckets.delete(bucket);
+      // A second sync might call good what the first one lost (the kernel tells an error once): begin anew.
+      await this.files.remove(path).catch(() => {});
       throw error;
     }
   }
@@ -283,7 +318,7 @@ class FileSpool implements Spool, ReceptionHost {
     for (const bucket of buckets.sort()) {
       const queueIds: string[] = [];
       for await (const { name } of this.files.list(`${this.#folder}/queue/${bucket}`)) {
-        if (this.#publishing.has(name)) continue;
+        if (this.#publishing.has(name) || this.#leftovers.has(`${this.#folder}/queue/${bucket}/${name}`)) continue;
         if (isQueueId(name) && bucketOf(name) === bucket) queueIds.push(name);
         else {await this.#setAside(
             `${this.#folder}/queue/${bucket}/${name}`,
@@ -325,15 +360,17 @@ class FileSpool implements Spool, ReceptionHost {
   }
 
   /** As `#read`, but a file that the disk does not give up is left in its place: the others are still to be read. */
-  async #readOrSkip(queueId: string, buffer: Uint8Array): Promise<QueuedMessage | undefined> {
+  async #readOrSkip(
+    queueId: string,
+    buffer: Uint8Array,
+    unreadable: (queueId: string) => void,
+  ): Promise<QueuedMessage | undefined> {
     try {
       return await this.#read(queueId, buffer, false);
     } catch (error) {
       const path = this.queuePath(queueId);
-      this.#logger.error("Cannot read spool file {path}, left where it is until the next start: {error}", {
-        path,
-        error,
-      });
+      this.#logger.error("Cannot read spool file {path}, which is left where it is: {error}", { path, error });
+      unreadable(queueId);
       return undefined;
     }
   }

@@ -60,7 +60,7 @@ export function postponedEvents(
   nowMs: number,
   settings: ScheduleSettings,
 ): readonly SpoolEvent[] {
-  const endMs = expiryMs(message.envelope, settings);
+  const endMs = expiryMs(message, settings);
   if (nowMs >= endMs) return attemptEvents(message, recipients, recipients.map(() => outcome), nowMs, settings, 0);
   const nextAttempt = new Date(Math.min(endMs, Math.ceil(nowMs + waitMs))).toISOString();
   return [{ event: "postponed", at: new Date(nowMs).toISOString(), recipients, outcome, nextAttempt }];

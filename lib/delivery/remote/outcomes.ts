@@ -49,6 +49,8 @@ export function faultOutcome(error: ClientError, doing: string, peer: Peer): Out
   switch (error.fault) {
     case "connect":
       return ownOutcome("delayed", "4.4.1", `Cannot connect to ${where}: ${error.message}`, peer);
+    case "local":
+      return ownOutcome("delayed", "4.3.5", `Cannot connect to ${where}: ${error.message}`, peer);
     case "timeout":
     case "closed":
       return ownOutcome("delayed", "4.4.2", `Lost the connection to ${where} while ${doing}: ${error.message}`, peer);
@@ -89,6 +91,7 @@ function remoteOutcome(action: Action, statusClass: 2 | 4 | 5, reply: Reply, pee
     status: `${statusClass}${detail}`,
     text: replyText(reply),
     isRemoteReply: true,
+    ...(reply.code === 421 ? { destination: "pushback" as const } : {}),
     ...peerFields(peer),
   };
 }
