@@ -92,7 +92,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     spool,
     clock: steady,
     logger: logger("queue"),
-    route: (address) => live().router.nextHop(address),
+    route: (address, history) => live().router.nextHop(address, history),
     destinationOf: (hop, signal) => hop.kind === "maildir" ? hop.key : delivery.remote.destinationOf(hop, signal),
     deliver: delivery.deliver,
     reporter: dsnReporter({

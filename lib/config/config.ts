@@ -1,5 +1,6 @@
 /** The configuration after reading: every value checked, with defaults, in the units named. Plain data. */
 
+import type { ReplyClass } from "../mail/outcome.ts";
 import type { DestinationRule } from "../queue/destination_rules.ts";
 import type { Smarthost, SourceAddresses, TlsUse } from "../delivery/next_hop.ts";
 import type { TokenRules } from "../sasl/oauth/claims.ts";
@@ -59,8 +60,20 @@ export interface DomainConfig {
 export interface RouteConfig {
   /** Lower case; a domain, `*.domain` (its subdomains) or `*`. */
   readonly domain: string;
-  /** The server that takes the mail. */
+  /** The server that takes the mail, or the MX hosts of the domain. */
+  readonly via: Smarthost | "mx";
+  /** Another way for mail that is refused there. */
+  readonly fallback?: FallbackConfig;
+}
+
+/** The `fallback` of a route. */
+export interface FallbackConfig {
+  /** The server that takes such mail. */
   readonly via: Smarthost;
+  /** Refusals after which it does; at least one. */
+  readonly after: number;
+  /** What these have to be about. */
+  readonly classes: readonly ReplyClass[];
 }
 
 /** A mailbox that can log in. */

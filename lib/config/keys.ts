@@ -6,7 +6,7 @@
 import type { DestinationRule } from "../queue/destination_rules.ts";
 import type { SourceAddresses, TlsUse } from "../delivery/next_hop.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
-import type { BindAddress, Config, ListenerConfig, Service } from "./config.ts";
+import type { BindAddress, Config, FallbackConfig, ListenerConfig, Service } from "./config.ts";
 import { oauth, type OauthDraft } from "./oauth.ts";
 import {
   type Entry,
@@ -32,6 +32,7 @@ import {
   type AdminBindDraft,
   bindAddress,
   type BindDraft,
+  routeVia,
   serverSocket,
   via,
   type ViaDraft,
@@ -61,12 +62,10 @@ export interface DomainDraft {
   readonly dkim: readonly string[];
 }
 
-/** An entry of `routes` as it stands in the file. */
-export interface RouteDraft {
-  /** A domain, `*.domain` or `*`. */
-  readonly domain: Located<string>;
+/** A server that a route names, as it stands in the file. */
+export interface ServerDraft<V> {
   /** The server. */
-  readonly via: ViaDraft;
+  readonly via: V;
   /** For AUTH; with a password or not at all. */
   readonly username?: Located<string>;
   /** For AUTH. */
@@ -78,6 +77,17 @@ export interface RouteDraft {
   /** Tell the server whom a message came from. */
   readonly xclient?: Located<boolean>;
 }
+
+/** An entry of `routes` as it stands in the file. */
+export interface RouteDraft extends ServerDraft<ViaDraft | "mx"> {
+  /** A domain, `*.domain` or `*`. */
+  readonly domain: Located<string>;
+  /** Another way. */
+  readonly fallback?: Located<FallbackDraft>;
+}
+
+/** The `fallback` of a route as it stands in the file. */
+export interface FallbackDraft extends ServerDraft<ViaDraft>, Omit<FallbackConfig, "via"> {}
 
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
 export interface FileContent
@@ -194,13 +204,7 @@ const routeDomain = scalar({
   },
 });
 
-const route: Type<RouteDraft> = object({
-  domain: required(
-    "domain",
-    located(routeDomain),
-    "Recipient domain, *.domain for its subdomains, or * for all others.",
-  ),
-  via: required("via", via, "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path."),
+const credentials = {
   username: optional("username", located(value.text("a user name"), ""), "Logs in there."),
   password: optional(
     "password",
@@ -218,6 +222,51 @@ const route: Type<RouteDraft> = object({
     located(value.yesOrNo),
     "Tell the server by XCLIENT, where it offers that, which client a message came from. Default: false.",
   ),
+};
+
+/** Of other refusals, another server would hardly think better. */
+const fallbackClass = value.oneOf(
+  "block",
+  "reputation",
+  "rate",
+  "authentication",
+  "policy",
+  "content",
+  "greylisting",
+  "relaying",
+  "system",
+);
+
+const fallback: Type<FallbackDraft> = object({
+  via: required("via", via, "The server, as for the route."),
+  ...credentials,
+  after: withDefault(
+    "after",
+    value.count(1, 1000),
+    3,
+    "Refusals after which a recipient goes there; a permanent one is enough.",
+  ),
+  classes: withDefault(
+    "classes",
+    listOf(fallbackClass, "classes of replies", 1),
+    ["block", "reputation"],
+    "What these refusals have to be about.",
+  ),
+});
+
+const route: Type<RouteDraft> = object({
+  domain: required(
+    "domain",
+    located(routeDomain),
+    "Recipient domain, *.domain for its subdomains, or * for all others.",
+  ),
+  via: required(
+    "via",
+    routeVia,
+    "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path; or mx.",
+  ),
+  ...credentials,
+  fallback: optional("fallback", located(fallback), "The server for mail that is refused there."),
 });
 
 const destination: Type<DestinationRule> = object({

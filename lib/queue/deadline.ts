@@ -42,7 +42,10 @@ export function notifyMs({ deliverBy }: Envelope): number | undefined {
 }
 
 /** When a message is given up, by the settings or by its sender, milliseconds since 1970. */
-export function expiryMs(message: Aged, { expireAfterMs, graceUntilMs = -Infinity }: ScheduleSettings): number {
+export function expiryMs(
+  message: Aged,
+  { expireAfterMs, graceUntilMs = -Infinity }: Pick<ScheduleSettings, "expireAfterMs" | "graceUntilMs">,
+): number {
   return Math.min(Math.max(bornMs(message) + expireAfterMs, graceUntilMs), returnMs(message.envelope) ?? Infinity);
 }
 

@@ -333,7 +333,7 @@ export class QueueRunner implements AsyncDisposable {
       if (isUnreported(state)) return "";
       if (!isPending(state)) continue;
       const address = envelope.recipients[state.index]?.address ?? "";
-      const hop = remoteHop(this.#options.route, address);
+      const hop = remoteHop(this.#options.route, address, state.fallback !== undefined);
       if (hop === undefined || (shared !== "" && shared !== hop)) return "";
       shared = hop;
     }
@@ -441,9 +441,9 @@ export class QueueRunner implements AsyncDisposable {
 }
 
 /** The key of the hop to another host; undefined where there is none. What is wrong with a route shows at the attempt. */
-function remoteHop(route: Route, address: string): string | undefined {
+function remoteHop(route: Route, address: string, isOnFallback: boolean): string | undefined {
   try {
-    const decision = route(address);
+    const decision = route(address, { isOnFallback });
     return decision.kind === "hop" && decision.hop.kind !== "maildir" ? decision.hop.key : undefined;
   } catch {
     return undefined;

@@ -22,7 +22,9 @@ export type PeerPoint =
   | "dot"
   | "rset"
   | "quit"
-  | "xclient";
+  | "xclient"
+  /** Each chunk of BDAT, when its octets are in; the answer to the last one is that to `dot`. */
+  | "chunk";
 
 /** Octets that need not be a reply. */
 export interface PeerOctets {

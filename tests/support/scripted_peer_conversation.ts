@@ -29,6 +29,9 @@ export class PeerConversation {
   #unread = "";
   #isReadingContent = false;
   #restTimer: ReturnType<typeof setTimeout> | undefined;
+  #chunks = "";
+  /** Octets in all chunks of BDAT so far. */
+  chunkOctets = 0;
 
   /** Takes over a fresh connection. */
   constructor(peer: ScriptedPeer, connection: Deno.Conn, number: number) {
@@ -90,7 +93,7 @@ export class PeerConversation {
         await this.#data(line);
         return false;
       case "BDAT":
-        await this.#chunk(argument);
+        await this.#chunk(line, argument);
         return false;
       case "RSET":
         this.#reset();
@@ -120,6 +123,7 @@ export class PeerConversation {
   #reset(): void {
     this.mail = undefined;
     this.recipients = [];
+    this.#chunks = "";
   }
 
   async #mail(line: string, argument: string): Promise<void> {
@@ -158,18 +162,28 @@ export class PeerConversation {
     const stuffed = await this.#readTo(END);
     this.#isReadingContent = false;
     const text = (stuffed + "\r\n").slice(2).replace(/^\./gm, "");
-    const content = Uint8Array.from(stuffed === "" ? "" : text, (character) => character.charCodeAt(0));
+    const content = binaryOctets(stuffed === "" ? "" : text);
     await this.#endOfData(content);
   }
 
-  /** Takes one chunk, which is the last one too. */
-  async #chunk(argument: string): Promise<void> {
-    const octets = Number(/^(\d+) LAST$/.exec(argument)?.[1]);
+  async #chunk(line: string, argument: string): Promise<void> {
+    const [, digits, last] = /^(\d+)( LAST)?$/.exec(argument) ?? [];
+    const octets = Number(digits);
     this.#isReadingContent = true;
     while (this.#unread.length < octets) this.#unread += await this.#read();
     this.#isReadingContent = false;
-    const content = Uint8Array.from(this.#unread.slice(0, octets), (character) => character.charCodeAt(0));
+    this.chunkOctets += octets;
+    this.#chunks += this.#unread.slice(0, octets);
     this.#unread = this.#unread.slice(octets);
+    const scripted = this.#scripted("chunk", line) ??
+      (this.recipients.length > 0 ? undefined : "503 5.5.1 No recipients");
+    if (scripted !== undefined) {
+      this.#reset();
+      return await this.#say(scripted);
+    }
+    if (last === undefined) return await this.#send(`250 2.0.0 ${octets} octets`);
+    const content = binaryOctets(this.#chunks);
+    this.#chunks = "";
     await this.#endOfData(content);
   }
 
@@ -353,6 +367,10 @@ function localPartOf(argument: string): string {
 /** One character for each octet. */
 function binaryText(octets: Uint8Array): string {
   return Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString("latin1");
+}
+
+function binaryOctets(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, "latin1"));
 }
 
 function asEhloLine(text: string, index: number, all: readonly string[]): string {

@@ -226,7 +226,11 @@ Deno.test("A route with a user name needs TLS unless the file says otherwise", a
   - { domain: c.example, via: "smtp://x.example" }
 `,
   );
-  assertEquals(config.routes.map(({ via }) => via.tls), ["required", "opportunistic", "opportunistic"]);
+  assertEquals(config.routes.map(({ via }) => via === "mx" ? via : via.tls), [
+    "required",
+    "opportunistic",
+    "opportunistic",
+  ]);
 });
 
 Deno.test("Environment variables are taken into values of every type, and $${ stands for ${", async () => {
@@ -239,8 +243,8 @@ Deno.test("Environment variables are taken into values of every type, and $${ st
   assertEquals(config.hostname, "mail.example.org");
   assertEquals(config.domains.get("example.org")?.catchAll, "alice@example.org");
   assertEquals(config.limits.recipients, 77);
-  assertEquals(config.routes[0]?.via.username, "${USER}");
-  assertEquals(config.routes[0]?.via.password, "a$b$$c");
+  const via = config.routes[0]?.via;
+  assertEquals(via === "mx" ? undefined : [via?.username, via?.password], ["${USER}", "a$b$$c"]);
 });
 
 Deno.test("The value of a variable is not searched for variables", async () => {
@@ -357,7 +361,7 @@ Deno.test("The commented keys of config.example.yaml are right when they are use
     .replace(/^(service|tls|via): (?=mx \(|starttls \(|smtp:|required \().*$/gm, "");
   const config = await load(used, { "/etc/posthorn/secret": "hunter2" });
   const shipped = await load(text);
-  assertEquals(config.routes.length, 3);
+  assertEquals(config.routes.length, 4);
   assertEquals(config.aliases.size, 1);
   assertEquals(config.domains.size, 2);
   assertEquals(config.listeners.length, 7);
@@ -370,4 +374,21 @@ Deno.test("The commented keys of config.example.yaml are right when they are use
 
 Deno.test("admin.bind: off does without the control socket", async () => {
   assertEquals((await load(`${SHORTEST}admin: { bind: off }\n`)).admin, {});
+});
+
+Deno.test("A route may go to MX hosts, and have a fallback with its own login", async () => {
+  const config = await load(`${SHORTEST}routes:
+  - domain: "*"
+    via: mx
+    fallback: { via: "smtp://smarthost.example:587", username: u, password: p, after: 1, classes: [rate] }
+  - { domain: b.example, via: "smtp://x.example", fallback: { via: "smtps://y.example" } }
+`);
+  const login = { username: "u", password: "p", tls: "required" };
+  assertEquals<unknown>(config.routes[0], {
+    domain: "*",
+    via: "mx",
+    fallback: { via: { scheme: "smtp", host: "smarthost.example", port: 587, ...login }, after: 1, classes: ["rate"] },
+  });
+  assertEquals(config.routes[1]?.fallback?.after, 3);
+  assertEquals(config.routes[1]?.fallback?.classes, ["block", "reputation"]);
 });
