@@ -93,6 +93,9 @@ async function exists(files: Files, path: string): Promise<boolean> {
   }
 }
 
+/** Refused messages that could not be removed and are remembered; more of them are only logged. */
+const MAX_LEFTOVERS = 10_000;
+
 class FileSpool implements Spool, ReceptionHost {
   readonly files: Files;
   readonly memoryOctets: number;
@@ -245,7 +248,7 @@ class FileSpool implements Spool, ReceptionHost {
       await this.files.remove(path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return;
-      this.#leftovers.add(path);
+      if (this.#leftovers.size < MAX_LEFTOVERS) this.#leftovers.add(path);
       this.#logger.error(
         "Cannot remove {path}, which belongs to no accepted message; will try again when the next one is stored: {error}",
         { path, error },

@@ -124,6 +124,8 @@ export interface PathOptions {
   readonly logger?: Logger;
   /** The clock of the queue, where that is another. */
   readonly queueClock?: Clock;
+  /** Default: `PATH_SETTINGS`. */
+  readonly settings?: typeof PATH_SETTINGS;
 }
 
 /** A machine of ours. */
@@ -167,7 +169,7 @@ export class MailPath implements AsyncDisposable {
         expand: (address) => [address],
       }),
       random: () => 0,
-      settings: PATH_SETTINGS,
+      settings: options.settings ?? PATH_SETTINGS,
     });
   }
 

@@ -25,7 +25,13 @@ interface FileNode {
   data: Uint8Array;
   /** What survives a power loss. */
   durable: Uint8Array;
+  /** Written since the last sync: pieces as first octet and the one behind the last. */
+  dirty: Piece[];
+  /** Written before a sync that failed: the kernel takes it for clean, and no later sync writes it. */
+  lost: Piece[];
 }
+
+type Piece = readonly [from: number, to: number];
 
 interface FolderNode {
   kind: "folder";
@@ -71,7 +77,7 @@ export class MemoryFiles implements Files {
       if (node !== undefined && options.createNew) throw new Deno.errors.AlreadyExists(path);
       if (node === undefined) {
         if (!options.create && !options.createNew) throw new Deno.errors.NotFound(path);
-        node = { kind: "file", data: new Uint8Array(0), durable: new Uint8Array(0) };
+        node = file(new Uint8Array(0));
         parent.entries.set(name, node);
       }
       this.openHandles++;
@@ -93,6 +99,10 @@ export class MemoryFiles implements Files {
   remove(path: string): Promise<void> {
     return this.#do("remove", path, () => {
       const [parent, name] = this.#parent(path);
+      const node = parent.entries.get(name);
+      if (node?.kind === "folder" && node.entries.size > 0) {
+        throw new Error(`Directory not empty (os error 39): remove '${path}'`);
+      }
       if (!parent.entries.delete(name)) throw new Deno.errors.NotFound(path);
     });
   }
@@ -137,7 +147,7 @@ export class MemoryFiles implements Files {
   /** Replaces the content of a file behind everybody's back. */
   overwrite(path: string, data: Uint8Array): void {
     const [parent, name] = this.#parent(path);
-    parent.entries.set(name, { kind: "file", data, durable: data });
+    parent.entries.set(name, file(data));
   }
 
   /** The disk as the next start finds it after a crash now. */
@@ -151,29 +161,45 @@ export class MemoryFiles implements Files {
   #handle(path: string, node: Node, isAppend: boolean): OpenFile {
     let position = 0;
     let isOpen = true;
-    const file = (): FileNode => {
+    const opened = (): FileNode => {
       if (!isOpen) throw new Deno.errors.BadResource(path);
       if (node.kind === "folder") throw new Deno.errors.IsADirectory(path);
       return node;
     };
     const put = (octets: Uint8Array): number => {
-      const target = file();
+      const target = opened();
       if (isAppend) position = target.data.length;
       const data = new Uint8Array(Math.max(target.data.length, position + octets.length));
       data.set(target.data);
       data.set(octets, position);
-      position += octets.length;
+      const end = position + octets.length;
+      target.lost = target.lost.flatMap((piece) => without(piece, position, end));
+      target.dirty.push([position, end]);
+      position = end;
       target.data = data;
       return octets.length;
     };
     const sync = (): void => {
-      if (node.kind === "file") node.durable = node.data.slice();
-      else node.durable = new Map(node.entries);
+      if (node.kind === "folder") {
+        node.durable = new Map(node.entries);
+        return;
+      }
+      const before = node.durable;
+      node.durable = node.data.slice();
+      for (const [from, to] of node.lost) {
+        for (let at = from; at < to; at++) node.durable[at] = before[at] ?? 0;
+      }
+      node.dirty = [];
+    };
+    const failSync = (): void => {
+      if (node.kind === "folder") return;
+      node.lost.push(...node.dirty);
+      node.dirty = [];
     };
     return {
       read: (into) =>
         this.#do("read", path, () => {
-          const { data } = file();
+          const { data } = opened();
           if (position >= data.length && into.length > 0) return null;
           // Short reads, as a file system may give.
           const octets = data.subarray(position, position + Math.max(1, Math.ceil(into.length / 2)));
@@ -187,12 +213,14 @@ export class MemoryFiles implements Files {
         position = offset;
         return Promise.resolve(offset);
       },
-      syncData: () => this.#do("syncData", path, sync),
-      sync: () => this.#do("sync", path, sync),
-      stat: () => Promise.resolve({ size: file().data.length }),
+      syncData: () => this.#do("syncData", path, sync, failSync),
+      sync: () => this.#do("sync", path, sync, failSync),
+      stat: () => Promise.resolve({ size: opened().data.length }),
       truncate: (octets) =>
         this.#do("truncate", path, () => {
-          file().data = file().data.slice(0, octets);
+          const target = opened();
+          target.data = target.data.slice(0, octets);
+          target.lost = target.lost.flatMap((piece) => without(piece, octets, Infinity));
         }),
       close: () => {
         if (!isOpen) throw new Deno.errors.BadResource(path);
@@ -235,6 +263,16 @@ export class MemoryFiles implements Files {
   }
 }
 
+function file(data: Uint8Array): FileNode {
+  return { kind: "file", data, durable: data, dirty: [], lost: [] };
+}
+
+/** What is left of a piece. */
+function without([from, to]: Piece, start: number, end: number): Piece[] {
+  const rest: Piece[] = [[from, Math.min(to, start)], [Math.max(from, end), to]];
+  return rest.filter((piece) => piece[0] < piece[1]);
+}
+
 function folder(): FolderNode {
   return { kind: "folder", entries: new Map(), durable: new Map() };
 }
@@ -245,7 +283,7 @@ function crashed(node: Node, survives: Survives, copies: Map<Node, Node>): Node 
   if (known !== undefined) return known;
   if (node.kind === "file") {
     const data = crashedData(node, survives);
-    const copy: FileNode = { kind: "file", data, durable: data };
+    const copy = file(data);
     copies.set(node, copy);
     return copy;
   }
