@@ -37,6 +37,8 @@ interface FolderNode {
   kind: "folder";
   entries: Map<string, Node>;
   durable: Map<string, Node>;
+  /** Names that were added or removed before a sync that failed, and not since: no later sync makes that durable. */
+  lost: Set<string>;
 }
 
 type Node = FileNode | FolderNode;
@@ -78,7 +80,7 @@ export class MemoryFiles implements Files {
       if (node === undefined) {
         if (!options.create && !options.createNew) throw new Deno.errors.NotFound(path);
         node = file(new Uint8Array(0));
-        parent.entries.set(name, node);
+        setEntry(parent, name, node);
       }
       this.openHandles++;
       return this.#handle(path, node, options.append === true);
@@ -91,8 +93,8 @@ export class MemoryFiles implements Files {
       const [target, newName] = this.#parent(to);
       const node = source.entries.get(oldName);
       if (node === undefined) throw new Deno.errors.NotFound(from);
-      source.entries.delete(oldName);
-      target.entries.set(newName, node);
+      setEntry(source, oldName, undefined);
+      setEntry(target, newName, node);
     });
   }
 
@@ -103,7 +105,8 @@ export class MemoryFiles implements Files {
       if (node?.kind === "folder" && node.entries.size > 0) {
         throw new Error(`Directory not empty (os error 39): remove '${path}'`);
       }
-      if (!parent.entries.delete(name)) throw new Deno.errors.NotFound(path);
+      if (node === undefined) throw new Deno.errors.NotFound(path);
+      setEntry(parent, name, undefined);
     });
   }
 
@@ -113,7 +116,7 @@ export class MemoryFiles implements Files {
       for (const name of path.split("/").filter(Boolean)) {
         const next = node.entries.get(name) ?? folder();
         if (next.kind !== "folder") throw new Deno.errors.AlreadyExists(path);
-        node.entries.set(name, next);
+        if (next !== node.entries.get(name)) setEntry(node, name, next);
         node = next;
       }
     });
@@ -180,10 +183,7 @@ export class MemoryFiles implements Files {
       return octets.length;
     };
     const sync = (): void => {
-      if (node.kind === "folder") {
-        node.durable = new Map(node.entries);
-        return;
-      }
+      if (node.kind === "folder") return syncFolder(node);
       const before = node.durable;
       node.durable = node.data.slice();
       for (const [from, to] of node.lost) {
@@ -192,7 +192,10 @@ export class MemoryFiles implements Files {
       node.dirty = [];
     };
     const failSync = (): void => {
-      if (node.kind === "folder") return;
+      if (node.kind === "folder") {
+        for (const name of changedNames(node)) node.lost.add(name);
+        return;
+      }
       node.lost.push(...node.dirty);
       node.dirty = [];
     };
@@ -274,7 +277,26 @@ function without([from, to]: Piece, start: number, end: number): Piece[] {
 }
 
 function folder(): FolderNode {
-  return { kind: "folder", entries: new Map(), durable: new Map() };
+  return { kind: "folder", entries: new Map(), durable: new Map(), lost: new Set() };
+}
+
+function setEntry(parent: FolderNode, name: string, node: Node | undefined): void {
+  if (node === undefined) parent.entries.delete(name);
+  else parent.entries.set(name, node);
+  parent.lost.delete(name);
+}
+
+function changedNames({ entries, durable }: FolderNode): string[] {
+  return [...new Set([...entries.keys(), ...durable.keys()])].filter((name) => entries.get(name) !== durable.get(name));
+}
+
+function syncFolder(node: FolderNode): void {
+  for (const name of changedNames(node)) {
+    if (node.lost.has(name)) continue;
+    const entry = node.entries.get(name);
+    if (entry === undefined) node.durable.delete(name);
+    else node.durable.set(name, entry);
+  }
 }
 
 /** A node as it stands on the disk; one that stands in two folders after a lost rename is one node still. */
