@@ -15,10 +15,13 @@ import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
 import { InboundServer } from "../inbound/server.ts";
 import { parseMailbox } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
+import { limitsByRules } from "../queue/destination_rules.ts";
 import { openFileSpool } from "../queue/file_spool.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
-import { QueueRunner, type QueueSettings } from "../queue/runner.ts";
+import type { QueueSettings } from "../queue/queue_settings.ts";
+import { QueueRunner } from "../queue/runner.ts";
+import { SteadyClock } from "../queue/steady_clock.ts";
 import type { Router } from "../routing/router.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
@@ -73,7 +76,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   const delivery = await makeDelivery(options, folderSync);
   const queue = new QueueRunner({
     spool,
-    clock,
+    clock: new SteadyClock({ clock, logger: logger("queue") }),
     logger: logger("queue"),
     route: (address) => live().router.nextHop(address),
     deliver: delivery.deliver,
@@ -85,7 +88,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       expireAfterMs: () => live().config.queue.expireAfterMs,
       expand: (address) => localTargets(live().router, address),
     }),
-    settings: queueSettings(config),
+    settings: queueSettings(config, clock),
     random: Math.random,
   });
   const logins = await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets, fetch });
@@ -113,7 +116,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     inbound,
     queue,
     update: (config) => {
-      queue.update(queueSettings(config));
+      queue.update(queueSettings(config, clock));
       logins.update(config);
     },
     stop: async (graceMs) => {
@@ -177,6 +180,11 @@ function localTargets(router: Router, address: string): readonly string[] {
   return resolved?.kind === "local" ? resolved.targets : [address];
 }
 
-function queueSettings({ queue, delivery }: Config): QueueSettings {
-  return { ...queue, concurrency: delivery.concurrency, perDestination: delivery.perDestination };
+function queueSettings({ queue, delivery, destinations }: Config, clock: Clock): QueueSettings {
+  const { concurrency, perDestination } = delivery;
+  return {
+    ...queue,
+    concurrency,
+    limitsOf: (name) => limitsByRules(destinations, perDestination, name, clock.now()),
+  };
 }

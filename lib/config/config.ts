@@ -1,6 +1,7 @@
 /** The configuration after reading: every value checked, with defaults, in the units named. Plain data. */
 
 import type { Smarthost, TlsUse } from "../delivery/next_hop.ts";
+import type { DestinationRule } from "../queue/destination_rules.ts";
 import type { TokenRules } from "../sasl/oauth/claims.ts";
 
 /** What a listener is for. */
@@ -153,6 +154,8 @@ export interface Config {
   };
   /** Mail on its way out. */
   readonly delivery: { readonly concurrency: number; readonly perDestination: number; readonly tls: TlsUse };
+  /** What single destinations are sent at most, the first that matches counts. */
+  readonly destinations: readonly DestinationRule[];
   /** Bounds for clients. */
   readonly limits: {
     readonly messageOctets: number;

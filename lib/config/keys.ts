@@ -4,6 +4,7 @@
  */
 
 import type { TlsUse } from "../delivery/next_hop.ts";
+import type { DestinationRule } from "../queue/destination_rules.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
 import type { BindAddress, Config, ListenerConfig, Service } from "./config.ts";
 import { oauth, type OauthDraft } from "./oauth.ts";
@@ -67,7 +68,8 @@ export interface RouteDraft {
 
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
 export interface FileContent
-  extends Pick<Config, "hostname" | "user" | "mx" | "submission" | "queue" | "delivery" | "limits" | "log"> {
+  extends
+    Pick<Config, "hostname" | "user" | "mx" | "submission" | "queue" | "delivery" | "destinations" | "limits" | "log"> {
   /** A path as written. */
   readonly data: string;
   /** Absent: the default listeners. */
@@ -197,6 +199,35 @@ const route: Type<RouteDraft> = object({
   ),
 });
 
+const destination: Type<DestinationRule> = object({
+  name: required(
+    "name",
+    value.matching(
+      /^(?:\*|\*\.[^\s*]+|[^\s*]+)$/,
+      'the name of a destination, "*.example.org" for those below it, or "*"',
+    ),
+    "As in the log and in `queue destinations`: an MX host, a provider, or the via of a route.",
+  ),
+  concurrency: optional(
+    "concurrency",
+    value.count(1, 10_000),
+    "Deliveries at a time. Default: delivery.per_destination.",
+  ),
+  rate: optional("rate", value.rate, "Messages in a time, e.g. 1000/1h. Default: no limit."),
+  warmUp: optional(
+    "warm_up",
+    object({
+      startMs: required("start", value.day, "The first day."),
+      perDay: required(
+        "per_day",
+        value.count(1, 1_000_000),
+        "Messages on the first day; half as many again each day after.",
+      ),
+    }),
+    "For an address that receivers do not know yet: few messages at first, more from day to day.",
+  ),
+});
+
 /** The tree of all keys: reads a file into what is right in it. */
 export const configType: Type<Partial<FileContent>> = partial({
   hostname: required("hostname", value.hostName, "Our name in banner, EHLO, Received; must match the PTR record."),
@@ -304,6 +335,12 @@ export const configType: Type<Partial<FileContent>> = partial({
     perDestination: withDefault("per_destination", value.count(1, 10_000), 20, "Of these to one next hop."),
     tls: withDefault("tls", tlsUse, "opportunistic", "TLS towards other servers."),
   }, "Mail on its way out."),
+  destinations: withDefault(
+    "destinations",
+    listOf(destination, "destinations"),
+    [],
+    "What single destinations are sent at most; the first that matches counts.",
+  ),
   limits: section("limits", {
     messageOctets: withDefault("message_size", value.size, 50 * 2 ** 20, "Longest message, as announced by SIZE."),
     headerOctets: withDefault("header_size", value.size, 256 * 2 ** 10, "Longest header section of a message."),

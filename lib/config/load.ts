@@ -62,6 +62,7 @@ function assemble(content: FileContent, source: Source): Config {
     })),
     queue: content.queue,
     delivery: content.delivery,
+    destinations: content.destinations,
     limits: content.limits,
     dnsServers: content.dns.servers,
     log: content.log,

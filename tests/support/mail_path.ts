@@ -30,7 +30,7 @@ export const PATH_SETTINGS = {
   warnAfterMs: 20 * MINUTE,
   expireAfterMs: 60 * MINUTE,
   concurrency: 20,
-  perDestination: 5,
+  limitsOf: (): { concurrency: number; initial: number } => ({ concurrency: 5, initial: 5 }),
 };
 
 /** A message of a test, known by its name at every place that it comes to. */

@@ -57,6 +57,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
       expireAfterMs: 432_000_000,
     },
     delivery: { concurrency: 200, perDestination: 20, tls: "opportunistic" },
+    destinations: [],
     limits: {
       messageOctets: 52_428_800,
       headerOctets: 262_144,
@@ -104,6 +105,9 @@ routes:
   - { domain: "*", via: "smtp://smarthost.example:587", username: u, password: !file secret }
 queue: { retry: [90s, 1d], warn_after: 2h, expire_after: 3d }
 delivery: { concurrency: 10, per_destination: 2, tls: required }
+destinations:
+  - { name: google, concurrency: 3, rate: 100/1m }
+  - { name: "*", warm_up: { start: 2026-12-01, per_day: 50 } }
 limits:
   { message_size: 512KiB, header_size: 64KiB, header_fields: 300, recipients: 100, connections: 20, connections_per_ip: 5 }
 dns: { servers: ["127.0.0.1:5353", "[::1]", 192.0.2.53] }
@@ -171,6 +175,10 @@ quick_start: Alice@bücher.example
     ],
     queue: { retryMs: [90_000, 86_400_000], warnAfterMs: 7_200_000, expireAfterMs: 259_200_000 },
     delivery: { concurrency: 10, perDestination: 2, tls: "required" },
+    destinations: [
+      { name: "google", concurrency: 3, rate: { count: 100, perMs: 60_000 } },
+      { name: "*", warmUp: { startMs: Date.UTC(2026, 11, 1), perDay: 50 } },
+    ],
     limits: {
       messageOctets: 524_288,
       headerOctets: 65_536,

@@ -24,10 +24,10 @@ for (const [code, words, number, reply, line] of FAULTS) {
     await client.line();
     const message = 'Cannot write "/spool/incoming/x": ' + `${words} (os error ${number})`;
     server.spool.faults.commit = Object.assign(new Error(message), { code });
-    client.send("HELO client.test\r\nMAIL FROM:<bob@client.test>\r\nRCPT TO:<alice@example.org>\r\n");
-    for (let i = 0; i < 3; i++) await client.line();
-    client.send("DATA\r\n");
-    await client.line();
+    for (const command of ["HELO client.test", "MAIL FROM:<bob@client.test>", "RCPT TO:<alice@example.org>", "DATA"]) {
+      client.send(`${command}\r\n`);
+      await client.line();
+    }
     client.send("lost?\r\n.\r\n");
     assertEquals(await client.line(), reply);
     const [told = ""] = log.lines.filter((each) => each.startsWith("Cannot store message q1 from <bob@client.test>"));
