@@ -17,6 +17,7 @@ import type { Clock } from "../system/clock.ts";
 import { type Files, type OpenFile, parentOf } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { FileReception, type ReceptionHost } from "./file_reception.ts";
+import { Leftovers } from "./leftovers.ts";
 import { JournalWriter } from "./journal_writer.ts";
 import { bucketOf, isQueueId, QueueIds } from "./queue_id.ts";
 import type { QueuedMessage, Reception, Spool, SpoolEvent } from "./spool.ts";
@@ -93,9 +94,6 @@ async function exists(files: Files, path: string): Promise<boolean> {
   }
 }
 
-/** Refused messages that could not be removed and are remembered; more of them are only logged. */
-const MAX_LEFTOVERS = 10_000;
-
 class FileSpool implements Spool, ReceptionHost {
   readonly files: Files;
   readonly memoryOctets: number;
@@ -112,14 +110,14 @@ class FileSpool implements Spool, ReceptionHost {
   readonly #buckets: Map<string, Promise<void> | undefined> = new Map();
   /** In their folder, but not yet acknowledged: whoever commits them hands them over, so `recover` must not. */
   readonly #publishing: Set<string> = new Set();
-  /** Files of messages that were refused, and that the disk would not remove: nobody is to find and deliver them. */
-  readonly #leftovers: Set<string> = new Set();
+  readonly #leftovers: Leftovers;
 
   constructor(options: FileSpoolOptions, lock: OpenFile, sync: FolderSync) {
     this.files = options.files;
     this.memoryOctets = options.memoryOctets ?? 128 * 1024;
     this.#folder = options.folder;
     this.#logger = options.logger;
+    this.#leftovers = new Leftovers(options.files, options.logger);
     this.#lock = lock;
     this.#sync = sync;
     this.#ids = new QueueIds(options);
@@ -234,7 +232,7 @@ class FileSpool implements Spool, ReceptionHost {
       await this.discard(path);
       throw error;
     }
-    if (this.#leftovers.size > 0) await this.#discardLeftovers();
+    if (!this.#leftovers.isEmpty) await this.#leftovers.retry();
   }
 
   async makeFolders(): Promise<void> {
@@ -243,30 +241,8 @@ class FileSpool implements Spool, ReceptionHost {
     await this.#sync.sync(this.#folder);
   }
 
-  async discard(path: string): Promise<void> {
-    try {
-      await this.files.remove(path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return;
-      if (this.#leftovers.size < MAX_LEFTOVERS) this.#leftovers.add(path);
-      this.#logger.error(
-        "Cannot remove {path}, which belongs to no accepted message; will try again when the next one is stored: {error}",
-        { path, error },
-      );
-    }
-  }
-
-  /** The disk takes messages again: perhaps it also removes now. */
-  async #discardLeftovers(): Promise<void> {
-    for (const path of this.#leftovers) {
-      try {
-        await this.files.remove(path);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) return;
-      }
-      this.#leftovers.delete(path);
-      this.#logger.info("Removed {path}, which belongs to no accepted message", { path });
-    }
+  discard(path: string): Promise<void> {
+    return this.#leftovers.discard(path);
   }
 
   #makeBucket(bucket: string): Promise<void> {
