@@ -18,6 +18,7 @@ import { type Files, type OpenFile, parentOf } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { Fifo } from "./fifo.ts";
 import { FileReception, type ReceptionHost } from "./file_reception.ts";
+import { Leftovers } from "./leftovers.ts";
 import { JournalWriter } from "./journal_writer.ts";
 import { bucketOf, isQueueId, QueueIds } from "./queue_id.ts";
 import { ReadPace } from "./read_pace.ts";
@@ -112,8 +113,7 @@ class FileSpool implements Spool, ReceptionHost {
   readonly #buckets: Map<string, Promise<void> | undefined> = new Map();
   /** In their folder, but not yet acknowledged: whoever commits them hands them over, so `recover` must not. */
   readonly #publishing: Set<string> = new Set();
-  /** Files of messages that were refused, and that the disk would not remove: nobody is to find and deliver them. */
-  readonly #leftovers: Set<string> = new Set();
+  readonly #leftovers: Leftovers;
 
   constructor(options: FileSpoolOptions, lock: OpenFile, sync: FolderSync) {
     this.files = options.files;
@@ -121,6 +121,7 @@ class FileSpool implements Spool, ReceptionHost {
     this.#folder = options.folder;
     this.#clock = options.clock;
     this.#logger = options.logger;
+    this.#leftovers = new Leftovers(options.files, options.logger);
     this.#lock = lock;
     this.#sync = sync;
     this.#ids = new QueueIds(options);
@@ -254,7 +255,7 @@ class FileSpool implements Spool, ReceptionHost {
       await this.discard(path);
       throw error;
     }
-    if (this.#leftovers.size > 0) await this.#discardLeftovers();
+    if (!this.#leftovers.isEmpty) await this.#leftovers.retry();
   }
 
   async makeFolders(): Promise<void> {
@@ -263,30 +264,8 @@ class FileSpool implements Spool, ReceptionHost {
     await this.#sync.sync(this.#folder);
   }
 
-  async discard(path: string): Promise<void> {
-    try {
-      await this.files.remove(path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return;
-      this.#leftovers.add(path);
-      this.#logger.error(
-        "Cannot remove {path}, which belongs to no accepted message; will try again when the next one is stored: {error}",
-        { path, error },
-      );
-    }
-  }
-
-  /** The disk takes messages again: perhaps it also removes now. */
-  async #discardLeftovers(): Promise<void> {
-    for (const path of this.#leftovers) {
-      try {
-        await this.files.remove(path);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) return;
-      }
-      this.#leftovers.delete(path);
-      this.#logger.info("Removed {path}, which belongs to no accepted message", { path });
-    }
+  discard(path: string): Promise<void> {
+    return this.#leftovers.discard(path);
   }
 
   #makeBucket(bucket: string): Promise<void> {

@@ -50,7 +50,7 @@ export function delayedEvent(text = "450 4.2.0 later", recipients: readonly numb
 /** A spool on the file system given. */
 export function openSpool(
   files: Files,
-  more: { folder?: string; clock?: Clock; memoryOctets?: number } = {},
+  more: { folder?: string; clock?: Clock; memoryOctets?: number; logger?: Logger } = {},
 ): Promise<Spool> {
   return openFileSpool({
     folder: "/data/spool",
