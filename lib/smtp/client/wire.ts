@@ -8,6 +8,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import type { Clock } from "../../system/clock.ts";
+import { canJudgePeers, peerChain } from "../../tls/peer_chain.ts";
 import { ClientError, type ClientFault, errorText } from "./client_error.ts";
 
 /** Where a peer is. */
@@ -23,6 +24,13 @@ export interface WireTls {
   readonly isVerified: boolean;
   /** PEM; default: those that Deno comes with or is told to use. */
   readonly caCertificates?: readonly string[];
+  /**
+   * Judges the certificates that the peer showed (DER, its own first), in place of `isVerified`. Returns what is wrong
+   * with them. Needs a runtime that proves possession of the key (`canJudgePeers`).
+   */
+  readonly judge?: (chain: readonly Uint8Array[]) => ClientError | undefined;
+  /** What {@linkcode Wire.tlsInfo} says about the proof that was asked for, e.g. `DANE`. */
+  readonly proof?: string;
 }
 
 /** Unread octets beyond this stop reading from the socket. No reply is longer. */
@@ -62,6 +70,7 @@ export class Wire {
   #alarm: AbortController | undefined;
   #phase: "connecting" | "open" | "handshake" | "fresh TLS" = "connecting";
   #tls: tls.TLSSocket | undefined;
+  #proof: string | undefined;
   /** What TLS runs on: a handshake that is given up leaves it open. */
   #plain: net.Socket | undefined;
   #isReading = false;
@@ -77,13 +86,14 @@ export class Wire {
     this.#listen(this.#socket, "connect");
   }
 
-  /** The TLS protocol and cipher, e.g. `TLSv1.3 TLS_AES_256_GCM_SHA384`; undefined in the clear. */
+  /** The TLS protocol, cipher and proof, e.g. `TLSv1.3 TLS_AES_256_GCM_SHA384, DANE`; undefined in the clear. */
   get tlsInfo(): string | undefined {
     if (this.#tls === undefined) return undefined;
     // Deno before 2.8 tells neither.
     const protocol = this.#tls.getProtocol?.() ?? "TLS";
     const cipher: { name?: string } | undefined = this.#tls.getCipher?.();
-    return `${protocol} ${cipher?.name ?? ""}`.trim();
+    const text = `${protocol} ${cipher?.name ?? ""}`.trim();
+    return this.#proof === undefined ? text : `${text}, ${this.#proof}`;
   }
 
   /** True while nothing went wrong and the peer has not closed. */
@@ -161,7 +171,8 @@ export class Wire {
     plain.on("error", () => {});
     this.#phase = "handshake";
     this.#isReading = this.#isSparing = false;
-    const { name, isVerified, caCertificates } = options;
+    const { name, isVerified, caCertificates, judge, proof } = options;
+    if (judge !== undefined && !canJudgePeers) throw this.fail(new ClientError("tls", "this runtime proves no keys"));
     const secure = tls.connect({
       socket: plain,
       ...(net.isIP(name) === 0 ? { servername: name } : { host: name }),
@@ -171,6 +182,9 @@ export class Wire {
     this.#socket = this.#tls = secure;
     this.#listen(secure, "secureConnect");
     await this.#untilOpen(limitMs);
+    const problem = judge?.(peerChain(secure));
+    if (problem !== undefined) throw this.fail(problem);
+    this.#proof = proof;
     this.#phase = "fresh TLS";
   }
 
