@@ -152,7 +152,15 @@ export interface Config {
     readonly expireAfterMs: number;
   };
   /** Mail on its way out. */
-  readonly delivery: { readonly concurrency: number; readonly perDestination: number; readonly tls: TlsUse };
+  readonly delivery: {
+    readonly concurrency: number;
+    readonly perDestination: number;
+    readonly tls: TlsUse;
+    /** Keep to the TLSA records of MX hosts. */
+    readonly dane: boolean;
+    /** Keep to the MTA-STS policies of domains. */
+    readonly mtaSts: boolean;
+  };
   /** Bounds for clients. */
   readonly limits: {
     readonly messageOctets: number;
@@ -165,6 +173,8 @@ export interface Config {
   };
   /** `address:port` pairs; empty: those of /etc/resolv.conf. */
   readonly dnsServers: readonly { readonly host: string; readonly port: number }[];
+  /** Whether the AD bit of these servers is believed; absent: where all of them are on this machine. */
+  readonly isDnsValidating?: boolean;
   /** What is logged, and how. */
   readonly log: { readonly level: "debug" | "info" | "warning" | "error"; readonly format: "text" | "json" };
   /** Make this mailbox with a random password when the accounts file does not exist, and print how to try it. */

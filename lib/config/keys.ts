@@ -100,7 +100,7 @@ export interface FileContent
   /** In the order of the file. */
   readonly routes: readonly RouteDraft[];
   /** Of `dns`. */
-  readonly dns: { readonly servers: Config["dnsServers"] };
+  readonly dns: { readonly servers: Config["dnsServers"]; readonly validating?: boolean };
   /** A mailbox of ours. */
   readonly quickStart?: Located<string>;
 }
@@ -303,6 +303,8 @@ export const configType: Type<Partial<FileContent>> = partial({
     concurrency: withDefault("concurrency", value.count(1, 10_000), 200, "Deliveries at a time."),
     perDestination: withDefault("per_destination", value.count(1, 10_000), 20, "Of these to one next hop."),
     tls: withDefault("tls", tlsUse, "opportunistic", "TLS towards other servers."),
+    dane: withDefault("dane", value.yesOrNo, true, "Keep to the TLSA records of hosts; needs a validating resolver."),
+    mtaSts: withDefault("mta_sts", value.yesOrNo, true, "Keep to the MTA-STS policies of domains."),
   }, "Mail on its way out."),
   limits: section("limits", {
     messageOctets: withDefault("message_size", value.size, 50 * 2 ** 20, "Longest message, as announced by SIZE."),
@@ -314,6 +316,11 @@ export const configType: Type<Partial<FileContent>> = partial({
   }, "Bounds for clients."),
   dns: section("dns", {
     servers: withDefault("servers", listOf(value.dnsServer, "DNS servers"), [], "Default: those of /etc/resolv.conf."),
+    validating: optional(
+      "validating",
+      value.yesOrNo,
+      "The servers validate DNSSEC, and the way to them is safe. Default: true where all are on this machine.",
+    ),
   }, "Name lookup."),
   log: section("log", {
     level: withDefault("level", value.oneOf("debug", "info", "warning", "error"), "info", "The least that is logged."),

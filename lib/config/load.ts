@@ -64,6 +64,7 @@ function assemble(content: FileContent, source: Source): Config {
     delivery: content.delivery,
     limits: content.limits,
     dnsServers: content.dns.servers,
+    ...(content.dns.validating === undefined ? {} : { isDnsValidating: content.dns.validating }),
     log: content.log,
     ...(content.quickStart === undefined ? {} : { quickStart: content.quickStart.value }),
   };

@@ -3,16 +3,22 @@
 import type { Logger } from "../../log/logger.ts";
 import type { Resolver } from "../../dns/resolver.ts";
 import type { Outcome } from "../../mail/outcome.ts";
+import type { SmtpConnection } from "../../smtp/client/connection.ts";
 import { TIME_LIMITS, type TimeLimits } from "../../smtp/client/time_limits.ts";
 import type { Clock } from "../../system/clock.ts";
+import { canJudgePeers } from "../../tls/peer_chain.ts";
 import type { TlsUse } from "../next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "../target.ts";
 import { Attempt, type AttemptTools } from "./attempt.ts";
+import type { MtaSts } from "./mta_sts.ts";
+import { namesMx, type StsPolicy } from "./mta_sts_policy.ts";
 import { findMxHosts, type MxOptions } from "./mx.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";
-import { addressText, type HostsAnswer, smarthostHosts } from "./remote_host.ts";
-import { openSession, type SessionOptions, type SessionPlan } from "./session.ts";
-import { type RemoteHop, tlsPolicy } from "./tls_policy.ts";
+import { addressText, type HostsAnswer, type RemoteHost, smarthostHosts } from "./remote_host.ts";
+import { openSession, type SessionOptions, type SessionPlan, type SessionResult } from "./session.ts";
+import { TlsMemory } from "./tls_memory.ts";
+import { hostPolicy, type RemoteHop, type TlsPolicy, tlsPolicy } from "./tls_policy.ts";
+import type { TlsResults } from "./tls_results.ts";
 
 /** What delivery to other servers needs. */
 export interface RemoteTargetOptions {
@@ -36,6 +42,12 @@ export interface RemoteTargetOptions {
   readonly caCertificates?: readonly string[];
   /** The port of MX hosts; default 25. */
   readonly mxPort?: number;
+  /** Asks for TLSA records (RFC 7672), where the runtime can judge by them. Default: true. */
+  readonly usesDane?: boolean;
+  /** Knows the policies of RFC 8461; absent: they are not asked for. */
+  readonly mtaSts?: Pick<MtaSts, "policyOf">;
+  /** Takes what became of TLS; default: nobody does. */
+  readonly results?: TlsResults;
   /** Bounds of the connections that are kept. */
   readonly pool?: Omit<PoolOptions, "clock">;
 }
@@ -46,13 +58,24 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
   readonly #mx: MxOptions;
   readonly #session: SessionOptions;
   readonly #pool: ConnectionPool;
+  readonly #results: TlsResults;
 
   /** Opens nothing yet. */
   constructor(options: RemoteTargetOptions) {
     const { resolver, random, isOwnAddress, hostname, clock, logger, caCertificates, limits = TIME_LIMITS } = options;
     this.#options = options;
+    this.#results = options.results ?? { record: (): void => {} };
     this.#mx = { resolver, random, isOwnAddress, port: options.mxPort ?? 25 };
-    this.#session = { hostname, limits, clock, logger, ...(caCertificates === undefined ? {} : { caCertificates }) };
+    const memory = new TlsMemory({ clock, logger });
+    this.#session = {
+      hostname,
+      limits,
+      clock,
+      logger,
+      memory,
+      results: this.#results,
+      ...(caCertificates === undefined ? {} : { caCertificates }),
+    };
     this.#pool = new ConnectionPool({ clock, ...options.pool });
   }
 
@@ -61,15 +84,16 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
     return await new Attempt(request, this.#tools(request)).run();
   }
 
-  #tools({ hop, envelope, signal, queueId }: DeliveryRequest<RemoteHop>): AttemptTools {
+  #tools(request: DeliveryRequest<RemoteHop>): AttemptTools {
+    const { hop, envelope, queueId } = request;
     const policy = tlsPolicy(hop, this.#options.tls, envelope.requireTls === true);
-    const plan = sessionPlan(hop, policy);
+    const site: Site = { domainNames: [], sts: undefined };
     const key = `${hop.key} ${policy.use}${policy.needsRequireTls ? " REQUIRETLS" : ""}`;
     return {
       takeKept: () => this.#pool.take(key),
       give: (session) => this.#pool.give(key, session),
-      findHosts: () => this.#findHosts(hop, policy.needsRequireTls, signal),
-      open: (host, onConnection) => openSession(host, plan, this.#session, onConnection),
+      findHosts: () => this.#findHosts(request, policy, site),
+      open: (host, onConnection) => this.#open(host, request, policy, site, onConnection),
       now: () => this.#options.clock.now(),
       onUnusable: ({ name, address }, { status, text }) =>
         this.#options.logger.info("{queueId}: cannot use {host} at {address}: {status} {text}", {
@@ -88,10 +112,44 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
     };
   }
 
-  #findHosts(hop: RemoteHop, isSecure: boolean, signal: AbortSignal): Promise<HostsAnswer> {
-    return hop.kind === "mx"
-      ? findMxHosts(hop.domain, { ...this.#mx, needsSecureMx: isSecure }, signal)
-      : smarthostHosts(this.#options.resolver, hop.smarthost, signal);
+  /** Finds the hosts, and notes in `site` what their policies depend on. */
+  async #findHosts({ hop, signal }: DeliveryRequest<RemoteHop>, policy: TlsPolicy, site: Site): Promise<HostsAnswer> {
+    if (hop.kind === "smarthost") return await smarthostHosts(this.#options.resolver, hop.smarthost, signal);
+    const isAsked = policy.use !== "off" && !hop.domain.startsWith("[");
+    const asking = isAsked ? this.#options.mtaSts?.policyOf(hop.domain, signal) : undefined;
+    // RFC 8689 §4.2.1: the names of the hosts come under DNSSEC, or the policy of the domain names them.
+    const needsSecureMx = policy.needsRequireTls && (await asking)?.mode !== "enforce";
+    const [sts, answer] = await Promise.all([asking, findMxHosts(hop.domain, { ...this.#mx, needsSecureMx }, signal)]);
+    if (answer.kind === "none") return answer;
+    site.sts = sts;
+    site.domainNames = answer.domainNames ?? [];
+    if (sts === undefined) return answer;
+    // Those that the policy does not name come last, for the log and for DANE.
+    const isNamed = ({ name }: RemoteHost): boolean => namesMx(sts, name);
+    return { ...answer, hosts: [...answer.hosts.filter(isNamed), ...answer.hosts.filter((host) => !isNamed(host))] };
+  }
+
+  /** Decides how TLS is used with the host, and opens a session where it can be used. */
+  async #open(
+    host: RemoteHost,
+    { hop, signal, queueId }: DeliveryRequest<RemoteHop>,
+    hopPolicy: TlsPolicy,
+    { sts, domainNames }: Site,
+    onConnection: (connection: SmtpConnection) => void,
+  ): Promise<SessionResult> {
+    const domain = hop.kind === "mx" ? hop.domain : hop.smarthost.host;
+    const { resolver: all, usesDane = true, logger } = this.#options;
+    const resolver = usesDane && canJudgePeers ? all : undefined;
+    const question = { policy: hopPolicy, hop, domain, host, sts, domainNames, resolver, signal };
+    const { policy, failure, refusal } = await hostPolicy(question);
+    if (failure !== undefined) {
+      const { published, reason } = failure;
+      const result = { policy: published, failure: failure.failure, reason };
+      this.#results.record({ recipientDomain: domain, mxHost: host.name, ...result });
+      if (refusal === undefined) logger.info("{queueId}: {reason}", { queueId, reason, host: host.name, domain });
+    }
+    if (refusal !== undefined) return { kind: "unusable", outcome: refusal };
+    return await openSession(host, sessionPlan(hop, policy, domain), this.#session, onConnection);
   }
 
   /** Closes the kept connections with QUIT. */
@@ -100,9 +158,15 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
   }
 }
 
-function sessionPlan(hop: RemoteHop, policy: SessionPlan["policy"]): SessionPlan {
-  if (hop.kind === "mx") return { protocol: "smtp", policy };
+/** What the policies of all hosts of a next hop depend on. */
+interface Site {
+  sts: StsPolicy | undefined;
+  domainNames: readonly string[];
+}
+
+function sessionPlan(hop: RemoteHop, policy: TlsPolicy, domain: string): SessionPlan {
+  if (hop.kind === "mx") return { protocol: "smtp", policy, domain };
   const { scheme, username, password } = hop.smarthost;
   const login = username === undefined ? {} : { login: { username, password: password ?? "" } };
-  return { protocol: scheme === "lmtp" ? "lmtp" : "smtp", policy, ...login };
+  return { protocol: scheme === "lmtp" ? "lmtp" : "smtp", policy, domain, ...login };
 }

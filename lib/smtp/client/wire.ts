@@ -71,6 +71,8 @@ export class Wire {
   #phase: "connecting" | "open" | "handshake" | "fresh TLS" = "connecting";
   #tls: tls.TLSSocket | undefined;
   #proof: string | undefined;
+  /** The handshake takes any certificate. */
+  #isLenient = false;
   /** What TLS runs on: a handshake that is given up leaves it open. */
   #plain: net.Socket | undefined;
   #isReading = false;
@@ -173,6 +175,7 @@ export class Wire {
     this.#isReading = this.#isSparing = false;
     const { name, isVerified, caCertificates, judge, proof } = options;
     if (judge !== undefined && !canJudgePeers) throw this.fail(new ClientError("tls", "this runtime proves no keys"));
+    this.#isLenient = !isVerified;
     const secure = tls.connect({
       socket: plain,
       ...(net.isIP(name) === 0 ? { servername: name } : { host: name }),
@@ -279,8 +282,14 @@ export class Wire {
   /** Before Deno 2.8 a handshake seems done before it is: its failure then shows up at the first read. */
   #explain(error: Error | undefined): ClientError {
     const code = error !== undefined && "code" in error ? String(error.code) : "";
-    const text = error === undefined ? "connection closed by peer" : WORDS[code] ?? errorText(error);
-    return new ClientError(this.#faultOf(error, code), text, { cause: error });
+    const fault = this.#faultOf(error, code);
+    // Deno names what it found wrong with the certificate, even where any certificate would do and the handshake failed.
+    const text = error === undefined
+      ? "connection closed by peer"
+      : fault === "certificate" && this.#isLenient
+      ? "the peer did not prove that it has the key of its certificate, or the key is too weak"
+      : WORDS[code] ?? errorText(error);
+    return new ClientError(fault, text, { cause: error });
   }
 
   #faultOf(error: Error | undefined, code: string): ClientFault {

@@ -56,7 +56,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
       warnAfterMs: 14_400_000,
       expireAfterMs: 432_000_000,
     },
-    delivery: { concurrency: 200, perDestination: 20, tls: "opportunistic" },
+    delivery: { concurrency: 200, perDestination: 20, tls: "opportunistic", dane: true, mtaSts: true },
     limits: {
       messageOctets: 52_428_800,
       headerOctets: 262_144,
@@ -103,7 +103,7 @@ routes:
   - { domain: a.example, via: "lmtp://unix:run/lmtp.sock" }
   - { domain: "*", via: "smtp://smarthost.example:587", username: u, password: !file secret }
 queue: { retry: [90s, 1d], warn_after: 2h, expire_after: 3d }
-delivery: { concurrency: 10, per_destination: 2, tls: required }
+delivery: { concurrency: 10, per_destination: 2, tls: required, dane: false, mta_sts: false }
 limits:
   { message_size: 512KiB, header_size: 64KiB, header_fields: 300, recipients: 100, connections: 20, connections_per_ip: 5 }
 dns: { servers: ["127.0.0.1:5353", "[::1]", 192.0.2.53] }
@@ -170,7 +170,7 @@ quick_start: Alice@bücher.example
       },
     ],
     queue: { retryMs: [90_000, 86_400_000], warnAfterMs: 7_200_000, expireAfterMs: 259_200_000 },
-    delivery: { concurrency: 10, perDestination: 2, tls: "required" },
+    delivery: { concurrency: 10, perDestination: 2, tls: "required", dane: false, mtaSts: false },
     limits: {
       messageOctets: 524_288,
       headerOctets: 65_536,

@@ -29,7 +29,7 @@ interface Options {
 }
 
 /** `verified`, or what is wrong. */
-function judge(records: readonly TlsaRecord[], { chain = CHAIN, names = ["mx.test"], nowMs = NOW }: Options = {}) {
+function judge(records: readonly TlsaRecord[], { chain = CHAIN, names = ["mx.test"], nowMs = NOW }: Options = {}): string {
   const verdict = verifyDane({ tlsa: usableTlsa(records), chain: chain.map(der), names, nowMs });
   return verdict.kind === "verified" ? "verified" : verdict.problem;
 }
