@@ -1,7 +1,7 @@
 /** Keeps MTA-STS policies on disk, one small file for each domain, so that a restart does not open a gap. */
 
 import type { Logger } from "../../log/logger.ts";
-import { type Files, writeDurable } from "../../system/files.ts";
+import { type Files, parentOf, syncFolder, writeDurable } from "../../system/files.ts";
 import { parseStsPolicy, type StsPolicy } from "./mta_sts_policy.ts";
 
 /** A policy with what is to be known of its age. */
@@ -34,6 +34,7 @@ export class StsStore {
   readonly #options: Required<StsStoreOptions>;
   /** Domains that have a file, in the order of writing; undefined: not looked yet. */
   #domains: Promise<Set<string>> | undefined;
+  #isMade = false;
   /** One write at a time. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -67,11 +68,11 @@ export class StsStore {
 
   async #write(domain: string, { id, fetchedMs, policy }: KeptPolicy): Promise<void> {
     if (!SAFE_NAME.test(domain)) return;
-    const { files, folder, logger, maxPolicies } = this.#options;
+    const { files, logger, maxPolicies } = this.#options;
     const domains = await this.#known();
     const text = JSON.stringify({ id, fetched: new Date(fetchedMs).toISOString(), policy: policy.lines.join("\n") });
     try {
-      await files.makeFolder(folder, 0o700);
+      await this.#makeFolder();
       await writeDurable(files, this.#path(domain), `${text}\n`, { mode: 0o600, replace: true });
       domains.delete(domain);
       domains.add(domain);
@@ -86,6 +87,14 @@ export class StsStore {
         error: error instanceof Error ? error.message : String(error),
       });
     }
+  }
+
+  async #makeFolder(): Promise<void> {
+    if (this.#isMade) return;
+    const { files, folder } = this.#options;
+    await files.makeFolder(folder, 0o700);
+    await syncFolder(files, parentOf(folder));
+    this.#isMade = true;
   }
 
   #known(): Promise<Set<string>> {

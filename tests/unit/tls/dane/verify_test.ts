@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { publicKeyInfo } from "../../../../lib/tls/certificate_parts.ts";
 import { type TlsaRecord, usableTlsa } from "../../../../lib/tls/dane/tlsa.ts";
 import { verifyDane } from "../../../../lib/tls/dane/verify.ts";
+import { canJudgePeers } from "../../../../lib/tls/peer_chain.ts";
 
 const FOLDER = `${import.meta.dirname}/../../../fixtures/tls/dane`;
 const NOW = Date.parse("2030-01-01T00:00:00Z");
@@ -22,6 +23,9 @@ function tlsa(usage: number, selector: number, matchingType: number, name: strin
   return { usage, selector, matchingType, data };
 }
 
+// Deno before 2.8 lacks what is needed, and posthorn does not use DANE there.
+const daneTest = canJudgePeers ? Deno.test : Deno.test.ignore;
+
 interface Options {
   readonly chain?: readonly string[];
   readonly names?: readonly string[];
@@ -29,20 +33,23 @@ interface Options {
 }
 
 /** `verified`, or what is wrong. */
-function judge(records: readonly TlsaRecord[], { chain = CHAIN, names = ["mx.test"], nowMs = NOW }: Options = {}): string {
+function judge(
+  records: readonly TlsaRecord[],
+  { chain = CHAIN, names = ["mx.test"], nowMs = NOW }: Options = {},
+): string {
   const verdict = verifyDane({ tlsa: usableTlsa(records), chain: chain.map(der), names, nowMs });
   return verdict.kind === "verified" ? "verified" : verdict.problem;
 }
 
 for (const selector of [0, 1]) {
   for (const matchingType of [0, 1, 2]) {
-    Deno.test(`a record 3 ${selector} ${matchingType} stands for the server's certificate and no other`, () => {
+    daneTest(`a record 3 ${selector} ${matchingType} stands for the server's certificate and no other`, () => {
       assertEquals(judge([tlsa(3, selector, matchingType, "server")]), "verified");
       assertEquals(judge([tlsa(3, selector, matchingType, "wildcard")]), "noMatch");
       assertEquals(judge([tlsa(3, selector, matchingType, "middle")]), "noMatch", "it is not about authorities");
     });
 
-    Deno.test(`a record 2 ${selector} ${matchingType} stands for any authority above the server's certificate`, () => {
+    daneTest(`a record 2 ${selector} ${matchingType} stands for any authority above the server's certificate`, () => {
       assertEquals(judge([tlsa(2, selector, matchingType, "middle")]), "verified");
       assertEquals(judge([tlsa(2, selector, matchingType, "root")]), "verified");
       assertEquals(judge([tlsa(2, selector, matchingType, "forger")]), "noMatch");
@@ -51,17 +58,17 @@ for (const selector of [0, 1]) {
   }
 }
 
-Deno.test("the public key of a certificate is what openssl says it is", () => {
+daneTest("the public key of a certificate is what openssl says it is", () => {
   const { publicKey, raw } = new X509Certificate(Deno.readTextFileSync(`${FOLDER}/server.pem`));
   assertEquals(publicKeyInfo(raw), new Uint8Array(publicKey.export({ type: "spki", format: "der" })));
 });
 
-Deno.test("usage 3 asks neither for the name nor for the time nor for an authority", () => {
+daneTest("usage 3 asks neither for the name nor for the time nor for an authority", () => {
   assertEquals(judge([tlsa(3, 1, 1, "own")], { chain: ["own"] }), "verified");
   assertEquals(judge([tlsa(3, 0, 1, "expired")], { chain: ["expired"], names: ["other.test"] }), "verified");
 });
 
-Deno.test("usage 2 asks for one of the names, in any case, and for the time", () => {
+daneTest("usage 2 asks for one of the names, in any case, and for the time", () => {
   const records = [tlsa(2, 1, 1, "root")];
   assertEquals(judge(records, { names: ["other.test", "mail.test"] }), "verified");
   assertEquals(judge(records, { names: ["other.test"] }), "wrongName");
@@ -69,7 +76,7 @@ Deno.test("usage 2 asks for one of the names, in any case, and for the time", ()
   assertEquals(judge(records, { nowMs: JANUARY_2020 }), "expired", "not valid yet");
 });
 
-Deno.test("a wildcard stands for one label, and beside a subjectAltName the common name does not count", () => {
+daneTest("a wildcard stands for one label, and beside a subjectAltName the common name does not count", () => {
   const records = [tlsa(2, 0, 2, "root")];
   const wildcard = { chain: ["wildcard", "middle", "root"] };
   assertEquals(judge(records, { ...wildcard, names: ["mx.wild.test"] }), "verified");
@@ -79,7 +86,7 @@ Deno.test("a wildcard stands for one label, and beside a subjectAltName the comm
   assertEquals(judge(records, { chain: ["common", "middle", "root"] }), "verified", "nothing but a common name");
 });
 
-Deno.test("usage 2 wants every signature on the way, authorities that may sign, and a certificate for servers", () => {
+daneTest("usage 2 wants every signature on the way, authorities that may sign, and a certificate for servers", () => {
   const records = [tlsa(2, 1, 1, "root"), tlsa(2, 0, 1, "forger")];
   assertEquals(judge([tlsa(2, 0, 1, "root")], { chain: ["forged", "root"] }), "noMatch", "same name, other key");
   assertEquals(judge(records, { chain: ["server", "root"] }), "noMatch", "a link is missing");
@@ -87,13 +94,13 @@ Deno.test("usage 2 wants every signature on the way, authorities that may sign, 
   assertEquals(judge(records, { chain: ["client", "middle", "root"] }), "wrongPurpose");
 });
 
-Deno.test("usage 2: the server may send its chain in any order, with others in between", () => {
+daneTest("usage 2: the server may send its chain in any order, with others in between", () => {
   const chain = ["server", "root", "forger", "oldmiddle", "own", "middle"];
   assertEquals(judge([tlsa(2, 0, 1, "root")], { chain }), "verified");
   assertEquals(judge([tlsa(2, 0, 1, "root")], { chain: ["server", "oldmiddle", "root"] }), "expired");
 });
 
-Deno.test("an authority that stands whole in the record, or its bare key, need not be sent", () => {
+daneTest("an authority that stands whole in the record, or its bare key, need not be sent", () => {
   assertEquals(judge([tlsa(2, 0, 0, "root")], { chain: ["server", "middle"] }), "verified");
   assertEquals(judge([tlsa(2, 0, 0, "middle")], { chain: ["server"] }), "verified");
   assertEquals(judge([tlsa(2, 1, 0, "middle")], { chain: ["server"] }), "verified");
@@ -102,13 +109,13 @@ Deno.test("an authority that stands whole in the record, or its bare key, need n
   assertEquals(judge([tlsa(2, 0, 1, "root")], { chain: ["server", "middle"] }), "noMatch", "a digest does not do");
 });
 
-Deno.test("one record of several will do: keys and authorities can be rolled over", () => {
+daneTest("one record of several will do: keys and authorities can be rolled over", () => {
   assertEquals(judge([tlsa(3, 1, 1, "own"), tlsa(3, 1, 1, "server")]), "verified");
   assertEquals(judge([tlsa(3, 1, 1, "own"), tlsa(2, 1, 1, "root")]), "verified");
   assertEquals(judge([tlsa(2, 1, 1, "forger"), tlsa(3, 1, 1, "server")], { names: ["other.test"] }), "verified");
 });
 
-Deno.test("what cannot be used does not count: PKIX usages, unknown numbers, data of the wrong length", () => {
+daneTest("what cannot be used does not count: PKIX usages, unknown numbers, data of the wrong length", () => {
   const good = tlsa(3, 1, 1, "server");
   const unusable: TlsaRecord[] = [
     tlsa(0, 1, 1, "root"),
@@ -127,27 +134,27 @@ Deno.test("what cannot be used does not count: PKIX usages, unknown numbers, dat
   assertEquals(usableTlsa([...unusable, good]), [good]);
 });
 
-Deno.test("of two digests of one usage and selector only the stronger counts (RFC 7671 §9)", () => {
+daneTest("of two digests of one usage and selector only the stronger counts (RFC 7671 §9)", () => {
   const wrong512 = tlsa(3, 1, 2, "own");
   assertEquals(judge([tlsa(3, 1, 1, "server"), wrong512]), "noMatch");
   assertEquals(judge([tlsa(3, 0, 1, "server"), wrong512]), "verified", "another selector is another matter");
   assertEquals(judge([tlsa(3, 1, 0, "server"), wrong512]), "verified", "what is exact is no digest");
 });
 
-Deno.test("a server without a certificate, or with rubbish, is refused", () => {
+daneTest("a server without a certificate, or with rubbish, is refused", () => {
   const tlsaRecords = [tlsa(3, 1, 1, "server"), tlsa(2, 1, 1, "root")];
   const question = { tlsa: tlsaRecords, names: ["mx.test"], nowMs: NOW };
   assertEquals(verifyDane({ ...question, chain: [] }).kind, "refused");
   assertEquals(verifyDane({ ...question, chain: [Uint8Array.of(0x30, 0x03, 1, 2, 3), der("root")] }).kind, "refused");
 });
 
-Deno.test("the reason names the records, and is one printable line", () => {
+daneTest("the reason names the records, and is one printable line", () => {
   const verdict = verifyDane({ tlsa: [tlsa(3, 1, 1, "own")], chain: [der("server")], names: [], nowMs: NOW });
   assert(verdict.kind === "refused");
   assertEquals(/^its certificate fits no TLSA record \("3 1 1 [0-9a-f]{17}…"\)$/.test(verdict.reason), true);
 });
 
-Deno.test("whatever the records, judging ends, and only a record that fits verifies", () => {
+daneTest("whatever the records, judging ends, and only a record that fits verifies", () => {
   const record = fc.record({
     usage: fc.nat(5),
     selector: fc.nat(2),
@@ -171,7 +178,7 @@ Deno.test("whatever the records, judging ends, and only a record that fits verif
   }));
 });
 
-Deno.test("an authority with many copies of itself in the chain costs no more than their square", () => {
+daneTest("an authority with many copies of itself in the chain costs no more than their square", () => {
   const chain = ["server", "middle", "middle", "middle", "middle", "oldmiddle", "root", "root"];
   const started = performance.now();
   assertEquals(judge([tlsa(2, 1, 1, "forger")], { chain }), "expired");
