@@ -2,9 +2,11 @@
 
 /** A response whose end is known by a length: one that ends where the connection does may have been cut. */
 export interface HttpResponse {
+  /** Status code; 200 or more. */
   readonly status: number;
   /** The media type in lower case, without parameters; empty where there is none. */
   readonly mediaType: string;
+  /** Without the framing of chunks. */
   readonly body: Uint8Array;
 }
 

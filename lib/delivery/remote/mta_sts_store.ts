@@ -10,11 +10,13 @@ export interface KeptPolicy {
   readonly id: string;
   /** Wall clock, milliseconds since 1970. */
   readonly fetchedMs: number;
+  /** What it says. */
   readonly policy: StsPolicy;
 }
 
 /** What the store needs. */
 export interface StsStoreOptions {
+  /** Where the folder is. */
   readonly files: Files;
   /** Made when the first policy is kept. */
   readonly folder: string;

@@ -70,9 +70,11 @@ function policyOf(use: TlsUse, isImplicit: boolean, needsRequireTls: boolean): T
 export interface HostQuestion {
   /** Of the next hop. */
   readonly policy: TlsPolicy;
+  /** Where the message goes. */
   readonly hop: RemoteHop;
   /** The domain of the recipients. */
   readonly domain: string;
+  /** The host that comes next. */
   readonly host: RemoteHost;
   /** The domain's policy, where it has one. */
   readonly sts: StsPolicy | undefined;
@@ -85,14 +87,19 @@ export interface HostQuestion {
 
 /** How to treat the host, or why it cannot be used. A failure is for the reports, also where the host is used. */
 export interface HostPolicy {
+  /** For the session. */
   readonly policy: TlsPolicy;
+  /** Present: there must be no session. */
   readonly refusal?: Outcome;
+  /** What did not hold. */
   readonly failure?: PolicyFailure;
 }
 
 /** What is wrong before anything was sent. */
 export interface PolicyFailure {
+  /** The policy that did not hold. */
   readonly published: PublishedPolicy;
+  /** Its name in a report. */
   readonly failure: TlsFailure;
   /** A whole sentence, for the log. */
   readonly reason: string;
@@ -101,6 +108,8 @@ export interface PolicyFailure {
 /**
  * Decides for one host. DANE goes before MTA-STS (RFC 8461 §2), and both only ever ask for more than the operator does;
  * but where TLS is off, it is. A smarthost that must prove its name by a certificate is not asked for DANE, too.
+ *
+ * @see RFC 7672 §2.2, RFC 8461 §5
  */
 export async function hostPolicy(question: HostQuestion): Promise<HostPolicy> {
   const { policy, hop, host, resolver, signal, domain } = question;

@@ -32,6 +32,7 @@ export interface PublishedPolicy {
 export interface TlsResult {
   /** The domain of the recipients: it says where reports go. */
   readonly recipientDomain: string;
+  /** What it counts for. */
   readonly policy: PublishedPolicy;
   /** Absent where no host was talked to. */
   readonly mxHost?: string;

@@ -5,21 +5,29 @@ import type { PublishedPolicy, TlsFailure, TlsResult, TlsResults } from "./tls_r
 
 /** Sessions that failed alike. */
 export interface FailureCount {
+  /** What kind. */
   readonly failure: TlsFailure;
+  /** The host. */
   readonly mxHost?: string;
+  /** Its address. */
   readonly receivingIp?: string;
   /** That of the first of them. */
   readonly reason?: string;
+  /** How many. */
   readonly count: number;
 }
 
 /** A day's results under one policy. */
 export interface PolicyTally {
+  /** Whose mail it was. */
   readonly recipientDomain: string;
+  /** The latest one of the day. */
   readonly policy: PublishedPolicy;
+  /** Sessions as the policy wants them. */
   readonly successes: number;
   /** All failures, also those that have no entry in `failures`, which is bounded. */
   readonly failureCount: number;
+  /** By kind, host and address. */
   readonly failures: readonly FailureCount[];
 }
 

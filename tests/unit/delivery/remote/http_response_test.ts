@@ -8,8 +8,11 @@ const ENCODER = new TextEncoder();
 function read(text: string, sizes: readonly number[] = [Infinity], maxOctets = 100): HttpResponse | undefined {
   const reader = new HttpResponseReader(maxOctets);
   const octets = ENCODER.encode(text);
-  for (let at = 0, i = 0; at < octets.length; i++) {
-    const end = Math.min(octets.length, at + (sizes[Math.min(i, sizes.length - 1)] ?? Infinity));
+  const left = [...sizes];
+  let at = 0;
+  while (at < octets.length) {
+    const size = left.length > 1 ? left.shift() : left[0];
+    const end = Math.min(octets.length, at + (size ?? Infinity));
     const response = reader.push(octets.subarray(at, end));
     if (response !== undefined) return response;
     at = end;
