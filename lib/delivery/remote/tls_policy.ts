@@ -82,6 +82,7 @@ export interface HostQuestion {
   readonly domainNames: readonly string[];
   /** Absent: DANE is not used. */
   readonly resolver: Resolver | undefined;
+  /** Ends the lookups. */
   readonly signal: AbortSignal;
 }
 
