@@ -16,6 +16,8 @@ export interface RemoteHost {
   readonly isSecure?: boolean;
   /** Where CNAME records lead from its name; absent: nowhere. */
   readonly canonicalName?: string;
+  /** Of its MX record; absent for what was not found by MX. */
+  readonly preference?: number;
 }
 
 /** The hosts to try in this order, or why there are none. */

@@ -3,19 +3,18 @@
 import type { Logger } from "../../log/logger.ts";
 import type { Outcome } from "../../mail/outcome.ts";
 import { authenticate, type Login } from "../../smtp/client/authenticate.ts";
-import { ClientError } from "../../smtp/client/client_error.ts";
+import { ClientError, type ClientFault } from "../../smtp/client/client_error.ts";
 import { SmtpConnection } from "../../smtp/client/connection.ts";
 import type { TimeLimits } from "../../smtp/client/time_limits.ts";
-import { replyText } from "../../smtp/client/reply_parser.ts";
-import type { WireTls } from "../../smtp/client/wire.ts";
-import type { Reply } from "../../smtp/reply.ts";
+import type { Wire } from "../../smtp/client/wire.ts";
+import { type ClientFacts, introduceClient } from "../../smtp/client/xclient.ts";
 import type { Clock } from "../../system/clock.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome } from "./outcomes.ts";
 import { isLoopback, type RemoteHost } from "./remote_host.ts";
-import { daneJudge } from "./dane.ts";
+import { dependsOnDomain, noteStartTls, recordTls, tlsSteps, wireTls } from "./session_tls.ts";
 import type { TlsMemory } from "./tls_memory.ts";
 import type { TlsPolicy } from "./tls_policy.ts";
-import { failureOf, type TlsResult, type TlsResults } from "./tls_results.ts";
+import { failureOf, type TlsResults } from "./tls_results.ts";
 
 /** What all sessions share. */
 export interface SessionOptions {
@@ -45,6 +44,8 @@ export interface SessionPlan {
   readonly domain: string;
   /** The account at a smarthost. */
   readonly login?: Login;
+  /** The server is told, where it offers XCLIENT, that it has to do with this client. */
+  readonly client?: ClientFacts;
 }
 
 /** A host with an open connection. */
@@ -55,12 +56,19 @@ export interface Session {
   readonly connection: SmtpConnection;
   /** Monotonic milliseconds. */
   readonly openedMs: number;
+  /** What the host has proved, or was let off, was so for this domain: mail for another must not use the connection. */
+  readonly isOfDomain?: boolean;
 }
 
 /** What came of it; `unusable` comes with the outcome for recipients that no other host takes either. */
 export type SessionResult =
   | { readonly kind: "open"; readonly session: Session }
-  | { readonly kind: "unusable"; readonly outcome: Outcome };
+  | {
+    readonly kind: "unusable";
+    readonly outcome: Outcome;
+    /** It said nothing at all, not even a greeting. */
+    readonly isSilent?: boolean;
+  };
 
 /** Carries the fault of a TLS attempt that may be repeated in the clear. */
 type AttemptResult = SessionResult | { readonly kind: "tlsFailed"; readonly error: ClientError };
@@ -70,20 +78,24 @@ type AttemptResult = SessionResult | { readonly kind: "tlsFailed"; readonly erro
  * about the host and not about a recipient (so does Postfix, `smtp_skip_5xx_greeting`).
  *
  * @param onConnection Told of each connection as it is made, so that a shutdown can stop it.
+ * @param wire Connected to the host already; absent: a new connection.
  */
 export async function openSession(
   host: RemoteHost,
   plan: SessionPlan,
   options: SessionOptions,
   onConnection: (connection: SmtpConnection) => void,
+  wire?: Wire,
 ): Promise<SessionResult> {
   const { logger, memory } = options;
   const { name } = host;
   let fault: ClientError | undefined;
-  for (const policy of ladder(plan.policy, name, memory)) {
+  let left = wire;
+  for (const policy of tlsSteps(plan.policy, name, memory)) {
     // What failed for another reason than the certificate fails with any certificate.
     if (fault?.fault === "tls" && policy.use !== "off") continue;
-    const result = await attempt(host, { ...plan, policy }, options, onConnection);
+    const result = await attempt(host, { ...plan, policy }, options, onConnection, left);
+    left = undefined;
     if (result.kind !== "tlsFailed") {
       if (result.kind === "open" && policy.use === "off" && fault !== undefined) memory.failed(name, fault.message);
       return result;
@@ -94,28 +106,33 @@ export async function openSession(
   throw new TypeError("The last step must not be opportunistic");
 }
 
-/** Opportunistic TLS step by step down to none; whatever is required has one step. */
-function ladder(policy: TlsPolicy, name: string, memory: TlsMemory): readonly TlsPolicy[] {
-  if (policy.use !== "opportunistic" || policy.isImplicit) return [policy];
-  const clear: TlsPolicy = { ...policy, use: "off" };
-  if (policy.proof.kind === "none") return memory.isHopeless(name) ? [clear] : [policy, clear];
-  // Without the proof it is no success, and the failure is counted already.
-  const { published: _, ...uncounted } = policy;
-  return [policy, { ...uncounted, proof: { kind: "none" } }, clear];
-}
+/** Faults that leave open whether there is a mail server at all. */
+const SILENCES: ReadonlySet<ClientFault> = new Set(["connect", "timeout", "closed"]);
 
 async function attempt(
   host: RemoteHost,
   plan: SessionPlan,
   options: SessionOptions,
   onConnection: (connection: SmtpConnection) => void,
+  wire?: Wire,
 ): Promise<AttemptResult> {
   const { hostname, limits, clock } = options;
-  const connection = new SmtpConnection({ address: host.address, protocol: plan.protocol, hostname, limits, clock });
+  const { protocol } = plan;
+  const connection = new SmtpConnection({
+    address: host.address,
+    protocol,
+    hostname,
+    limits,
+    clock,
+    ...(wire && { wire }),
+  });
   onConnection(connection);
   try {
     const outcome = await prepare(connection, host, plan, options);
-    if (outcome === undefined) return { kind: "open", session: { host, connection, openedMs: clock.monotonic() } };
+    if (outcome === undefined) {
+      const isOfDomain = dependsOnDomain(plan.policy);
+      return { kind: "open", session: { host, connection, openedMs: clock.monotonic(), isOfDomain } };
+    }
     await connection.quit();
     return { kind: "unusable", outcome };
   } catch (error) {
@@ -126,12 +143,13 @@ async function attempt(
     connection.fail(error);
     const { use, isImplicit } = plan.policy;
     const isTlsFault = error.fault === "tls" || error.fault === "certificate";
-    if (isTlsFault) record(host, plan, options, { failure: failureOf(error), reason: error.message });
+    if (isTlsFault) recordTls(host, plan, options, { failure: failureOf(error), reason: error.message });
     // RFC 7435 §3: opportunistic TLS that fails is no worse than none.
     if (isTlsFault && use === "opportunistic" && !isImplicit) return { kind: "tlsFailed", error };
     return {
       kind: "unusable",
       outcome: faultOutcome(error, "waiting for the greeting or the reply to EHLO", { host }),
+      isSilent: !connection.hasGreeted && SILENCES.has(error.fault),
     };
   }
 }
@@ -143,10 +161,10 @@ async function prepare(
   plan: SessionPlan,
   options: SessionOptions,
 ): Promise<Outcome | undefined> {
-  const { policy, login } = plan;
+  const { policy, login, client } = plan;
   const tls = wireTls(host, policy, options);
   const greeting = await connection.open(policy.isImplicit ? tls : undefined);
-  if (greeting.code !== 220) return refusalOutcome(greeting, { host });
+  if (greeting.code !== 220) return refusalOutcome(greeting, { host }, "greeting");
   let hello = await connection.hello();
   if (hello.code === 250 && policy.use !== "off" && !policy.isImplicit) {
     const offer = connection.extensions.startTls ? await connection.startTls(tls) : undefined;
@@ -155,61 +173,14 @@ async function prepare(
     if (outcome !== undefined) return outcome;
   }
   const peer = { host, tls: connection.tlsInfo };
-  if (hello.code !== 250) return refusalOutcome(hello, peer);
+  if (hello.code !== 250) return refusalOutcome(hello, peer, "hello");
   if (policy.needsRequireTls && !connection.extensions.requireTls) {
     return ownOutcome("failed", "5.7.30", `${host.name} does not offer REQUIRETLS, which the sender demands`, peer);
   }
+  const refusal = client === undefined ? undefined : await introduceClient(connection, client);
+  // Without it the server would take the message for ours, and trust it.
+  if (refusal !== undefined) return refusalOutcome(refusal, peer);
   return login === undefined ? undefined : await logIn(connection, login, peer);
-}
-
-/** What became of STARTTLS; returns why the host cannot be used, if so. `offer` is undefined where it offers none. */
-function noteStartTls(
-  offer: { readonly isTls: boolean; readonly reply: Reply } | undefined,
-  host: RemoteHost,
-  plan: SessionPlan,
-  options: SessionOptions,
-): Outcome | undefined {
-  const { use, demand } = plan.policy;
-  if (offer?.isTls) {
-    options.memory.worked(host.name);
-    record(host, plan, options, {});
-    return undefined;
-  }
-  const reason = offer === undefined ? "STARTTLS is not offered" : `STARTTLS is refused: ${replyText(offer.reply)}`;
-  record(host, plan, options, { failure: "starttls-not-supported", reason });
-  if (use !== "required") {
-    options.memory.missed(host.name);
-    return undefined;
-  }
-  if (offer !== undefined) return refusalOutcome(offer.reply, { host });
-  const why = demand === undefined ? "" : ` by ${demand}`;
-  return ownOutcome("delayed", "4.7.5", `TLS is required${why}, but ${host.name} does not offer STARTTLS`, { host });
-}
-
-/** What the handshake has to show. */
-function wireTls({ name }: RemoteHost, { proof }: TlsPolicy, { caCertificates, clock }: SessionOptions): WireTls {
-  const common = caCertificates === undefined ? {} : { caCertificates };
-  switch (proof.kind) {
-    case "none":
-      return { ...common, name, isVerified: false };
-    case "certificate":
-      return { ...common, name, isVerified: true, proof: proof.label };
-    case "dane": {
-      const judge = daneJudge(proof.tlsa, proof.names, () => clock.now());
-      return { ...common, name: proof.base, isVerified: false, judge, proof: "DANE" };
-    }
-  }
-}
-
-function record(
-  { name, address }: RemoteHost,
-  { policy: { published }, domain }: SessionPlan,
-  { results }: SessionOptions,
-  result: Pick<TlsResult, "failure" | "reason">,
-): void {
-  if (published === undefined) return;
-  const receivingIp = "host" in address ? { receivingIp: address.host } : {};
-  results.record({ recipientDomain: domain, policy: published, mxHost: name, ...receivingIp, ...result });
 }
 
 /** A login that fails is for an operator to mend: mail waits (so does Postfix, `smtp_sasl_auth_soft_bounce`). */
@@ -220,6 +191,6 @@ async function logIn(connection: SmtpConnection, login: Login, peer: Peer): Prom
   }
   const result = await authenticate(connection, login);
   if (result.kind === "ok") return undefined;
-  if (result.kind === "refused") return refusalOutcome(result.reply, peer);
+  if (result.kind === "refused") return refusalOutcome(result.reply, peer, "login");
   return ownOutcome("delayed", "4.7.0", `Cannot log in at ${name}: it offers neither AUTH PLAIN nor AUTH LOGIN`, peer);
 }

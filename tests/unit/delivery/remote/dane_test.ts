@@ -315,3 +315,25 @@ daneTest("DANE: where the host is an alias, the policy is that of where it leads
   assertEquals(results[0]?.policy.domain, "mx2.test");
   assert(results[0]?.mxHost === "alias.test");
 });
+
+daneTest("DANE: a connection whose certificate may name the domain only is not used for another domain", async () => {
+  await using peer = startPeer({ tls: "starttls" });
+  const mx = { MX: [{ preference: 1, exchange: "elsewhere.test" }] };
+  for (const [tlsa, expected] of [[AUTHORITY, ["2.6.0", "4.7.5"]], [GOOD, ["2.6.0", "2.6.0"]]] as const) {
+    const zone = {
+      "mx.test": mx,
+      "other.test": mx,
+      "elsewhere.test": { A: ["127.0.0.1"], isSecure: true },
+      [`_${peer.port}._tcp.elsewhere.test`]: { TLSA: [tlsa], isSecure: true },
+    };
+    await using target = testTarget(zone, { mxPort: peer.port });
+    const statuses: (string | undefined)[] = [];
+    for (const domain of ["mx.test", "other.test"]) {
+      const [outcome] = await target.deliver(testRequest({ hop: mxHop(domain), recipients: [`a@${domain}`] }));
+      statuses.push(outcome?.status);
+    }
+    assertEquals(statuses, [...expected]);
+  }
+  // Of the certificate itself no name matters: both messages shared one connection.
+  assertEquals(peer.messages.map(({ connection }) => connection), [1, 3, 3]);
+});

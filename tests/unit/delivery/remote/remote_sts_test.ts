@@ -178,6 +178,42 @@ Deno.test("REQUIRETLS may rest on a policy in mode enforce instead of DNSSEC, no
   assertEquals([unnamed.outcome?.action, unnamed.outcome?.status], ["delayed", "4.7.5"]);
 });
 
+Deno.test("a connection that mail for a domain without a policy opened is not used for a domain that has one", async () => {
+  await using peer = startPeer({ tls: "starttls" });
+  const enforced = policy("enforce", "mx1.test");
+  await using target = testTarget(ZONE, {
+    mxPort: peer.port,
+    // Nobody vouches for the peer.
+    caCertificates: [],
+    mtaSts: { policyOf: (domain) => Promise.resolve(domain === "one.test" ? enforced : undefined) },
+  });
+  const send = async (domain: string): Promise<string | undefined> => {
+    const [outcome] = await target.deliver(testRequest({ hop: mxHop(domain), recipients: [`a@${domain}`] }));
+    return outcome?.status;
+  };
+  assertEquals([await send("example.test"), await send("one.test"), await send("example.test")], [
+    "2.6.0",
+    "4.7.5",
+    "2.6.0",
+  ]);
+  assertEquals(peer.messages.length, 2);
+});
+
+Deno.test("a connection under MTA-STS is kept for its own domain", async () => {
+  await using peer = startPeer({ tls: "starttls" });
+  await using target = testTarget(ZONE, {
+    mxPort: peer.port,
+    caCertificates: CA,
+    mtaSts: {
+      policyOf: (domain) => Promise.resolve(domain === "one.test" ? policy("enforce", "mx1.test") : undefined),
+    },
+  });
+  for (const domain of ["one.test", "one.test", "example.test"]) {
+    await target.deliver(testRequest({ hop: mxHop(domain), recipients: [`a@${domain}`] }));
+  }
+  assertEquals(peer.messages.map(({ connection }) => connection), [1, 1, 2]);
+});
+
 // ---- what is remembered
 
 Deno.test("a host whose handshake fails is not asked for another one, and a host that loses TLS is a warning", async () => {
