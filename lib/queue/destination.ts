@@ -19,6 +19,8 @@ export interface DestinationLimits {
   readonly initial: number;
   /** Messages in a time; absent: as many as it takes. */
   readonly rate?: SendRate;
+  /** The first pause where it cannot be reached, milliseconds; default 60,000, and at most that. */
+  readonly firstPauseMs?: number;
 }
 
 /** What an attempt says about its destination. */
@@ -131,15 +133,15 @@ export function noteVerdict(
       return noteTaken(state, limits, startedMs, moment);
     case "pushback": {
       const pauseMs = destinationPauseMs(verdict.reason.replyClass, state.closures + 1);
-      if (pauseMs !== undefined) return close(state, verdict.reason, moment, pauseMs);
+      if (pauseMs !== undefined) return close(state, limits, verdict.reason, moment, pauseMs);
       // Those that run at the same time all hear the same: it counts once.
       if (startedMs < state.loweredMs && state.closure === undefined) return "none";
-      return lower(state, verdict.reason, moment);
+      return lower(state, limits, verdict.reason, moment);
     }
     case "down":
       // Others get through: it is busy, or one of its hosts is ill.
-      if (state.tookMs > startedMs) return lower(state, verdict.reason, moment);
-      return close(state, verdict.reason, moment);
+      if (state.tookMs > startedMs) return lower(state, limits, verdict.reason, moment);
+      return close(state, limits, verdict.reason, moment);
   }
 }
 
@@ -159,9 +161,9 @@ function noteTaken(state: DestinationState, limits: DestinationLimits, startedMs
   return "none";
 }
 
-function lower(state: DestinationState, reason: Outcome, moment: Moment): Change {
+function lower(state: DestinationState, limits: DestinationLimits, reason: Outcome, moment: Moment): Change {
   // Not even one at a time: it wants nothing for now.
-  if (state.closure !== undefined || state.limit < 2) return close(state, reason, moment);
+  if (state.closure !== undefined || state.limit < 2) return close(state, limits, reason, moment);
   state.limit = Math.max(1, state.limit / 2);
   state.loweredMs = moment.nowMs;
   state.loweredBy = reason;
@@ -170,6 +172,7 @@ function lower(state: DestinationState, reason: Outcome, moment: Moment): Change
 
 function close(
   state: DestinationState,
+  { firstPauseMs = FIRST_PAUSE_MS }: DestinationLimits,
   reason: Outcome,
   { nowMs, wallMs, random }: Moment,
   askedMs?: number,
@@ -177,7 +180,7 @@ function close(
   const { closure } = state;
   // Those that were under way when it closed say nothing new.
   if (closure !== undefined && closure.untilMs > nowMs) return "none";
-  const pauseMs = askedMs ?? Math.min(FIRST_PAUSE_MS * 2 ** state.closures, LONGEST_PAUSE_MS);
+  const pauseMs = askedMs ?? Math.min(Math.min(firstPauseMs, FIRST_PAUSE_MS) * 2 ** state.closures, LONGEST_PAUSE_MS);
   state.closure = {
     untilMs: nowMs + pauseMs * (1 + JITTER * random),
     closedMs: nowMs,

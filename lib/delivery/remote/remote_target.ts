@@ -111,6 +111,11 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
           status,
           text,
         }),
+      onPutOff: ({ name, address }, recipients, { status, text }) =>
+        this.#options.logger.info(
+          "{queueId}: {host} at {address} put off {recipients}, the next host is asked: {status} {text}",
+          { queueId, host: name, address: addressText(address), recipients: recipients.join(", "), status, text },
+        ),
       onBroken: (error) =>
         this.#options.logger.error("{queueId}: delivery to {hop} broke off: {error}", {
           queueId,

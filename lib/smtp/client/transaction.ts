@@ -75,14 +75,18 @@ export async function runTransaction(connection: SmtpConnection, transaction: Tr
   }
 }
 
-function failed({ connection, stage, replies, accepted }: Run, error: ClientError): TransactionResult {
-  // A peer that closes in the middle of the content has often said why (RFC 5321 §4.2.5).
-  let early = stage === "content" ? connection.bufferedReply() : undefined;
+function failed(run: Run, error: ClientError): TransactionResult {
+  const { connection, stage, replies, accepted } = run;
+  // A peer that closes, or no longer listens, has often said why (RFC 5321 §3.8, §4.2.5).
+  let last = connection.bufferedReply();
   // Answers to chunks that were taken may stand before it.
-  while (early !== undefined && early.code < 400) early = connection.bufferedReply();
-  if (early !== undefined) {
-    for (const index of accepted) replies[index] = { stage, reply: early };
+  while (run.transaction.chunks === "lines" && last !== undefined && last.code < 400) last = connection.bufferedReply();
+  const isAboutContent = stage === "content" || (stage === "dot" && connection.protocol === "smtp");
+  if (isAboutContent && last !== undefined && last.code >= 400) {
+    for (const index of accepted) replies[index] = { stage, reply: last };
   }
+  // With a reply too many or too few, a refusal may have been meant for another recipient.
+  if (error.fault === "protocol" && !isAboutContent && stage !== "dot") replies.fill(undefined);
   const { farewell } = connection;
   return { replies, failure: { stage, error, ...(farewell === undefined ? {} : { farewell }) } };
 }
@@ -90,6 +94,7 @@ function failed({ connection, stage, replies, accepted }: Run, error: ClientErro
 /** RFC 2920 §3.1: MAIL, all RCPT and DATA in one write, then all the answers. */
 async function sendPipelined(run: Run): Promise<boolean> {
   const { connection, transaction } = run;
+  connection.expectSilence();
   const isReset = connection.needsReset;
   let group = isReset ? "RSET\r\n" : "";
   group += `MAIL FROM:${transaction.mail}\r\n`;
@@ -98,10 +103,10 @@ async function sendPipelined(run: Run): Promise<boolean> {
   await connection.write(transaction.chunks === undefined ? group + "DATA\r\n" : group);
   if (isReset) await readReset(run);
   const { commandMs, dataMs } = connection.limits;
-  const mail = await connection.readReply(commandMs);
+  const mail = decided(await connection.readReply(commandMs));
   run.stage = "rcpt";
   for (let index = 0; index < transaction.recipients.length; index++) {
-    const reply = await connection.readReply(commandMs);
+    const reply = decided(await connection.readReply(commandMs));
     noteRecipient(run, index, isPositive(mail) ? { stage: "rcpt", reply } : { stage: "mail", reply: mail });
   }
   connection.needsReset = isPositive(mail);
@@ -113,10 +118,11 @@ async function sendPipelined(run: Run): Promise<boolean> {
 async function sendStepwise(run: Run): Promise<boolean> {
   const { connection, transaction } = run;
   if (connection.needsReset) {
+    connection.expectSilence();
     await connection.write("RSET\r\n");
     await readReset(run);
   }
-  const mail = await connection.command(`MAIL FROM:${transaction.mail}`);
+  const mail = decided(await connection.command(`MAIL FROM:${transaction.mail}`));
   if (!isPositive(mail)) {
     transaction.recipients.forEach((_, index) => noteRecipient(run, index, { stage: "mail", reply: mail }));
     return false;
@@ -124,7 +130,7 @@ async function sendStepwise(run: Run): Promise<boolean> {
   run.stage = "rcpt";
   connection.needsReset = true;
   for (const [index, recipient] of transaction.recipients.entries()) {
-    noteRecipient(run, index, { stage: "rcpt", reply: await connection.command(`RCPT TO:${recipient}`) });
+    noteRecipient(run, index, { stage: "rcpt", reply: decided(await connection.command(`RCPT TO:${recipient}`)) });
   }
   if (run.accepted.length === 0) return false;
   if (transaction.chunks !== undefined) return true;
@@ -147,10 +153,12 @@ function noteRecipient(run: Run, index: number, answer: StageReply): void {
 async function noteData({ connection, replies, accepted }: Run, reply: Reply): Promise<boolean> {
   // Neither a go-ahead nor a refusal: who answers what is not known any more, and nothing was sent that it could be for.
   if (reply.code < 400 && reply.code !== 354) {
-    throw new ClientError("protocol", `Peer answered DATA with ${replyText(reply)}`);
+    throw new ClientError("protocol", `Peer answered with ${replyText(reply)}`);
   }
   if (reply.code !== 354) {
     for (const index of accepted) replies[index] = { stage: "data", reply };
+    // The answer to DATA may be the one that is too many.
+    if (connection.hasSpoken && connection.farewell === undefined) connection.expectSilence();
     return false;
   }
   if (accepted.length > 0) return true;
@@ -166,6 +174,7 @@ async function noteData({ connection, replies, accepted }: Run, reply: Reply): P
 
 /** Returns false where the peer refused it before its end. */
 async function sendContent(run: Run): Promise<boolean> {
+  run.connection.expectSilence();
   run.stage = "content";
   const { chunks } = run.transaction;
   if (chunks === "lines") return await sendChunks(run);
@@ -186,9 +195,11 @@ async function sendStuffed(run: Run): Promise<void> {
   await connection.write(stuffer.stuff(head));
   for await (const chunk of readChunks(content)) {
     for (let at = 0; at < chunk.length; at += PIECE_OCTETS) {
+      expectNoVerdict(run);
       await connection.write(stuffer.stuff(chunk.subarray(at, at + PIECE_OCTETS)));
     }
   }
+  expectNoVerdict(run);
   const isSent = connection.write(stuffer.end());
   enterVerdict(run);
   await isSent;
@@ -203,6 +214,7 @@ async function sendChunk(run: Run): Promise<void> {
   if (left === 0) enterVerdict(run);
   for await (const chunk of readChunks(content)) {
     left -= chunk.length;
+    expectNoVerdict(run);
     // Pieces of a file are read into one buffer: each must have left before the next.
     const isSent = connection.write(chunk.slice());
     if (left === 0) enterVerdict(run);
@@ -229,6 +241,14 @@ async function sendChunks(run: Run): Promise<boolean> {
   return refusal === undefined;
 }
 
+/**
+ * A peer that speaks before the end has refused the content, which then needs no end; or, with 2yz, it speaks of something
+ * else, and taking that for its verdict would lose the message.
+ */
+function expectNoVerdict({ connection }: Run): void {
+  if (connection.hasSpoken) throw new ClientError("protocol", "Peer spoke before the end of the content");
+}
+
 /** From here a lost connection leaves open whether the peer has the message. */
 function enterVerdict(run: Run): void {
   run.stage = "dot";
@@ -253,12 +273,18 @@ async function* readChunks(content: Content): AsyncGenerator<Uint8Array> {
 async function readVerdicts({ connection, replies, accepted }: Run): Promise<void> {
   const { dotMs } = connection.limits;
   if (connection.protocol === "lmtp") {
-    for (const index of accepted) replies[index] = { stage: "dot", reply: await connection.readReply(dotMs) };
+    for (const index of accepted) replies[index] = { stage: "dot", reply: decided(await connection.readReply(dotMs)) };
   } else {
-    const reply = await connection.readReply(dotMs);
+    const reply = decided(await connection.readReply(dotMs));
     for (const index of accepted) replies[index] = { stage: "dot", reply };
   }
   connection.needsReset = false;
+}
+
+/** A reply that is yes or no. 3yz is for DATA and AUTH: elsewhere it is not known any more who answers what. */
+function decided(reply: Reply): Reply {
+  if (reply.code < 300 || reply.code >= 400) return reply;
+  throw new ClientError("protocol", `Peer answered with ${replyText(reply)}`);
 }
 
 function isPositive({ code }: Reply): boolean {

@@ -138,3 +138,21 @@ Deno.test("whatever happens, the limit stays between 1 and what is allowed, and 
     }),
   );
 });
+
+Deno.test("the first pause of a destination that is down is no longer than the first wait of the schedule, nor than a minute", () => {
+  for (
+    const [firstPauseMs, expected] of [[1_000, [1_000, 2_000, 4_000]], [5 * MINUTE, [
+      MINUTE,
+      2 * MINUTE,
+      4 * MINUTE,
+    ]]] as const
+  ) {
+    const state = newDestination(LIMITS);
+    const pauses: number[] = [];
+    for (let nowMs = 0; pauses.length < 3; nowMs = state.closure?.untilMs ?? 0) {
+      noteVerdict(state, { ...LIMITS, firstPauseMs }, DOWN, nowMs, { nowMs, wallMs: nowMs, random: 0 });
+      pauses.push((state.closure?.untilMs ?? 0) - nowMs);
+    }
+    assertEquals(pauses, [...expected]);
+  }
+});

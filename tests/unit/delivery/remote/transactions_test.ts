@@ -47,12 +47,12 @@ for (const extensions of [["PIPELINING"], []]) {
   });
 
   Deno.test(`452 to one recipient, however often, ends with that recipient, ${how} PIPELINING`, async () => {
-    const rcpt = (line: string): string | undefined => line.includes("<full@") ? "452 4.2.2 Mailbox full" : undefined;
+    const rcpt = (line: string): string | undefined => line.includes("<full@") ? "452 4.3.1 Try fewer" : undefined;
     await using peer = startPeer({ extensions, replies: { rcpt } });
     await using target = testTarget({ ...ZONE, "mx2.test": {} }, { mxPort: peer.port });
     const list = ["full@example.test", ...recipients(2)];
     assertEquals(summary(await target.deliver(testRequest({ hop: HOP, recipients: list }))), [
-      "delayed 4.2.2",
+      "delayed 4.3.1",
       "relayed 2.6.0",
       "relayed 2.6.0",
     ]);
