@@ -13,11 +13,12 @@ import { quote, type Source } from "./source.ts";
 
 /** Checks the whole content. */
 export function checkContent(content: Partial<FileContent>, source: Source): void {
-  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, quickStart } = content;
+  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, admin, quickStart } = content;
   checkListeners(listeners, source);
   checkClientCertificates(listeners, tls?.clientCa, source);
   checkAuth(auth, source);
   checkRoutes(routes, source);
+  checkAdmin(admin?.bind, listeners, source);
   // Without the domains, each mailbox would be one of a domain that is not ours.
   if (domains === undefined) return;
   checkDomains(domains, routes, source);
@@ -67,6 +68,19 @@ function checkListeners(listeners: readonly ListenerDraft[], source: Source): vo
       source.report(proxyProtocol.at, "listeners.proxy_protocol: not for a Unix socket, whose clients have no address");
     }
   }
+}
+
+function checkAdmin(
+  bind: FileContent["admin"]["bind"],
+  listeners: readonly ListenerDraft[],
+  source: Source,
+): void {
+  if (bind?.value.kind !== "unix") return;
+  const { path } = bind.value;
+  const listener = listeners.find(({ bind: { value } }) => value.kind === "unix" && value.path === path);
+  if (listener === undefined) return;
+  const { line } = source.position(listener.bind.at);
+  source.report(bind.at, `admin.bind: the listener of line ${line} has this address`);
 }
 
 function checkClientCertificates(
@@ -186,10 +200,10 @@ function checkRoutes(routes: readonly RouteDraft[], source: Source): void {
 }
 
 function checkServer(server: ServerDraft<ViaDraft | "mx">, path: string, source: Source): void {
-  const { via, username, password, tls } = server;
+  const { via, username, password, tls, source: from, xclient } = server;
   if (via === "mx") {
     const reason = "MX hosts take no login, and delivery.tls is for all of them";
-    for (const [key, found] of Object.entries({ username, password, tls })) {
+    for (const [key, found] of Object.entries({ username, password, tls, source: from, xclient })) {
       if (found !== undefined) source.report(found.at, `${path}.${key}: never used with "mx": ${reason}`);
     }
     return;
@@ -199,6 +213,12 @@ function checkServer(server: ServerDraft<ViaDraft | "mx">, path: string, source:
   }
   if (password !== undefined && username === undefined) {
     source.report(password.at, `${path}.password: expected a "username" with it, found none`);
+  }
+  if (from !== undefined && via.socketPath !== undefined) {
+    source.report(from.at, `${path}.source: not for a Unix socket, to which nobody connects from an address`);
+  }
+  if (xclient?.value && username !== undefined) {
+    source.report(xclient.at, `${path}.xclient: not with a username: the server would know two users for one session`);
   }
   if (tls === undefined) return;
   if (tls.value === "off" && (username !== undefined || via.scheme === "smtps")) {

@@ -23,8 +23,9 @@ import {
   unavailable,
   withDefault,
 } from "./schema.ts";
+import { sourceAddresses } from "./source_addresses.ts";
 import * as value from "./values.ts";
-import { bindAddress, type BindDraft, serverSocket } from "./via.ts";
+import { adminBind, type AdminBindDraft, bindAddress, type BindDraft, serverSocket } from "./via.ts";
 
 /** An entry of `listeners` as it stands in the file. */
 export interface ListenerDraft {
@@ -85,6 +86,8 @@ export interface FileContent
   };
   /** In the order of the file. */
   readonly routes: readonly RouteDraft[];
+  /** Of `admin`. */
+  readonly admin: { /** A path as written. */ readonly bind?: Located<AdminBindDraft> };
   /** Of `dns`. */
   readonly dns: { readonly servers: Config["dnsServers"] };
   /** A mailbox of ours. */
@@ -287,6 +290,25 @@ export const configType: Type<Partial<FileContent>> = partial({
     concurrency: withDefault("concurrency", value.count(1, 10_000), 200, "Deliveries at a time."),
     perDestination: withDefault("per_destination", value.count(1, 10_000), 20, "Of these to one next hop."),
     tls: withDefault("tls", tlsUse, "opportunistic", "TLS towards other servers."),
+    ipv6: withDefault(
+      "ipv6",
+      value.oneOf("auto", "on", "off"),
+      "auto",
+      "IPv6 towards MX hosts; auto: only where our own address has a name (PTR) that leads back to it.",
+    ),
+    source: optional("source", sourceAddresses, "Addresses of this machine to connect from, one of each family."),
+    connectionMessages: withDefault(
+      "connection_messages",
+      value.count(1, 10_000),
+      100,
+      "Messages over one connection.",
+    ),
+    connectionIdleMs: withDefault(
+      "connection_idle",
+      value.durationUpTo(5 * MINUTE, "a duration from 1s to 5m"),
+      5 * SECOND,
+      "How long a connection is kept for the next message.",
+    ),
   }, "Mail on its way out."),
   destinations: withDefault(
     "destinations",
@@ -309,7 +331,14 @@ export const configType: Type<Partial<FileContent>> = partial({
     level: withDefault("level", value.oneOf("debug", "info", "warning", "error"), "info", "The least that is logged."),
     format: withDefault("format", value.oneOf("text", "json"), "text", "Lines for people or for programs."),
   }, "Log lines go to standard error."),
-  admin: unavailable("admin", "Control socket and console."),
+  admin: section("admin", {
+    bind: optional(
+      "bind",
+      located(adminBind),
+      "Socket for the queue commands while the server runs, in the data folder; off: none. Default: unix:admin.sock.",
+    ),
+    http: unavailable("http", "Console, metrics and health."),
+  }, "Control socket."),
   quickStart: optional(
     "quick_start",
     located(value.ourMailbox),

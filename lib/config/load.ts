@@ -69,6 +69,7 @@ function assemble(content: FileContent, source: Source): Config {
     limits: content.limits,
     dnsServers: content.dns.servers,
     log: content.log,
+    admin: adminOf(content, data),
     ...(content.quickStart === undefined ? {} : { quickStart: content.quickStart.value }),
   };
 }
@@ -79,6 +80,11 @@ function authOf({ auth: { dovecot, oauth, mechanisms } }: FileContent, folder: s
     ...(mechanisms === undefined ? {} : { mechanisms: mechanisms.map(({ value }) => value) }),
     ...(oauth === undefined ? {} : { oauth: oauthConfig(oauth.value as OauthDraft, folder) }),
   };
+}
+
+function adminOf({ admin: { bind } }: FileContent, data: string): Config["admin"] {
+  const draft = bind?.value ?? { kind: "unix", path: "admin.sock" };
+  return draft.kind === "off" ? {} : { socket: resolve(data, draft.path) };
 }
 
 function domainsOf({ domains: entries }: FileContent): ReadonlyMap<string, DomainConfig> {
@@ -98,12 +104,17 @@ function fallbackOf(draft: FallbackDraft, defaultTls: Smarthost["tls"]): Fallbac
 }
 
 /** A password is never sent without TLS by default (RFC 4954 §4), and a socket of this machine needs none. */
-function smarthostOf({ via, username, password, tls }: ServerDraft<ViaDraft>, defaultTls: Smarthost["tls"]): Smarthost {
+function smarthostOf(
+  { via, username, password, tls, source, xclient }: ServerDraft<ViaDraft>,
+  defaultTls: Smarthost["tls"],
+): Smarthost {
   const usual = via.socketPath !== undefined ? "off" : username !== undefined ? "required" : defaultTls;
   return {
     ...via,
     ...(username === undefined ? {} : { username: username.value }),
     ...(password === undefined ? {} : { password: password.value }),
     tls: tls?.value ?? usual,
+    ...(source === undefined ? {} : { source: source.value }),
+    ...(xclient?.value ? { isToldClient: true } : {}),
   };
 }

@@ -1,9 +1,10 @@
 /** The schema of an entry of `routes`. */
 
-import type { TlsUse } from "../delivery/next_hop.ts";
+import type { SourceAddresses, TlsUse } from "../delivery/next_hop.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
 import type { FallbackConfig } from "./config.ts";
 import { listOf, type Located, located, object, optional, required, scalar, type Type, withDefault } from "./schema.ts";
+import { sourceAddresses } from "./source_addresses.ts";
 import * as value from "./values.ts";
 import { routeVia, via, type ViaDraft } from "./via.ts";
 
@@ -17,6 +18,10 @@ export interface ServerDraft<V> {
   readonly password?: Located<string>;
   /** Absent: what is usual for the server. */
   readonly tls?: Located<TlsUse>;
+  /** Absent: as `delivery.source`. */
+  readonly source?: Located<SourceAddresses>;
+  /** Tell the server whom a message came from. */
+  readonly xclient?: Located<boolean>;
 }
 
 /** An entry of `routes` as it stands in the file. */
@@ -53,6 +58,12 @@ const credentials = {
     "tls",
     located(tlsUse),
     "Default: required with a user name, otherwise as delivery.tls; off for a socket.",
+  ),
+  source: optional("source", located(sourceAddresses), "Addresses to connect from. Default: delivery.source."),
+  xclient: optional(
+    "xclient",
+    located(value.yesOrNo),
+    "Tell the server by XCLIENT, where it offers that, which client a message came from. Default: false.",
   ),
 };
 

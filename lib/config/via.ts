@@ -12,6 +12,9 @@ export type BindDraft =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
+/** The control socket, with a path as written; `off`: there is none. */
+export type AdminBindDraft = { readonly kind: "unix"; readonly path: string } | { readonly kind: "off" };
+
 /** The server of a route, before its credentials and TLS use are known. */
 export type ViaDraft = Pick<Smarthost, "scheme" | "host" | "port" | "socketPath">;
 
@@ -25,6 +28,15 @@ export const bindAddress: Type<BindDraft> = scalar({
     const at = parseHostPort(text);
     if (at?.port === undefined || (isIP(at.host) === 0 && at.host !== "localhost")) return undefined;
     return { kind: "tcp", host: at.host, port: at.port };
+  },
+});
+
+/** `unix:admin.sock`, or `off`. */
+export const adminBind: Type<AdminBindDraft> = scalar({
+  expects: 'a socket such as "unix:admin.sock", or off',
+  parse: (text) => {
+    if (text === "off") return { kind: "off" };
+    return text.startsWith("unix:") && text.length > 5 ? { kind: "unix", path: text.slice(5) } : undefined;
   },
 });
 

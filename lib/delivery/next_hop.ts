@@ -5,6 +5,14 @@ import type { ReplyClass } from "../mail/outcome.ts";
 /** How TLS is used towards a remote server. */
 export type TlsUse = "opportunistic" | "required" | "off";
 
+/** Addresses of ours to connect from, in the spelling of RFC 5952 §4; absent: the system chooses. */
+export interface SourceAddresses {
+  /** For IPv4. */
+  readonly v4?: string;
+  /** For IPv6. */
+  readonly v6?: string;
+}
+
 /** A configured server: the `via` of a route. */
 export interface Smarthost {
   /** `smtps` is TLS from the first octet (RFC 8314 §3.3); `lmtp` answers for each recipient (RFC 2033 §4.2). */
@@ -21,6 +29,10 @@ export interface Smarthost {
   readonly password?: string;
   /** `required`: without TLS nothing is sent, and the mail waits. */
   readonly tls: TlsUse;
+  /** Absent: as for all other destinations. */
+  readonly source?: SourceAddresses;
+  /** The server, where it offers XCLIENT, is told whom the message came from. Never together with `username`. */
+  readonly isToldClient?: true;
 }
 
 /** One next hop. Recipients of a message with the same `key` share a transaction. */

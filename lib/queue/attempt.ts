@@ -4,7 +4,7 @@ import type { Logger } from "../log/logger.ts";
 import type { Fallback, NextHop, RouteDecision, RouteHistory } from "../delivery/next_hop.ts";
 import type { DeliveryRequest } from "../delivery/target.ts";
 import { isFinal, type Outcome } from "../mail/outcome.ts";
-import { notifyMs, overdueOutcome, releaseMs, returnMs } from "./deadline.ts";
+import { bornMs, notifyMs, overdueOutcome, returnMs } from "./deadline.ts";
 import { type NextAttempt, nextAttempt, type ScheduleSettings } from "./schedule.ts";
 import type { QueuedMessage, RecipientState, SpoolEvent } from "./spool.ts";
 
@@ -90,7 +90,7 @@ export function attemptEvents(
   const at = new Date(nowMs).toISOString();
   const attempts = 1 + recipients.reduce((most, index) => Math.max(most, message.recipients[index]?.attempts ?? 0), 0);
   const { envelope } = message;
-  const times = { releaseMs: releaseMs(envelope), returnMs: returnMs(envelope), notifyMs: notifyMs(envelope) };
+  const times = { releaseMs: bornMs(message), returnMs: returnMs(envelope), notifyMs: notifyMs(envelope) };
   const nextFor = ({ replyClass }: Outcome): NextAttempt =>
     nextAttempt({ ...times, attempts, nowMs, replyClass }, settings, random);
   const diverted = (index: number, outcome: Outcome): string | undefined => {
@@ -140,7 +140,7 @@ export function logAttempt(logger: Logger, message: QueuedMessage, event: SpoolE
     sender: reversePath,
     ...(via !== hop && { hop }),
     via,
-    delaySeconds: (Date.parse(event.at) - Date.parse(arrived)) / 1000,
+    delaySeconds: Math.max(0, Date.parse(event.at) - Date.parse(arrived)) / 1000,
     status: outcome.status,
     ...(outcome.replyClass !== undefined && { class: outcome.replyClass }),
     reply: outcome.text,

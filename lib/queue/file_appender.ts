@@ -1,6 +1,6 @@
 /** Writes a file front to back while octets keep coming, with back-pressure and without losing an error. */
 
-import { type Files, type OpenFile, writeAll } from "../system/files.ts";
+import { errorAt, type Files, type OpenFile, writeAll } from "../system/files.ts";
 
 /** Octets that may wait for the disk before the caller has to. */
 const MAX_WAITING_OCTETS = 128 * 1024;
@@ -71,7 +71,7 @@ export class FileAppender {
         await writeAll(this.#file, join(pieces));
       }
     } catch (error) {
-      this.#failure ??= { error };
+      this.#failure ??= { error: errorAt(this.#path, "write", error) };
       this.#waiting = [];
     }
     this.#writing = undefined;

@@ -109,6 +109,8 @@ class FileSpool implements Spool, ReceptionHost {
   readonly #buckets: Map<string, Promise<void> | undefined> = new Map();
   /** In their folder, but not yet acknowledged: whoever commits them hands them over, so `recover` must not. */
   readonly #publishing: Set<string> = new Set();
+  /** Files of messages that were refused, and that the disk would not remove: nobody is to find and deliver them. */
+  readonly #leftovers: Set<string> = new Set();
 
   constructor(options: FileSpoolOptions, lock: OpenFile, sync: FolderSync) {
     this.files = options.files;
@@ -149,7 +151,7 @@ class FileSpool implements Spool, ReceptionHost {
     }
   }
 
-  async *recover(): AsyncGenerator<QueuedMessage> {
+  async *recover(unreadable: (queueId: string) => void = () => {}): AsyncGenerator<QueuedMessage> {
     const buffers: Uint8Array[] = Array.from({ length: this.#readers }, () => new Uint8Array(READ_OCTETS));
     const reading: { readonly buffer: Uint8Array; readonly message: Promise<QueuedMessage | undefined> }[] = [];
     for await (const queueId of this.#list()) {
@@ -160,7 +162,7 @@ class FileSpool implements Spool, ReceptionHost {
         if (message !== undefined) yield message;
         buffer = oldest?.buffer ?? new Uint8Array(READ_OCTETS);
       }
-      const message = this.#readOrSkip(queueId, buffer);
+      const message = this.#readOrSkip(queueId, buffer, unreadable);
       reading.push({ buffer, message });
     }
     for (const { message } of reading) {
@@ -218,8 +220,9 @@ class FileSpool implements Spool, ReceptionHost {
     try {
       await this.files.rename(this.incomingPath(queueId), path);
     } catch (error) {
-      // Somebody removed the folder: the next message makes it again.
+      // Somebody removed the folder: the next message makes it again, and another handle has to sync it.
       this.#buckets.delete(bucket);
+      this.#sync.forget(`${this.#folder}/queue/${bucket}`);
       throw error;
     }
     try {
@@ -228,6 +231,13 @@ class FileSpool implements Spool, ReceptionHost {
       await this.discard(path);
       throw error;
     }
+    if (this.#leftovers.size > 0) await this.#discardLeftovers();
+  }
+
+  async makeFolders(): Promise<void> {
+    for (const name of ["incoming", "queue", "broken"]) await this.files.makeFolder(`${this.#folder}/${name}`, 0o700);
+    for (const folder of [this.#folder, `${this.#folder}/queue`]) this.#sync.forget(folder);
+    await this.#sync.sync(this.#folder);
   }
 
   async discard(path: string): Promise<void> {
@@ -235,7 +245,24 @@ class FileSpool implements Spool, ReceptionHost {
       await this.files.remove(path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return;
-      this.#logger.error("Cannot remove {path}, which belongs to no accepted message: {error}", { path, error });
+      this.#leftovers.add(path);
+      this.#logger.error(
+        "Cannot remove {path}, which belongs to no accepted message; will try again when the next one is stored: {error}",
+        { path, error },
+      );
+    }
+  }
+
+  /** The disk takes messages again: perhaps it also removes now. */
+  async #discardLeftovers(): Promise<void> {
+    for (const path of this.#leftovers) {
+      try {
+        await this.files.remove(path);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) return;
+      }
+      this.#leftovers.delete(path);
+      this.#logger.info("Removed {path}, which belongs to no accepted message", { path });
     }
   }
 
@@ -246,12 +273,15 @@ class FileSpool implements Spool, ReceptionHost {
   }
 
   async #makeDurableBucket(bucket: string): Promise<void> {
+    const path = `${this.#folder}/queue/${bucket}`;
     try {
-      await this.files.makeFolder(`${this.#folder}/queue/${bucket}`, 0o700);
+      await this.files.makeFolder(path, 0o700);
       await this.#sync.sync(`${this.#folder}/queue`);
       this.#buckets.set(bucket, undefined);
     } catch (error) {
       this.#buckets.delete(bucket);
+      // A second sync might call good what the first one lost (the kernel tells an error once): begin anew.
+      await this.files.remove(path).catch(() => {});
       throw error;
     }
   }
@@ -264,7 +294,7 @@ class FileSpool implements Spool, ReceptionHost {
     }
     for (const bucket of buckets.sort()) {
       for await (const { name } of this.files.list(`${this.#folder}/queue/${bucket}`)) {
-        if (this.#publishing.has(name)) continue;
+        if (this.#publishing.has(name) || this.#leftovers.has(`${this.#folder}/queue/${bucket}/${name}`)) continue;
         if (isQueueId(name) && bucketOf(name) === bucket) yield name;
         else {await this.#setAside(
             `${this.#folder}/queue/${bucket}/${name}`,
@@ -295,15 +325,17 @@ class FileSpool implements Spool, ReceptionHost {
   }
 
   /** As `#read`, but a file that the disk does not give up is left in its place: the others are still to be read. */
-  async #readOrSkip(queueId: string, buffer: Uint8Array): Promise<QueuedMessage | undefined> {
+  async #readOrSkip(
+    queueId: string,
+    buffer: Uint8Array,
+    unreadable: (queueId: string) => void,
+  ): Promise<QueuedMessage | undefined> {
     try {
       return await this.#read(queueId, buffer, false);
     } catch (error) {
       const path = this.queuePath(queueId);
-      this.#logger.error("Cannot read spool file {path}, left where it is until the next start: {error}", {
-        path,
-        error,
-      });
+      this.#logger.error("Cannot read spool file {path}, which is left where it is: {error}", { path, error });
+      unreadable(queueId);
       return undefined;
     }
   }

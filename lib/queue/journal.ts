@@ -44,6 +44,7 @@ export function applyEvent(message: MessageState, event: SpoolEvent): void {
       else state.isReported = true;
       continue;
     }
+    state.earliestAttemptMs = Math.min(state.earliestAttemptMs ?? atMs, atMs);
     if (event.event === "postponed") {
       state.lastOutcome = event.outcome;
       state.lastAttemptMs ??= atMs;

@@ -68,7 +68,7 @@ export function postponedEvents(
   settings: ScheduleSettings,
   fallback: (index: number) => Fallback | undefined = () => undefined,
 ): readonly SpoolEvent[] {
-  const endMs = expiryMs(message.envelope, settings);
+  const endMs = expiryMs(message, settings);
   if (nowMs >= endMs) return attemptEvents(message, recipients, recipients.map(() => outcome), nowMs, settings, 0);
   const nextAttempt = new Date(Math.min(endMs, Math.ceil(nowMs + waitMs))).toISOString();
   const at = new Date(nowMs).toISOString();

@@ -11,6 +11,8 @@ export interface ScheduleSettings {
   readonly warnAfterMs: number;
   /** Age at which delivery is given up. */
   readonly expireAfterMs: number;
+  /** Nothing is given up because of its age before this time, milliseconds since 1970: see `graceMs`. */
+  readonly graceUntilMs?: number;
 }
 
 /** Where a recipient stands after an attempt that was delayed. */
@@ -47,7 +49,8 @@ const JITTER = 0.1;
  */
 export function nextAttempt(attempted: Attempted, settings: ScheduleSettings, random: number): NextAttempt {
   const { nowMs, returnMs = Infinity, notifyMs = -Infinity } = attempted;
-  const expiryMs = Math.min(attempted.releaseMs + settings.expireAfterMs, returnMs);
+  const ageMs = Math.max(attempted.releaseMs + settings.expireAfterMs, settings.graceUntilMs ?? -Infinity);
+  const expiryMs = Math.min(ageMs, returnMs);
   if (nowMs >= expiryMs) return { kind: "expired" };
   const waits = settings.retryMs;
   const scheduledMs = Math.max(1, waits[Math.min(attempted.attempts, waits.length) - 1] ?? settings.expireAfterMs);
@@ -59,6 +62,18 @@ export function nextAttempt(attempted: Attempted, settings: ScheduleSettings, ra
   });
   const atMs = Math.ceil(nowMs + waitMs * (1 + JITTER * random));
   return { kind: "retry", atMs: Math.min(atMs, expiryMs, notifyMs > nowMs ? notifyMs : Infinity) };
+}
+
+/** The longest grace after a start. */
+const LONGEST_GRACE_MS = 3600 * 1000;
+
+/**
+ * Until when a queue gives up nothing because of its age, in milliseconds from its start: an hour, or a part of the age
+ * where that is short. A machine that was off for a week comes back with mail that is too old, perhaps before its network
+ * does, or with a clock that is wrong for the moment: that mail is tried for a while before its senders are told.
+ */
+export function graceMs({ expireAfterMs }: Pick<ScheduleSettings, "expireAfterMs">): number {
+  return Math.min(LONGEST_GRACE_MS, expireAfterMs / 24);
 }
 
 /** A held message is looked at again after this time at the latest. */

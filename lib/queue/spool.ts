@@ -57,6 +57,8 @@ export interface RecipientState {
   lastOutcome?: Outcome;
   /** When that was, milliseconds since 1970. */
   lastAttemptMs?: number;
+  /** The earliest time of an attempt, milliseconds since 1970: by a clock that was set back, not that of the first. */
+  earliestAttemptMs?: number;
   /** Refused attempts by the class of the reply; absent: none. */
   failures?: Readonly<Partial<Record<ReplyClass, number>>>;
   /** The `key` of the fallback that it goes by; absent: it does not. */
@@ -115,8 +117,10 @@ export interface Spool extends AsyncDisposable {
   /** Removes a message whose work is done. */
   remove(queueId: string): Promise<void>;
   /**
-   * All messages whose `commit` has resolved, for start-up and listing; content is not read. What cannot be read is set
-   * aside, with a log line.
+   * All messages whose `commit` has resolved, for start-up and listing; content is not read. What cannot be understood is
+   * set aside, with a log line.
+   *
+   * @param unreadable Is told of a message that the disk does not give up now; `load` may, later. A log line is written.
    */
-  recover(): AsyncIterable<QueuedMessage>;
+  recover(unreadable?: (queueId: string) => void): AsyncIterable<QueuedMessage>;
 }

@@ -23,7 +23,8 @@ const RETURNS: readonly NonNullable<Envelope["ret"]>[] = ["FULL", "HDRS"];
 const BY_MODES: readonly DeliverBy["mode"][] = ["return", "notify"];
 const NOTIFICATIONS: readonly Exclude<Notify, "never">[number][] = ["success", "failure", "delay"];
 const ACTIONS: readonly Action[] = ["delivered", "relayed", "expanded", "delayed", "failed"];
-const REPLY_CLASSES: readonly ReplyClass[] = [
+/** All classes of replies. */
+export const REPLY_CLASSES: readonly ReplyClass[] = [
   "unknownUser",
   "inactiveUser",
   "mailboxFull",

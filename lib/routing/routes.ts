@@ -68,9 +68,14 @@ export function routeOf({ exact, below, all }: Routes, domain: string): Route | 
   return all;
 }
 
-/** Names a server and how it is used: mail with another login or TLS use never shares a connection. */
-function smarthostKey({ scheme, host, port, socketPath, username, tls }: Smarthost): string {
+/** Names a server and how it is used: mail with another login, TLS use or source address never shares a connection. */
+function smarthostKey({ scheme, host, port, socketPath, username, tls, source, isToldClient }: Smarthost): string {
   const login = username === undefined ? "" : `${encodeURIComponent(username)}@`;
   const server = socketPath === undefined ? `${host.includes(":") ? `[${host}]` : host}:${port}` : `unix:${socketPath}`;
-  return `${scheme}:${login}${server}${tls === "opportunistic" || socketPath !== undefined ? "" : `;tls=${tls}`}`;
+  const use = [
+    ...(tls === "opportunistic" || socketPath !== undefined ? [] : [`;tls=${tls}`]),
+    ...(source === undefined ? [] : [`;source=${[source.v4, source.v6].filter((address) => address).join(",")}`]),
+    ...(isToldClient ? [";xclient"] : []),
+  ];
+  return `${scheme}:${login}${server}${use.join("")}`;
 }

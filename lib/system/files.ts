@@ -130,6 +130,17 @@ async function syncFolder(files: Files, path: string): Promise<void> {
   }
 }
 
+/**
+ * What an open file threw, with its path: Deno names the file where a path was given, but not where a descriptor was.
+ *
+ * @param doing An infinitive, e.g. `write`.
+ */
+export function errorAt(path: string, doing: string, error: unknown): unknown {
+  if (!(error instanceof Error) || error.message.includes(path)) return error;
+  const named = new Error(`Cannot ${doing} "${path}": ${error.message}`, { cause: error });
+  return "code" in error ? Object.assign(named, { code: error.code }) : named;
+}
+
 /** True for the errors that mean: this disk, quota or table is full now, and may not be later. */
 export function isOutOfSpace(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

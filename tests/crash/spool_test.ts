@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { QueuedMessage, Spool } from "../../lib/queue/spool.ts";
-import { diskFull, MemoryFiles } from "../support/memory_files.ts";
+import { coin, diskFull, MemoryFiles } from "../support/memory_files.ts";
 import {
   delayedEvent,
   openSpool,
@@ -103,17 +103,6 @@ async function countOperations(): Promise<number> {
   const files = new MemoryFiles();
   await live(files, nothingTold(), () => false);
   return files.operations;
-}
-
-/** A repeatable coin: mulberry32. */
-function coin(seed: number): () => boolean {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed);
-    return ((mixed ^ (mixed >>> 14)) & 1) === 1;
-  };
 }
 
 /** Lives until the machine stops in the middle of its n-th operation. */

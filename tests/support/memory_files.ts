@@ -43,6 +43,17 @@ export function diskFull(): Error {
   return Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" });
 }
 
+/** A repeatable coin (mulberry32), for crashes in which some of what was not synced survives. */
+export function coin(seed: number): () => boolean {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed);
+    return ((mixed ^ (mixed >>> 14)) & 1) === 1;
+  };
+}
+
 /** Everything below one root folder. */
 export class MemoryFiles implements Files {
   /** Called before each operation; what it throws is the result. Half of a write is done before it fails. */

@@ -70,7 +70,8 @@ function isPushback({ code }: Reply, replyClass: ReplyClass | undefined, stage: 
   // Some greylist with 421: the next message may well be taken.
   if (replyClass === "greylisting" || replyClass === "mailboxFull") return false;
   if (code === 421 || replyClass === "rate") return true;
-  if (stage !== "greeting" && stage !== "hello") return false;
+  if (stage === "greeting") return true;
+  if (stage !== "hello") return false;
   return code < 500 || replyClass === "block" || replyClass === "reputation";
 }
 
@@ -85,6 +86,8 @@ export function faultOutcome(error: ClientError, doing: string, peer: Peer): Out
   switch (error.fault) {
     case "connect":
       return ownOutcome("delayed", "4.4.1", `Cannot connect to ${where}: ${error.message}`, peer);
+    case "local":
+      return ownOutcome("delayed", "4.3.5", `Cannot connect to ${where}: ${error.message}`, peer);
     case "timeout":
     case "closed":
       return ownOutcome("delayed", "4.4.2", `Lost the connection to ${where} while ${doing}: ${error.message}`, peer);

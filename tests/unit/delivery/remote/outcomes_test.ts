@@ -56,7 +56,8 @@ const PUSHBACK: readonly (readonly [string, ReplyStage, boolean])[] = [
   ["451 4.3.0 Not now", "greeting", true],
   ["450 4.3.0 Not now", "hello", true],
   ["554 5.7.1 Blocked - see https://ipcheck.proofpoint.com/?ip=192.0.2.1", "greeting", true],
-  ["554 5.3.2 No SMTP here", "greeting", false],
+  ["554 5.3.2 No SMTP here", "greeting", true],
+  ["550 5.7.1 Your name is not welcome", "hello", false],
 ];
 
 for (const [text, stage, isPushback] of PUSHBACK) {
