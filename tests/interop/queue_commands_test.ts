@@ -1,6 +1,6 @@
 /** `posthorn queue` on the real program: while it runs, over the control socket, and when it is stopped, on the files. */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { PosthornProcess } from "../support/posthorn_process.ts";
 import { type CommandResult, mustRun, runCommand } from "../support/interop/command.ts";
 import { SmtpDialog } from "../support/interop/dialog.ts";
@@ -256,7 +256,14 @@ peerTest("Another user cannot use the control socket, and root changes files as 
   await posthorn.kill("SIGTERM");
   await mustRun(["chown", "-R", "65534:65534", posthorn.dataFolder]);
   await Deno.remove(`${posthorn.dataFolder}/spool/lock`);
-  await fixture.must("hold", id);
+  const held = await fixture.run("hold", id);
+  if (held.code === 77) {
+    // An executable made with a Deno before 2.8 cannot change its user, and leaves no file of root behind.
+    assertMatch(held.stderr, /this Deno cannot become it: run the command as that user/);
+    await assertRejects(() => Deno.stat(`${posthorn.dataFolder}/spool/lock`), Deno.errors.NotFound);
+    return;
+  }
+  assertEquals(held.code, 0, held.stderr);
   await fixture.must("suspend", "x.example");
   for (const name of ["lock", "suspensions"]) {
     assertEquals((await Deno.stat(`${posthorn.dataFolder}/spool/${name}`)).uid, 65_534, name);
