@@ -21,6 +21,7 @@ import type { QueueControl } from "../queue/queue_control.ts";
 import { openSuspensions } from "../queue/suspensions.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
+import { SteadyClock } from "../queue/steady_clock.ts";
 import type { QueueSettings } from "../queue/queue_settings.ts";
 import { QueueRunner } from "../queue/runner.ts";
 import type { Router } from "../routing/router.ts";
@@ -85,15 +86,18 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   });
   const folderSync = new FolderSync(files);
   const delivery = await makeDelivery(options, folderSync);
+  // Ages are measured by it: a wall clock that is set wrong for a while must not give up all mail as too old.
+  const steady = new SteadyClock({ clock, logger: logger("queue") });
   const queue = new QueueRunner({
     spool,
-    clock,
+    clock: steady,
     logger: logger("queue"),
-    route: (address) => live().router.nextHop(address),
+    route: (address, history) => live().router.nextHop(address, history),
+    destinationOf: (hop, signal) => hop.kind === "maildir" ? hop.key : delivery.remote.destinationOf(hop, signal),
     deliver: delivery.deliver,
     reporter: dsnReporter({
       spool,
-      clock,
+      clock: steady,
       hostname: config.hostname,
       randomOctets,
       expireAfterMs: () => live().config.queue.expireAfterMs,
@@ -171,6 +175,10 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
     random: Math.random,
     logger: logger("remote"),
     tls: config.delivery.tls,
+    ipv6: config.delivery.ipv6,
+    ...(config.delivery.source && { source: config.delivery.source }),
+    ownAddresses: interfaces,
+    pool: { maxTransactions: config.delivery.connectionMessages, idleMs: config.delivery.connectionIdleMs },
     isOwnAddress: (host, port) => isOwnAddress(live().config.listeners, interfaces, host, port),
   });
   return {

@@ -216,5 +216,15 @@ async function reloaded(options: LiveOptions, old: Live, system: MailSystem, ser
 function restartKeys(old: Config, now: Config): string[] {
   const keys = ["hostname", "data", "user", "listeners", "dnsServers", "admin"] as const;
   const changed: string[] = keys.filter((key) => JSON.stringify(old[key]) !== JSON.stringify(now[key]));
-  return old.delivery.tls === now.delivery.tls ? changed : [...changed, "delivery.tls"];
+  const delivery = {
+    tls: "delivery.tls",
+    ipv6: "delivery.ipv6",
+    source: "delivery.source",
+    connectionMessages: "delivery.connection_messages",
+    connectionIdleMs: "delivery.connection_idle",
+  } as const;
+  for (const [key, name] of Object.entries(delivery) as [keyof typeof delivery, string][]) {
+    if (JSON.stringify(old.delivery[key]) !== JSON.stringify(now.delivery[key])) changed.push(name);
+  }
+  return changed;
 }

@@ -49,6 +49,13 @@ export const via: Type<ViaDraft> = scalar({
   isSecret: (text) => text.includes("@"),
 });
 
+/** As `via`, or `mx`: the MX hosts of the recipient's domain. */
+export const routeVia: Type<ViaDraft | "mx"> = scalar({
+  expects: `"mx", or ${via.expects}`,
+  parse: (text, { folder }) => text === "mx" ? text : parseVia(text, folder),
+  isSecret: (text) => text.includes("@"),
+});
+
 /** `unix:/run/dovecot/auth-client`, `127.0.0.1:12345` or `dovecot.example:12345`. */
 export const serverSocket: Type<BindAddress> = scalar({
   expects: 'a socket such as "unix:/run/dovecot/auth-client", or a host with a port such as "127.0.0.1:12345"',

@@ -23,7 +23,7 @@ import type { Reporter } from "./reporter.ts";
 import { RunningQueue } from "./running_queue.ts";
 import type { QueueControl } from "./queue_control.ts";
 import type { QueueSettings } from "./queue_settings.ts";
-import { holdFor, waitFor } from "./schedule.ts";
+import { graceMs, holdFor, waitFor } from "./schedule.ts";
 import { LONGEST_REPAIR_MS, Settler } from "./settler.ts";
 import type { QueuedMessage, Spool } from "./spool.ts";
 import { NO_SUSPENSIONS, type SuspensionStore } from "./suspensions.ts";
@@ -78,6 +78,8 @@ export class QueueRunner implements AsyncDisposable {
   readonly #stop: AbortController = new AbortController();
   readonly #settler: Settler;
   readonly #flusher: Flusher;
+  /** Monotonic time of the start. */
+  readonly #startMs: number;
   #settings: QueueSettings;
   /** While start-up lists the spool: messages that came meanwhile and must not be taken twice. */
   #cameDuringStart: Set<string> | undefined;
@@ -90,6 +92,7 @@ export class QueueRunner implements AsyncDisposable {
     this.#options = options;
     this.#logger = logger;
     this.#settings = options.settings;
+    this.#startMs = clock.monotonic();
     this.#suspensions = options.suspensions ?? NO_SUSPENSIONS;
     this.#hops = new HopDestinations((hop) => this.#room.parked(hop) > 0);
     const local = options.localConcurrency ?? 64;
@@ -125,7 +128,7 @@ export class QueueRunner implements AsyncDisposable {
       destinationOf: options.destinationOf ?? ((hop: NextHop) => hop.key),
       hops: this.#hops,
       suspensions: this.#suspensions,
-      settings: () => this.#settings,
+      settings: () => this.#settingsNow(),
       local: this.#local,
       remote: this.#remote,
       settler: this.#settler,
@@ -225,15 +228,19 @@ export class QueueRunner implements AsyncDisposable {
     const seen = new Set<string>(this.#active.keys());
     this.#cameDuringStart = seen;
     let found = 0;
+    // Known: it came meanwhile, or was found before the reading broke off.
+    const isNew = (queueId: string): boolean =>
+      !seen.has(queueId) && !this.#active.has(queueId) && !this.#room.has(queueId) && ++found > 0;
     const take = (message: QueuedMessage): void => {
-      const { queueId } = message;
-      // Known: it came meanwhile, or was found before the reading broke off.
-      if (seen.has(queueId) || this.#active.has(queueId) || this.#room.has(queueId)) return;
-      found++;
-      this.#letWait(message, this.#waitOf(message));
+      if (isNew(message.queueId)) this.#letWait(message, this.#waitOf(message));
+    };
+    const unreadable = (queueId: string): void => {
+      if (isNew(queueId)) this.#lookLater(queueId);
     };
     try {
-      while (!await this.#readSpool(take)) await this.#options.clock.sleep(LONGEST_REPAIR_MS, this.#stop.signal);
+      while (!await this.#readSpool(take, unreadable)) {
+        await this.#options.clock.sleep(LONGEST_REPAIR_MS, this.#stop.signal);
+      }
     } catch (error) {
       if (!this.#isStopping) throw error;
     } finally {
@@ -243,9 +250,12 @@ export class QueueRunner implements AsyncDisposable {
   }
 
   /** Reads all of the spool; false where that broke off, which the log tells. */
-  async #readSpool(take: (message: QueuedMessage) => void): Promise<boolean> {
+  async #readSpool(
+    take: (message: QueuedMessage) => void,
+    unreadable: (queueId: string) => void,
+  ): Promise<boolean> {
     try {
-      for await (const message of this.#options.spool.recover()) {
+      for await (const message of this.#options.spool.recover(unreadable)) {
         if (this.#isStopping) break;
         take(message);
       }
@@ -306,15 +316,13 @@ export class QueueRunner implements AsyncDisposable {
   }
 
   /** Milliseconds until its sender is to be warned, or it is given up, whatever its destination says. */
-  #deadlineWaitOf({ envelope, recipients }: QueuedMessage): number {
-    let atMs = Infinity;
-    for (const state of recipients) {
-      if (!isPending(state)) continue;
-      atMs = Math.min(atMs, expiryMs(envelope, this.#settings));
-      if (!state.isWarned && isDelayReportable(envelope, state.index)) {
-        atMs = Math.min(atMs, warnMs(envelope, this.#settings));
-      }
-    }
+  #deadlineWaitOf(message: QueuedMessage): number {
+    const { envelope, recipients } = message;
+    const pending = recipients.filter(isPending);
+    if (pending.length === 0) return Infinity;
+    const settings = this.#settingsNow();
+    const isUnwarned = pending.some(({ index, isWarned }) => !isWarned && isDelayReportable(envelope, index));
+    const atMs = Math.min(expiryMs(message, settings), isUnwarned ? warnMs(message, settings) : Infinity);
     return Math.max(0, atMs - this.#options.clock.now());
   }
 
@@ -325,7 +333,7 @@ export class QueueRunner implements AsyncDisposable {
       if (isUnreported(state)) return "";
       if (!isPending(state)) continue;
       const address = envelope.recipients[state.index]?.address ?? "";
-      const hop = remoteHop(this.#options.route, address);
+      const hop = remoteHop(this.#options.route, address, state.fallback !== undefined);
       if (hop === undefined || (shared !== "" && shared !== hop)) return "";
       shared = hop;
     }
@@ -380,7 +388,19 @@ export class QueueRunner implements AsyncDisposable {
     if (message !== undefined) {
       return this.#letWait(message, this.#waitOf(message, active.isReportPostponed), active.isReportPostponed);
     }
-    this.#room.add(active.queueId, { waitMs: LONGEST_REPAIR_MS, deadlineWaitMs: Infinity, hop: "" });
+    this.#lookLater(active.queueId);
+  }
+
+  /** For a message that could not be read. */
+  #lookLater(queueId: string): void {
+    this.#room.add(queueId, { waitMs: LONGEST_REPAIR_MS, deadlineWaitMs: Infinity, hop: "" });
+  }
+
+  /** The settings, and for a while after the start a grace for mail that is too old. */
+  #settingsNow(): QueueSettings {
+    const { clock } = this.#options;
+    const leftMs = this.#startMs + graceMs(this.#settings) - clock.monotonic();
+    return leftMs <= 0 ? this.#settings : { ...this.#settings, graceUntilMs: clock.now() + leftMs };
   }
 
   #tellChange(destination: string, change: Change, state: DestinationState): void {
@@ -421,9 +441,9 @@ export class QueueRunner implements AsyncDisposable {
 }
 
 /** The key of the hop to another host; undefined where there is none. What is wrong with a route shows at the attempt. */
-function remoteHop(route: Route, address: string): string | undefined {
+function remoteHop(route: Route, address: string, isOnFallback: boolean): string | undefined {
   try {
-    const decision = route(address);
+    const decision = route(address, { isOnFallback });
     return decision.kind === "hop" && decision.hop.kind !== "maildir" ? decision.hop.key : undefined;
   } catch {
     return undefined;

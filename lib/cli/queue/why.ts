@@ -88,7 +88,7 @@ function factsOf(
     isRunning,
     isHeld,
     isPostponed: last?.event === "postponed",
-    giveUpMs: expiryMs(envelope, { expireAfterMs }),
+    giveUpMs: expiryMs(message, { expireAfterMs }),
     ...(last !== undefined && { lastMs: Date.parse(last.at) }),
     ...(heldAt !== undefined && { heldSinceMs: Date.parse(heldAt) }),
     ...(envelope.holdUntil !== undefined && { senderHoldMs: Date.parse(envelope.holdUntil) }),
