@@ -3,10 +3,10 @@
  * satisfy together is in checks.ts.
  */
 
-import type { TlsUse } from "../delivery/next_hop.ts";
 import type { DestinationRule } from "../queue/destination_rules.ts";
+import type { SourceAddresses, TlsUse } from "../delivery/next_hop.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
-import type { BindAddress, Config, ListenerConfig, Service } from "./config.ts";
+import type { BindAddress, Config, FallbackConfig, ListenerConfig, Service } from "./config.ts";
 import { oauth, type OauthDraft } from "./oauth.ts";
 import {
   type Entry,
@@ -25,8 +25,18 @@ import {
   unavailable,
   withDefault,
 } from "./schema.ts";
+import { sourceAddresses } from "./source_addresses.ts";
 import * as value from "./values.ts";
-import { bindAddress, type BindDraft, serverSocket, via, type ViaDraft } from "./via.ts";
+import {
+  adminBind,
+  type AdminBindDraft,
+  bindAddress,
+  type BindDraft,
+  routeVia,
+  serverSocket,
+  via,
+  type ViaDraft,
+} from "./via.ts";
 
 /** An entry of `listeners` as it stands in the file. */
 export interface ListenerDraft {
@@ -52,19 +62,32 @@ export interface DomainDraft {
   readonly dkim: readonly string[];
 }
 
-/** An entry of `routes` as it stands in the file. */
-export interface RouteDraft {
-  /** A domain, `*.domain` or `*`. */
-  readonly domain: Located<string>;
+/** A server that a route names, as it stands in the file. */
+export interface ServerDraft<V> {
   /** The server. */
-  readonly via: ViaDraft;
+  readonly via: V;
   /** For AUTH; with a password or not at all. */
   readonly username?: Located<string>;
   /** For AUTH. */
   readonly password?: Located<string>;
   /** Absent: what is usual for the server. */
   readonly tls?: Located<TlsUse>;
+  /** Absent: as `delivery.source`. */
+  readonly source?: Located<SourceAddresses>;
+  /** Tell the server whom a message came from. */
+  readonly xclient?: Located<boolean>;
 }
+
+/** An entry of `routes` as it stands in the file. */
+export interface RouteDraft extends ServerDraft<ViaDraft | "mx"> {
+  /** A domain, `*.domain` or `*`. */
+  readonly domain: Located<string>;
+  /** Another way. */
+  readonly fallback?: Located<FallbackDraft>;
+}
+
+/** The `fallback` of a route as it stands in the file. */
+export interface FallbackDraft extends ServerDraft<ViaDraft>, Omit<FallbackConfig, "via"> {}
 
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
 export interface FileContent
@@ -101,6 +124,8 @@ export interface FileContent
   };
   /** In the order of the file. */
   readonly routes: readonly RouteDraft[];
+  /** Of `admin`. */
+  readonly admin: { /** A path as written. */ readonly bind?: Located<AdminBindDraft> };
   /** Of `dns`. */
   readonly dns: { readonly servers: Config["dnsServers"] };
   /** A mailbox of ours. */
@@ -179,13 +204,7 @@ const routeDomain = scalar({
   },
 });
 
-const route: Type<RouteDraft> = object({
-  domain: required(
-    "domain",
-    located(routeDomain),
-    "Recipient domain, *.domain for its subdomains, or * for all others.",
-  ),
-  via: required("via", via, "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path."),
+const credentials = {
   username: optional("username", located(value.text("a user name"), ""), "Logs in there."),
   password: optional(
     "password",
@@ -197,6 +216,57 @@ const route: Type<RouteDraft> = object({
     located(tlsUse),
     "Default: required with a user name, otherwise as delivery.tls; off for a socket.",
   ),
+  source: optional("source", located(sourceAddresses), "Addresses to connect from. Default: delivery.source."),
+  xclient: optional(
+    "xclient",
+    located(value.yesOrNo),
+    "Tell the server by XCLIENT, where it offers that, which client a message came from. Default: false.",
+  ),
+};
+
+/** Of other refusals, another server would hardly think better. */
+const fallbackClass = value.oneOf(
+  "block",
+  "reputation",
+  "rate",
+  "authentication",
+  "policy",
+  "content",
+  "greylisting",
+  "relaying",
+  "system",
+);
+
+const fallback: Type<FallbackDraft> = object({
+  via: required("via", via, "The server, as for the route."),
+  ...credentials,
+  after: withDefault(
+    "after",
+    value.count(1, 1000),
+    3,
+    "Refusals after which a recipient goes there; a permanent one is enough.",
+  ),
+  classes: withDefault(
+    "classes",
+    listOf(fallbackClass, "classes of replies", 1),
+    ["block", "reputation"],
+    "What these refusals have to be about.",
+  ),
+});
+
+const route: Type<RouteDraft> = object({
+  domain: required(
+    "domain",
+    located(routeDomain),
+    "Recipient domain, *.domain for its subdomains, or * for all others.",
+  ),
+  via: required(
+    "via",
+    routeVia,
+    "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path; or mx.",
+  ),
+  ...credentials,
+  fallback: optional("fallback", located(fallback), "The server for mail that is refused there."),
 });
 
 const destination: Type<DestinationRule> = object({
@@ -334,6 +404,25 @@ export const configType: Type<Partial<FileContent>> = partial({
     concurrency: withDefault("concurrency", value.count(1, 10_000), 200, "Deliveries at a time."),
     perDestination: withDefault("per_destination", value.count(1, 10_000), 20, "Of these to one next hop."),
     tls: withDefault("tls", tlsUse, "opportunistic", "TLS towards other servers."),
+    ipv6: withDefault(
+      "ipv6",
+      value.oneOf("auto", "on", "off"),
+      "auto",
+      "IPv6 towards MX hosts; auto: only where our own address has a name (PTR) that leads back to it.",
+    ),
+    source: optional("source", sourceAddresses, "Addresses of this machine to connect from, one of each family."),
+    connectionMessages: withDefault(
+      "connection_messages",
+      value.count(1, 10_000),
+      100,
+      "Messages over one connection.",
+    ),
+    connectionIdleMs: withDefault(
+      "connection_idle",
+      value.durationUpTo(5 * MINUTE, "a duration from 1s to 5m"),
+      5 * SECOND,
+      "How long a connection is kept for the next message.",
+    ),
   }, "Mail on its way out."),
   destinations: withDefault(
     "destinations",
@@ -356,7 +445,14 @@ export const configType: Type<Partial<FileContent>> = partial({
     level: withDefault("level", value.oneOf("debug", "info", "warning", "error"), "info", "The least that is logged."),
     format: withDefault("format", value.oneOf("text", "json"), "text", "Lines for people or for programs."),
   }, "Log lines go to standard error."),
-  admin: unavailable("admin", "Control socket and console."),
+  admin: section("admin", {
+    bind: optional(
+      "bind",
+      located(adminBind),
+      "Socket for the queue commands while the server runs, in the data folder; off: none. Default: unix:admin.sock.",
+    ),
+    http: unavailable("http", "Console, metrics and health."),
+  }, "Control socket."),
   quickStart: optional(
     "quick_start",
     located(value.ourMailbox),

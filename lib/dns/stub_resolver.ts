@@ -10,6 +10,7 @@ import type { Clock } from "../system/clock.ts";
 import { type Chain, endOfChain, readAnswer, startChain, uselessReason } from "./answer.ts";
 import type { DnsMessage } from "./message.ts";
 import { DnsNameError, normaliseName, quoteName } from "./name.ts";
+import { Outage } from "./outage.ts";
 import { makeQuery, type Query } from "./query.ts";
 import type { DnsAnswer, RecordData, RecordType, Resolver } from "./resolver.ts";
 import { type DnsServer, serverText } from "./server.ts";
@@ -51,6 +52,7 @@ export class StubResolver implements Resolver {
   readonly #options: Required<Omit<StubResolverOptions, "logger" | "servers">>;
   readonly #servers: ServerList;
   readonly #slots: Slots;
+  readonly #outage: Outage;
 
   /** Throws RangeError when there is no server, or one that is no IP address and port. */
   constructor({ servers, logger, ...options }: StubResolverOptions) {
@@ -66,6 +68,7 @@ export class StubResolver implements Resolver {
       ...options,
     };
     this.#slots = new Slots(this.#options.maxConcurrent);
+    this.#outage = new Outage({ clock: options.clock, logger, isAlive: () => this.#isAnyAlive() });
   }
 
   /**
@@ -81,6 +84,8 @@ export class StubResolver implements Resolver {
     });
     try {
       const start = startChain(normaliseName(name));
+      const refusal = await this.#outage.refusal();
+      if (refusal !== undefined) return failed(refusal);
       const answer = await withTimeLimit(
         clock,
         totalTimeoutMs,
@@ -90,10 +95,11 @@ export class StubResolver implements Resolver {
       return answer.kind === "failed" ? failed(answer.reason) : answer;
     } catch (error) {
       if (signal?.aborted) return failed("given up before there was an answer");
-      const why = [...failures].map(([server, reason]) => `${serverText(server)} ${reason}`);
+      const why = failures.size === 0 ? [] : [reasonsText(failures)];
       if (error instanceof TimeLimitError) why.push(`no answer within ${totalTimeoutMs} ms`);
       else if (error instanceof DnsNameError) why.push("not a domain name: " + error.message);
       else if (!(error instanceof NoAnswerError)) why.push(errorText(error));
+      else if (error.message !== "") why.push(error.message);
       return failed(why.join("; "));
     }
   }
@@ -122,12 +128,15 @@ export class StubResolver implements Resolver {
   ): Promise<DnsMessage> {
     const { rounds, udpTimeoutMs } = this.#options;
     const hasSpoken = new Set<DnsServer>();
+    let hasAnswered = false;
     failures.clear();
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < rounds && !this.#outage.isOn; round++) {
       for (const server of this.#servers.inOrder()) {
         if (hasSpoken.has(server)) continue;
         try {
           const message = await this.#askServer(server, name, type, udpTimeoutMs * 2 ** round, signal);
+          hasAnswered = true;
+          this.#outage.answered();
           const problem = uselessReason(message);
           // SERVFAIL says that the domain is broken, or its servers; the server that says so works.
           if (problem === undefined || message.responseCode === 2) this.#servers.answered(server);
@@ -143,8 +152,20 @@ export class StubResolver implements Resolver {
           if (!(error instanceof TimeLimitError)) hasSpoken.add(server);
         }
       }
+      if (!hasAnswered) this.#outage.silent(reasonsText(failures));
     }
+    if (failures.size === 0) throw new NoAnswerError("no DNS server answers");
     throw new NoAnswerError();
+  }
+
+  /** Asks all servers for a name that each knows itself (RFC 6761 §6.3) or learns at once. */
+  async #isAnyAlive(): Promise<boolean> {
+    const { clock, udpTimeoutMs, nextId } = this.#options;
+    const ask = async (server: DnsServer): Promise<void> => {
+      const query = makeQuery({ id: nextId(), name: "localhost", type: "A" });
+      await withTimeLimit(clock, udpTimeoutMs, undefined, (limited) => exchangeUdp(server, query, limited));
+    };
+    return await Promise.any(this.#servers.inOrder().map(ask)).then(() => true, () => false);
   }
 
   /** Asks one server over UDP, then over TCP where the answer is truncated; without EDNS where it does not know that. */
@@ -168,6 +189,10 @@ export class StubResolver implements Resolver {
     if (!message.isTruncated) return message;
     return await withTimeLimit(clock, tcpTimeoutMs, signal, (limited) => exchangeTcp(server, query, limited));
   }
+}
+
+function reasonsText(failures: ReadonlyMap<DnsServer, string>): string {
+  return [...failures].map(([server, reason]) => `${serverText(server)} ${reason}`).join("; ");
 }
 
 function randomId(): number {

@@ -5,12 +5,21 @@
  */
 
 import type { Logger } from "../log/logger.ts";
-import type { NextHop } from "../delivery/next_hop.ts";
+import type { Fallback, NextHop } from "../delivery/next_hop.ts";
 import { domainOf } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
 import { type ActiveMessage, activeMessage, canDrop, type DeliveryJob, heldOctets } from "./active_message.ts";
-import { attemptEvents, type Deliver, deliverSafely, logAttempt, type Route, routeSafely } from "./attempt.ts";
+import {
+  attemptEvents,
+  type Deliver,
+  deliverSafely,
+  fallbackOf,
+  logAttempt,
+  logDoubleBounce,
+  type Route,
+  routeSafely,
+} from "./attempt.ts";
 import { overdueOutcome } from "./deadline.ts";
 import type { Verdict } from "./destination.ts";
 import type { Dispatcher, SubmitOptions } from "./dispatcher.ts";
@@ -192,12 +201,12 @@ export class ActiveQueue {
   }
 
   #plan(message: QueuedMessage): Plan {
-    const { queueId, envelope } = message;
+    const { envelope } = message;
     const plan: Plan = { groups: new Map(), refused: [], refusals: [], suspended: new Map() };
     const overdue = overdueOutcome(envelope, this.#options.clock.now());
     for (const index of this.#dueRecipients(message)) {
       const address = envelope.recipients[index]?.address ?? "";
-      const route = overdue ?? routeSafely(this.#options.route, queueId, address, this.#logger);
+      const route = overdue ?? routeSafely(this.#options.route, message, index, this.#logger);
       if (!("key" in route)) {
         plan.refused.push(index);
         plan.refusals.push(route);
@@ -277,7 +286,8 @@ export class ActiveQueue {
     postponement: Postponement,
   ): void {
     const { clock, settings } = this.#options;
-    const events = postponedEvents(message, recipients, postponement, clock.now(), settings());
+    const fallback = this.#fallbacks(message);
+    const events = postponedEvents(message, recipients, postponement, clock.now(), settings(), fallback);
     this.#take(active, message, events, "");
   }
 
@@ -326,7 +336,18 @@ export class ActiveQueue {
     hop: string,
   ): void {
     const { clock, random, settings } = this.#options;
-    this.#take(active, message, attemptEvents(message, recipients, outcomes, clock.now(), settings(), random()), hop);
+    const fallback = this.#fallbacks(message);
+    const nowMs = clock.now();
+    this.#take(
+      active,
+      message,
+      attemptEvents(message, recipients, outcomes, nowMs, settings(), random(), fallback),
+      hop,
+    );
+  }
+
+  #fallbacks(message: QueuedMessage): (index: number) => Fallback | undefined {
+    return (index) => fallbackOf(this.#options.route, message, index);
   }
 
   #take(active: ActiveMessage, message: QueuedMessage, events: readonly SpoolEvent[], hop: string): void {
@@ -337,10 +358,7 @@ export class ActiveQueue {
       active.unrecorded.push(event);
       if (event.event === "postponed") logPostponed(this.#logger, message, event);
       logAttempt(this.#logger, message, event, hop);
-      if (event.event !== "attempt" || event.outcome.action !== "failed" || message.envelope.reversePath !== "") {
-        continue;
-      }
-      this.#logger.warning("{queueId}: double bounce: nobody to report this failure to", { queueId: message.queueId });
+      logDoubleBounce(this.#logger, message, event);
     }
   }
 }

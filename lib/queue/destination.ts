@@ -8,6 +8,7 @@
  */
 
 import type { Outcome } from "../mail/outcome.ts";
+import { destinationPauseMs } from "./class_backoff.ts";
 import { RateKeeper, type SendRate } from "./send_rate.ts";
 
 /** What the configuration allows for a destination. */
@@ -35,6 +36,10 @@ export type Verdict =
 export interface Closure {
   /** When one message may look again; monotonic milliseconds. */
   readonly untilMs: number;
+  /** When it closed last; monotonic milliseconds. */
+  readonly closedMs: number;
+  /** It can be talked to, but asked for a pause. */
+  readonly isPause: boolean;
   /** When it closed first, milliseconds since 1970. */
   readonly sinceMs: number;
   /** The last answer or fault. */
@@ -123,11 +128,14 @@ export function noteVerdict(
     case "neutral":
       return "none";
     case "took":
-      return noteTaken(state, limits, moment);
-    case "pushback":
+      return noteTaken(state, limits, startedMs, moment);
+    case "pushback": {
+      const pauseMs = destinationPauseMs(verdict.reason.replyClass, state.closures + 1);
+      if (pauseMs !== undefined) return close(state, verdict.reason, moment, pauseMs);
       // Those that run at the same time all hear the same: it counts once.
       if (startedMs < state.loweredMs && state.closure === undefined) return "none";
       return lower(state, verdict.reason, moment);
+    }
     case "down":
       // Others get through: it is busy, or one of its hosts is ill.
       if (state.tookMs > startedMs) return lower(state, verdict.reason, moment);
@@ -135,8 +143,11 @@ export function noteVerdict(
   }
 }
 
-function noteTaken(state: DestinationState, limits: DestinationLimits, { nowMs }: Moment): Change {
+function noteTaken(state: DestinationState, limits: DestinationLimits, startedMs: number, { nowMs }: Moment): Change {
+  const { closure } = state;
   state.tookMs = nowMs;
+  // What was under way when it asked for a pause does not end the pause.
+  if (closure !== undefined && closure.isPause && startedMs < closure.closedMs) return "none";
   state.closures = 0;
   if (state.closure !== undefined) {
     state.closure = undefined;
@@ -157,12 +168,23 @@ function lower(state: DestinationState, reason: Outcome, moment: Moment): Change
   return "lowered";
 }
 
-function close(state: DestinationState, reason: Outcome, { nowMs, wallMs, random }: Moment): Change {
+function close(
+  state: DestinationState,
+  reason: Outcome,
+  { nowMs, wallMs, random }: Moment,
+  askedMs?: number,
+): Change {
   const { closure } = state;
   // Those that were under way when it closed say nothing new.
   if (closure !== undefined && closure.untilMs > nowMs) return "none";
-  const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** state.closures, LONGEST_PAUSE_MS);
-  state.closure = { untilMs: nowMs + pauseMs * (1 + JITTER * random), sinceMs: closure?.sinceMs ?? wallMs, reason };
+  const pauseMs = askedMs ?? Math.min(FIRST_PAUSE_MS * 2 ** state.closures, LONGEST_PAUSE_MS);
+  state.closure = {
+    untilMs: nowMs + pauseMs * (1 + JITTER * random),
+    closedMs: nowMs,
+    isPause: reason.destination === "pushback",
+    sinceMs: closure?.sinceMs ?? wallMs,
+    reason,
+  };
   state.closures++;
   state.limit = 1;
   return closure === undefined ? "closed" : "stillClosed";

@@ -1,6 +1,7 @@
 /** Messages that are not tried, because their destination takes nothing for now: what is recorded, and for how long. */
 
 import type { Logger } from "../log/logger.ts";
+import type { Fallback } from "../delivery/next_hop.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { attemptEvents } from "./attempt.ts";
 import { expiryMs } from "./deadline.ts";
@@ -15,6 +16,8 @@ export interface Postponement {
   readonly outcome: Outcome;
   /** From now, milliseconds. */
   readonly waitMs: number;
+  /** Times in a row that the destination gave this reason. */
+  readonly timesInARow?: number;
 }
 
 /** A message that waits for its turn is looked at again after this time at the latest. */
@@ -39,6 +42,7 @@ export function postponementOf(key: string, state: DestinationState | undefined,
       ...(replyClass !== undefined && { replyClass }),
     },
     waitMs: Math.max(0, closure.untilMs - nowMs),
+    timesInARow: state?.closures ?? 1,
   };
 }
 
@@ -52,18 +56,39 @@ export function suspension({ pattern, reason }: Suspension, { retryMs }: Schedul
   };
 }
 
-/** The events of recipients that are not tried: postponed, or failed where their time is over. */
+/**
+ * The events of recipients that are not tried: postponed, or failed where their time is over. One with a fallback goes
+ * there at once where the destination as a whole has refused as often as it would have to refuse this recipient.
+ */
 export function postponedEvents(
   message: QueuedMessage,
   recipients: readonly number[],
-  { outcome, waitMs }: Postponement,
+  { outcome, waitMs, timesInARow = 0 }: Postponement,
   nowMs: number,
   settings: ScheduleSettings,
+  fallback: (index: number) => Fallback | undefined = () => undefined,
 ): readonly SpoolEvent[] {
   const endMs = expiryMs(message, settings);
   if (nowMs >= endMs) return attemptEvents(message, recipients, recipients.map(() => outcome), nowMs, settings, 0);
   const nextAttempt = new Date(Math.min(endMs, Math.ceil(nowMs + waitMs))).toISOString();
-  return [{ event: "postponed", at: new Date(nowMs).toISOString(), recipients, outcome, nextAttempt }];
+  const at = new Date(nowMs).toISOString();
+  const { replyClass } = outcome;
+  const byFallback = new Map<string | undefined, number[]>();
+  for (const index of recipients) {
+    const other = replyClass === undefined ? undefined : fallback(index);
+    const isDue = replyClass !== undefined && other?.classes.includes(replyClass) && timesInARow >= other.after;
+    const key = isDue ? other?.key : undefined;
+    const others = byFallback.get(key);
+    if (others === undefined) byFallback.set(key, [index]);
+    else others.push(index);
+  }
+  return Array.from(byFallback, ([key, indexes]) => ({
+    event: "postponed",
+    at,
+    recipients: indexes,
+    outcome,
+    ...(key === undefined ? { nextAttempt } : { nextAttempt: at, fallback: key }),
+  }));
 }
 
 /** Logs that recipients were not tried: one line that says all. */
@@ -72,8 +97,9 @@ export function logPostponed(
   { queueId, envelope: { recipients, reversePath, arrived } }: QueuedMessage,
   event: SpoolEvent & { readonly event: "postponed" },
 ): void {
+  const next = event.fallback === undefined ? "next {nextAttempt}" : "goes via the fallback {fallback} from now on";
   logger.info(
-    "{queueId}: not tried for {recipient} after {delaySeconds}s, status {status}: {reply}; next {nextAttempt}",
+    `{queueId}: not tried for {recipient} after {delaySeconds}s, status {status}: {reply}; ${next}`,
     {
       queueId,
       recipient: event.recipients.map((index) => recipients[index]?.address).join(", "),
@@ -82,6 +108,7 @@ export function logPostponed(
       status: event.outcome.status,
       reply: event.outcome.text,
       nextAttempt: event.nextAttempt,
+      ...(event.fallback !== undefined && { fallback: event.fallback }),
     },
   );
 }

@@ -23,7 +23,7 @@ import type { Reporter } from "./reporter.ts";
 import { RunningQueue } from "./running_queue.ts";
 import type { QueueControl } from "./queue_control.ts";
 import type { QueueSettings } from "./queue_settings.ts";
-import { graceMs, holdFor, type ScheduleSettings, waitFor } from "./schedule.ts";
+import { graceMs, holdFor, waitFor } from "./schedule.ts";
 import { LONGEST_REPAIR_MS, Settler } from "./settler.ts";
 import type { QueuedMessage, Spool } from "./spool.ts";
 import { NO_SUSPENSIONS, type SuspensionStore } from "./suspensions.ts";
@@ -128,7 +128,7 @@ export class QueueRunner implements AsyncDisposable {
       destinationOf: options.destinationOf ?? ((hop: NextHop) => hop.key),
       hops: this.#hops,
       suspensions: this.#suspensions,
-      settings: () => this.#schedule,
+      settings: () => this.#settingsNow(),
       local: this.#local,
       remote: this.#remote,
       settler: this.#settler,
@@ -167,13 +167,6 @@ export class QueueRunner implements AsyncDisposable {
   /** What operators can ask of it. */
   get control(): QueueControl {
     return this.#control;
-  }
-
-  /** The schedule now: after a start nothing is given up for a while. */
-  get #schedule(): ScheduleSettings {
-    const { clock } = this.#options;
-    const leftMs = this.#startMs + graceMs(this.#settings) - clock.monotonic();
-    return leftMs <= 0 ? this.#settings : { ...this.#settings, graceUntilMs: clock.now() + leftMs };
   }
 
   /** Takes new settings; they hold from the next attempt on. */
@@ -235,15 +228,19 @@ export class QueueRunner implements AsyncDisposable {
     const seen = new Set<string>(this.#active.keys());
     this.#cameDuringStart = seen;
     let found = 0;
+    // Known: it came meanwhile, or was found before the reading broke off.
+    const isNew = (queueId: string): boolean =>
+      !seen.has(queueId) && !this.#active.has(queueId) && !this.#room.has(queueId) && ++found > 0;
     const take = (message: QueuedMessage): void => {
-      const { queueId } = message;
-      // Known: it came meanwhile, or was found before the reading broke off.
-      if (seen.has(queueId) || this.#active.has(queueId) || this.#room.has(queueId)) return;
-      found++;
-      this.#letWait(message, this.#waitOf(message));
+      if (isNew(message.queueId)) this.#letWait(message, this.#waitOf(message));
+    };
+    const unreadable = (queueId: string): void => {
+      if (isNew(queueId)) this.#lookLater(queueId);
     };
     try {
-      while (!await this.#readSpool(take)) await this.#options.clock.sleep(LONGEST_REPAIR_MS, this.#stop.signal);
+      while (!await this.#readSpool(take, unreadable)) {
+        await this.#options.clock.sleep(LONGEST_REPAIR_MS, this.#stop.signal);
+      }
     } catch (error) {
       if (!this.#isStopping) throw error;
     } finally {
@@ -253,9 +250,12 @@ export class QueueRunner implements AsyncDisposable {
   }
 
   /** Reads all of the spool; false where that broke off, which the log tells. */
-  async #readSpool(take: (message: QueuedMessage) => void): Promise<boolean> {
+  async #readSpool(
+    take: (message: QueuedMessage) => void,
+    unreadable: (queueId: string) => void,
+  ): Promise<boolean> {
     try {
-      for await (const message of this.#options.spool.recover((queueId) => this.#readLater(queueId))) {
+      for await (const message of this.#options.spool.recover(unreadable)) {
         if (this.#isStopping) break;
         take(message);
       }
@@ -267,12 +267,6 @@ export class QueueRunner implements AsyncDisposable {
       );
       return false;
     }
-  }
-
-  /** A message that could not be read now is looked at again. */
-  #readLater(queueId: string): void {
-    if (this.#isStopping || this.#active.has(queueId) || this.#room.has(queueId)) return;
-    this.#room.add(queueId, { waitMs: LONGEST_REPAIR_MS, deadlineWaitMs: Infinity, hop: "" });
   }
 
   /** Begins to work on a message, unless an operator or its sender wants it held. */
@@ -326,11 +320,9 @@ export class QueueRunner implements AsyncDisposable {
     const { envelope, recipients } = message;
     const pending = recipients.filter(isPending);
     if (pending.length === 0) return Infinity;
-    const isToWarn = pending.some(({ isWarned, index }) => !isWarned && isDelayReportable(envelope, index));
-    const atMs = Math.min(
-      expiryMs(message, this.#schedule),
-      isToWarn ? warnMs(message, this.#settings) : Infinity,
-    );
+    const settings = this.#settingsNow();
+    const isUnwarned = pending.some(({ index, isWarned }) => !isWarned && isDelayReportable(envelope, index));
+    const atMs = Math.min(expiryMs(message, settings), isUnwarned ? warnMs(message, settings) : Infinity);
     return Math.max(0, atMs - this.#options.clock.now());
   }
 
@@ -341,7 +333,7 @@ export class QueueRunner implements AsyncDisposable {
       if (isUnreported(state)) return "";
       if (!isPending(state)) continue;
       const address = envelope.recipients[state.index]?.address ?? "";
-      const hop = remoteHop(this.#options.route, address);
+      const hop = remoteHop(this.#options.route, address, state.fallback !== undefined);
       if (hop === undefined || (shared !== "" && shared !== hop)) return "";
       shared = hop;
     }
@@ -396,7 +388,19 @@ export class QueueRunner implements AsyncDisposable {
     if (message !== undefined) {
       return this.#letWait(message, this.#waitOf(message, active.isReportPostponed), active.isReportPostponed);
     }
-    this.#readLater(active.queueId);
+    this.#lookLater(active.queueId);
+  }
+
+  /** For a message that could not be read. */
+  #lookLater(queueId: string): void {
+    this.#room.add(queueId, { waitMs: LONGEST_REPAIR_MS, deadlineWaitMs: Infinity, hop: "" });
+  }
+
+  /** The settings, and for a while after the start a grace for mail that is too old. */
+  #settingsNow(): QueueSettings {
+    const { clock } = this.#options;
+    const leftMs = this.#startMs + graceMs(this.#settings) - clock.monotonic();
+    return leftMs <= 0 ? this.#settings : { ...this.#settings, graceUntilMs: clock.now() + leftMs };
   }
 
   #tellChange(destination: string, change: Change, state: DestinationState): void {
@@ -437,9 +441,9 @@ export class QueueRunner implements AsyncDisposable {
 }
 
 /** The key of the hop to another host; undefined where there is none. What is wrong with a route shows at the attempt. */
-function remoteHop(route: Route, address: string): string | undefined {
+function remoteHop(route: Route, address: string, isOnFallback: boolean): string | undefined {
   try {
-    const decision = route(address);
+    const decision = route(address, { isOnFallback });
     return decision.kind === "hop" && decision.hop.kind !== "maildir" ? decision.hop.key : undefined;
   } catch {
     return undefined;

@@ -102,7 +102,7 @@ export class RunningQueue implements QueueControl {
   }
 
   destinationOf(address: string): string | undefined {
-    const decision = this.#options.route(address);
+    const decision = this.#options.route(address, { isOnFallback: false });
     if (decision.kind !== "hop" || decision.hop.kind === "maildir") return undefined;
     const { key, kind } = decision.hop;
     return this.#options.hops.destinationOf(key) ?? (kind === "smarthost" ? key : undefined);

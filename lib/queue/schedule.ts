@@ -1,5 +1,8 @@
 /** When a delayed recipient is tried again. A pure function: time and chance are arguments. */
 
+import type { ReplyClass } from "../mail/outcome.ts";
+import { classWaitMs } from "./class_backoff.ts";
+
 /** The `queue` section of the configuration. */
 export interface ScheduleSettings {
   /** Waits after the first, second, … attempt; at least one, and the last repeats. */
@@ -24,6 +27,8 @@ export interface Attempted {
   readonly attempts: number;
   /** The present, milliseconds since 1970. */
   readonly nowMs: number;
+  /** What the reply to the last one was about. */
+  readonly replyClass?: ReplyClass | undefined;
 }
 
 /** What comes next. */
@@ -37,7 +42,7 @@ const JITTER = 0.1;
  *
  * The wait is the documented one, prolonged at random by up to a tenth and never shortened: many sites greylist for
  * exactly 5 minutes, and a retry a moment earlier is wasted. The last attempt is made when the message expires, not
- * before; one that is delayed again then is given up.
+ * before; one that is delayed again then is given up. What the last reply was about changes the wait (class_backoff.ts).
  *
  * @param random A number from 0 to below 1.
  * @see RFC 5321 §4.5.4.1 (which asks for 30 minutes at least; senders in practice start at 5 or less)
@@ -48,7 +53,13 @@ export function nextAttempt(attempted: Attempted, settings: ScheduleSettings, ra
   const expiryMs = Math.min(ageMs, returnMs);
   if (nowMs >= expiryMs) return { kind: "expired" };
   const waits = settings.retryMs;
-  const waitMs = Math.max(1, waits[Math.min(attempted.attempts, waits.length) - 1] ?? settings.expireAfterMs);
+  const scheduledMs = Math.max(1, waits[Math.min(attempted.attempts, waits.length) - 1] ?? settings.expireAfterMs);
+  const waitMs = classWaitMs(attempted.replyClass, {
+    waitMs: scheduledMs,
+    firstMs: waits[0] ?? scheduledMs,
+    longestMs: Math.max(scheduledMs, ...waits),
+    attempts: attempted.attempts,
+  });
   const atMs = Math.ceil(nowMs + waitMs * (1 + JITTER * random));
   return { kind: "retry", atMs: Math.min(atMs, expiryMs, notifyMs > nowMs ? notifyMs : Infinity) };
 }

@@ -6,7 +6,7 @@
 import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
 import type { ActiveMessage } from "./active_message.ts";
-import { bornMs, notifyMs } from "./deadline.ts";
+import { warnMs } from "./deadline.ts";
 import { applyEvent, isDelayReportable, isDone, isPending, isUnreported, reportKindOf } from "./journal.ts";
 import type { ReportKind } from "../dsn/report.ts";
 import type { Reporter } from "./reporter.ts";
@@ -169,8 +169,7 @@ export class Settler {
       if (states.length > 0) return { kind, states };
     }
     const nowMs = this.#options.clock.now();
-    const warnMs = Math.min(bornMs(message) + this.#options.warnAfterMs(), notifyMs(envelope) ?? Infinity);
-    if (nowMs < warnMs) return undefined;
+    if (nowMs < warnMs(message, { warnAfterMs: this.#options.warnAfterMs() })) return undefined;
     const late = recipients.filter((state) =>
       isPending(state) && state.lastOutcome !== undefined && !state.isWarned && isDelayReportable(envelope, state.index)
     );

@@ -3,7 +3,7 @@
 import type { Content } from "../mail/content.ts";
 import { errorAt, type Files, type OpenFile } from "../system/files.ts";
 import { applyEvent, initialStates } from "./journal.ts";
-import type { QueuedMessage } from "./spool.ts";
+import type { QueuedMessage, SpoolEvent } from "./spool.ts";
 import { decodeHead, decodeTail, HEAD_OCTETS } from "./spool_file.ts";
 import { SpoolFileError } from "./spool_json.ts";
 
@@ -11,6 +11,8 @@ import { SpoolFileError } from "./spool_json.ts";
 export interface ReadSpoolFile {
   /** Envelope, and state after all events. */
   readonly message: QueuedMessage;
+  /** Its journal, in order. */
+  readonly events: readonly SpoolEvent[];
   /** Lines of the journal that had to be passed over; not counting a torn last one, which is no surprise. */
   readonly unreadableLines: number;
 }
@@ -44,7 +46,7 @@ export async function readSpoolFile(
       : new FileContent(files, path, contentOctets);
     const message = { queueId, envelope, content, recipients: initialStates(envelope), isHeld: false };
     for (const event of events) applyEvent(message, event);
-    return { message, unreadableLines };
+    return { message, events, unreadableLines };
   } catch (error) {
     throw error instanceof SpoolFileError ? error : errorAt(path, "read", error);
   } finally {

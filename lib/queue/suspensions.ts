@@ -73,6 +73,22 @@ export function parsePattern(text: string): string | undefined {
   return text.includes("*") ? undefined : text.toLowerCase();
 }
 
+/** The rule of {@linkcode SuspensionStore.matches}, for suspensions by their pattern. */
+export function findSuspension(
+  byPattern: ReadonlyMap<string, Suspension>,
+  destination: string,
+  domain: string,
+): Suspension | undefined {
+  if (byPattern.size === 0) return undefined;
+  const exact = byPattern.get(destination.toLowerCase()) ?? byPattern.get(domain);
+  if (exact !== undefined) return exact;
+  for (let dot = domain.indexOf("."); dot !== -1; dot = domain.indexOf(".", dot + 1)) {
+    const above = byPattern.get(`*${domain.slice(dot)}`);
+    if (above !== undefined) return above;
+  }
+  return byPattern.get("*");
+}
+
 /**
  * Opens the store. A line that cannot be understood is passed over with a warning: the rest still counts.
  *
@@ -109,14 +125,7 @@ class FileSuspensions implements SuspensionStore {
   }
 
   matches(destination: string, domain: string): Suspension | undefined {
-    if (this.#byPattern.size === 0) return undefined;
-    const exact = this.#byPattern.get(destination.toLowerCase()) ?? this.#byPattern.get(domain);
-    if (exact !== undefined) return exact;
-    for (let dot = domain.indexOf("."); dot !== -1; dot = domain.indexOf(".", dot + 1)) {
-      const above = this.#byPattern.get(`*${domain.slice(dot)}`);
-      if (above !== undefined) return above;
-    }
-    return this.#byPattern.get("*");
+    return findSuspension(this.#byPattern, destination, domain);
   }
 
   /** One change after the other; what could not be written does not count. */

@@ -20,7 +20,8 @@ export type PeerPoint =
   | "data"
   | "dot"
   | "rset"
-  | "quit";
+  | "quit"
+  | "xclient";
 
 /** A whole reply without the last CRLF; `drop` closes the connection, `silent` answers nothing any more; undefined: the usual. */
 export type PeerAnswer = string | ((line: string, conversation: PeerConversation) => string | undefined);

@@ -87,6 +87,10 @@ export class PeerConversation {
         this.#reset();
         await this.#answer("rset", line, "250 2.0.0 Flushed");
         return false;
+      case "XCLIENT":
+        this.#reset();
+        await this.#answer("xclient", line, "220 peer.test ESMTP scripted");
+        return false;
       case "QUIT":
         await this.#answer("quit", line, "221 2.0.0 Bye");
         return true;

@@ -6,7 +6,9 @@ import type { Outcome } from "../../mail/outcome.ts";
 import type { SmtpConnection } from "../../smtp/client/connection.ts";
 import type { PeerExtensions } from "../../smtp/client/extensions.ts";
 import { ClientError, errorText } from "../../smtp/client/client_error.ts";
+import type { RaceResult } from "../../smtp/client/race.ts";
 import { runTransaction, type TransactionResult } from "../../smtp/client/transaction.ts";
+import type { Wire } from "../../smtp/client/wire.ts";
 import type { DeliveryRequest } from "../target.ts";
 import { type MailPlan, planMail } from "./mail_parameters.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome, replyOutcome, stageText } from "./outcomes.ts";
@@ -16,14 +18,20 @@ import type { RemoteHop } from "./tls_policy.ts";
 
 /** What the attempt is given to work with. */
 export interface AttemptTools {
-  /** A kept connection for the hop. */
-  readonly takeKept: () => Session | undefined;
+  /** A kept connection for the hop, or where `hosts` are given, to one of the best of them. */
+  readonly takeKept: (hosts?: readonly RemoteHost[]) => Session | undefined;
   /** Takes a connection back. */
   readonly give: (session: Session) => void;
   /** Looks up the hosts of the hop. */
   readonly findHosts: () => Promise<HostsAnswer>;
-  /** Opens a session with a host. */
-  readonly open: (host: RemoteHost, onConnection: (connection: SmtpConnection) => void) => Promise<SessionResult>;
+  /** Connects to one of the addresses of a host, at least one. */
+  readonly connect: (addresses: readonly RemoteHost[]) => Promise<RaceResult<Wire>>;
+  /** Opens a session with a host that is connected already. */
+  readonly open: (
+    host: RemoteHost,
+    wire: Wire,
+    onConnection: (connection: SmtpConnection) => void,
+  ) => Promise<SessionResult>;
   /** Wall clock, milliseconds since 1970. */
   readonly now: () => number;
   /** Told why a host could not be used. */
@@ -34,6 +42,8 @@ export interface AttemptTools {
 
 /** Addresses tried in one attempt. */
 const MAX_ADDRESSES = 10;
+/** Of these at one host: the others are for the hosts behind it. */
+const MAX_ADDRESSES_OF_HOST = 4;
 /** Hosts that get to see the message in one attempt. */
 const MAX_SESSIONS = 2;
 /** What every server takes in one transaction (RFC 5321 §4.5.3.1.8). */
@@ -55,6 +65,8 @@ export class Attempt {
   #seen: number[] = [];
   readonly #head: Uint8Array;
   #connection: SmtpConnection | undefined;
+  /** What was heard of the hosts that were tried. */
+  #contact: "none" | "silence" | "heard" = "none";
 
   /** Takes what is to be delivered and what to do it with. */
   constructor(request: DeliveryRequest<RemoteHop>, tools: AttemptTools) {
@@ -72,7 +84,7 @@ export class Attempt {
     signal.addEventListener("abort", stop);
     let unknown = ownOutcome("delayed", "4.4.1", "No mail server could be reached");
     try {
-      const spentHost = await this.#overKept();
+      const spentHost = signal.aborted ? undefined : await this.#overKept(this.#tools.takeKept());
       if (this.#pending.length > 0) await this.#overHosts(spentHost);
     } catch (error) {
       // What was delivered so far stays delivered.
@@ -82,12 +94,15 @@ export class Attempt {
       signal.removeEventListener("abort", stop);
     }
     const stopped = ownOutcome("delayed", "4.3.2", "Stopped, because the server shuts down");
-    return this.#outcomes.map((outcome) => outcome ?? (signal.aborted ? stopped : unknown));
+    const isDown = this.#contact === "silence" && !signal.aborted;
+    return this.#outcomes.map((outcome) => {
+      const final = outcome ?? (signal.aborted ? stopped : unknown);
+      return isDown && final.action === "delayed" ? { ...final, destination: "down" } : final;
+    });
   }
 
   /** Returns the name of the host that has seen the message, if one has. */
-  async #overKept(): Promise<string | undefined> {
-    const session = this.#request.signal.aborted ? undefined : this.#tools.takeKept();
+  async #overKept(session: Session | undefined): Promise<string | undefined> {
     if (session === undefined) return undefined;
     return await this.#send(session, true) === "sent" ? session.host.name : undefined;
   }
@@ -97,39 +112,74 @@ export class Attempt {
     if (signal.aborted) return;
     const answer = await this.#tools.findHosts();
     if (answer.kind === "none") return this.#note(this.#pending, answer.outcome);
-    let sessions = spentHost === undefined ? 0 : 1;
-    let spent = spentHost;
-    for (const host of answer.hosts.slice(0, MAX_ADDRESSES)) {
-      if (signal.aborted || sessions >= MAX_SESSIONS || this.#pending.length === 0) return;
+    // Another domain of the same site may have left one.
+    const spent = spentHost ?? await this.#overKept(this.#tools.takeKept(answer.hosts));
+    let sessions = spent === undefined ? 0 : 1;
+    let tries = MAX_ADDRESSES;
+    for (const addresses of byName(answer.hosts)) {
+      if (signal.aborted || sessions >= MAX_SESSIONS || tries === 0 || this.#pending.length === 0) return;
       // Another address of a host that put the message off would only put it off again.
-      if (host.name === spent) continue;
-      if (!await this.#overHost(host)) continue;
-      sessions++;
-      spent = host.name;
+      if (addresses[0]?.name === spent) continue;
+      const usable = addresses.slice(0, Math.min(tries, MAX_ADDRESSES_OF_HOST));
+      tries -= usable.length;
+      if (await this.#overHost(usable)) sessions++;
     }
   }
 
-  /** Returns false where the host could not be used. */
-  async #overHost(host: RemoteHost): Promise<boolean> {
-    const isUsed = await this.#overConnections(host);
+  /** Returns false where the host could not be used. `addresses` loses those that were tried. */
+  async #overHost(addresses: RemoteHost[]): Promise<boolean> {
+    const isUsed = await this.#overConnections(addresses);
     this.#pending.push(...this.#seen.splice(0));
     return isUsed;
   }
 
-  async #overConnections(host: RemoteHost): Promise<boolean> {
+  async #overConnections(addresses: RemoteHost[]): Promise<boolean> {
     for (let isUsed = false;; isUsed = true) {
-      const result = await this.#tools.open(host, (connection) => this.#connection = connection);
-      if (result.kind === "unusable") {
-        this.#tools.onUnusable(host, result.outcome);
-        // What may be better later is not given up because of another host.
-        const isFinal = result.outcome.action === "failed";
-        this.#note(this.#pending.filter((index) => !isFinal || this.#outcomes[index] === undefined), result.outcome);
-        return isUsed;
+      const session = await this.#open(addresses);
+      if (session === undefined) return isUsed;
+      if (this.#request.signal.aborted) this.#tools.give(session);
+      else if (await this.#send(session, false) === "limited") {
+        addresses.unshift(session.host);
+        continue;
       }
-      if (this.#request.signal.aborted) this.#tools.give(result.session);
-      else if (await this.#send(result.session, false) === "limited") continue;
       return true;
     }
+  }
+
+  /** Opens a session at one of the addresses, which loses those that were tried; undefined where none can be used. */
+  async #open(addresses: RemoteHost[]): Promise<Session | undefined> {
+    while (addresses.length > 0) {
+      const { winner, failures } = await this.#tools.connect(addresses);
+      const failed = failures.map(({ at, error }) => ({ host: addresses[at], error }));
+      const host = winner === undefined ? undefined : addresses[winner.at];
+      const tried = new Set([...failed.map(({ host }) => host), host]);
+      addresses.splice(0, Infinity, ...addresses.filter((address) => !tried.has(address)));
+      for (const { host, error } of failed) {
+        if (host === undefined) continue;
+        const outcome = faultOutcome(error, "connecting", { host });
+        this.#noteUnusable(host, { kind: "unusable", outcome, isSilent: error.fault === "connect" });
+      }
+      if (winner === undefined || host === undefined) return undefined;
+      const result = await this.#tools.open(host, winner.racer, (connection) => this.#connection = connection);
+      if (result.kind === "open") return result.session;
+      this.#noteUnusable(host, result);
+      if (this.#request.signal.aborted) return undefined;
+    }
+    return undefined;
+  }
+
+  #noteUnusable(host: RemoteHost, { outcome, isSilent }: SessionResult & { readonly kind: "unusable" }): void {
+    this.#tools.onUnusable(host, outcome);
+    this.#noteContact(isSilent === true);
+    // What may be better later is not given up because of another host.
+    const isFinal = outcome.action === "failed";
+    this.#note(this.#pending.filter((index) => !isFinal || this.#outcomes[index] === undefined), outcome);
+  }
+
+  /** Whoever says something stands for all: then the destination is not down. */
+  #noteContact(isSilent: boolean): void {
+    if (!isSilent) this.#contact = "heard";
+    else if (this.#contact === "none") this.#contact = "silence";
   }
 
   /** Sends to all pending recipients over one connection, and leaves pending those that another host may take. */
@@ -162,6 +212,7 @@ export class Attempt {
     }
     this.#connection = undefined;
     this.#tools.give(session);
+    if (isFresh) this.#noteContact(false);
     if (isLimited) return "limited";
     return isFresh ? "sent" : "dead";
   }
@@ -245,7 +296,7 @@ export class Attempt {
     if (error.fault === "content" && indexes.length > 0) this.#tools.onBroken(error);
     const outcome = farewell === undefined
       ? faultOutcome(error, stageText(stage), peer)
-      : refusalOutcome(farewell, peer);
+      : refusalOutcome(farewell, peer, stage);
     this.#note(indexes, outcome);
     if (stage !== "dot" && error.fault !== "aborted" && error.fault !== "content") this.#pending.push(...indexes);
   }
@@ -274,4 +325,15 @@ function isDead({ replies, failure }: TransactionResult): boolean {
     return stage === "rcpt" && farewell !== undefined && replies.every((answer) => answer === undefined);
   }
   return replies.every((answer) => answer?.stage === "mail" && answer.reply.code === 421);
+}
+
+/** The addresses of each host, in the order in which they come. */
+function byName(hosts: readonly RemoteHost[]): readonly (readonly RemoteHost[])[] {
+  const groups = new Map<string, RemoteHost[]>();
+  for (const host of hosts) {
+    const group = groups.get(host.name);
+    if (group === undefined) groups.set(host.name, [host]);
+    else group.push(host);
+  }
+  return [...groups.values()];
 }

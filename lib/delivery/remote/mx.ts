@@ -95,8 +95,9 @@ async function withAddresses(
   for (const [index, { name, preference }] of exchanges.entries()) {
     const answer = answers[index];
     if (answer === undefined || preference >= limit) continue;
-    if (answer.kind === "found") hosts.push(...hostsAt(name, answer.addresses, options.port));
-    else if (answer.kind === "failed") failure ??= `${name}: ${answer.reason}`;
+    if (answer.kind === "found") {
+      hosts.push(...hostsAt(name, answer.addresses, options.port).map((host) => ({ ...host, preference })));
+    } else if (answer.kind === "failed") failure ??= `${name}: ${answer.reason}`;
   }
   if (hosts.length > 0) return { kind: "hosts", hosts };
   if (failure !== undefined) {

@@ -18,11 +18,12 @@ export interface PoolOptions {
 }
 
 interface Idle {
+  readonly keys: readonly string[];
   readonly session: Session;
   readonly sinceMs: number;
 }
 
-/** Idle connections by key. The key names everything that must be equal: next hop and TLS policy. */
+/** Idle connections by key. A key names everything that must be equal: next hop or host, and TLS policy. */
 export class ConnectionPool implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #idleMs: number;
@@ -51,32 +52,55 @@ export class ConnectionPool implements AsyncDisposable {
 
   /** Takes the connection that was used last, if one can still be used as far as is known here. */
   take(key: string): Session | undefined {
-    const idle = this.#idle.get(key);
-    for (let entry = idle?.pop(); entry !== undefined; entry = idle?.pop()) {
-      this.#count--;
+    for (let entry = this.#idle.get(key)?.at(-1); entry !== undefined; entry = this.#idle.get(key)?.at(-1)) {
+      this.#remove(entry);
       const { session } = entry;
       if (session.connection.isReusable && this.#clock.monotonic() - entry.sinceMs < this.#idleMs) return session;
       this.#close(session);
     }
-    this.#idle.delete(key);
     return undefined;
   }
 
-  /** Takes a connection back, or closes it where it cannot or should not be used again. Does not wait. */
-  give(key: string, session: Session): void {
+  /**
+   * Takes a connection back, or closes it where it cannot or should not be used again: then, where the peer said 421, with
+   * all others of its keys. Does not wait.
+   *
+   * @param keys Each of them may be used to take it again.
+   */
+  give(keys: readonly string[], session: Session): void {
     const { connection, openedMs } = session;
+    if (connection.farewell !== undefined) {
+      // Who is told to go need not wait to be told so on each connection.
+      for (const key of keys) for (const entry of [...this.#idle.get(key) ?? []]) this.#drop(entry);
+    }
     const now = this.#clock.monotonic();
     const isSpent = connection.transactions >= this.#maxTransactions || !connection.mayTransact ||
       now - openedMs >= this.#maxAgeMs;
     if (this.#isDisposed || isSpent || !connection.isReusable || this.#count >= this.#maxIdle) {
       return this.#close(session);
     }
-    const idle = this.#idle.get(key);
-    const entry = { session, sinceMs: now };
-    if (idle === undefined) this.#idle.set(key, [entry]);
-    else idle.push(entry);
+    const entry = { keys, session, sinceMs: now };
+    for (const key of keys) {
+      const idle = this.#idle.get(key);
+      if (idle === undefined) this.#idle.set(key, [entry]);
+      else idle.push(entry);
+    }
     this.#count++;
     this.#startSweep();
+  }
+
+  #remove(entry: Idle): void {
+    this.#count--;
+    for (const key of entry.keys) {
+      const left = this.#idle.get(key)?.filter((other) => other !== entry) ?? [];
+      if (left.length === 0) this.#idle.delete(key);
+      else this.#idle.set(key, left);
+    }
+  }
+
+  #drop(entry: Idle): void {
+    this.#remove(entry);
+    this.#close(entry.session);
   }
 
   #close({ connection }: Session): void {
@@ -98,23 +122,20 @@ export class ConnectionPool implements AsyncDisposable {
 
   #closeIdle(): void {
     const oldest = this.#clock.monotonic() - this.#idleMs;
-    for (const [key, idle] of this.#idle) {
-      const isKept = ({ session, sinceMs }: Idle): boolean => sinceMs > oldest && session.connection.isReusable;
-      const kept = idle.filter(isKept);
-      this.#count -= idle.length - kept.length;
-      for (const entry of idle) if (!kept.includes(entry)) this.#close(entry.session);
-      if (kept.length === 0) this.#idle.delete(key);
-      else this.#idle.set(key, kept);
+    for (const entry of this.#entries()) {
+      if (entry.sinceMs <= oldest || !entry.session.connection.isReusable) this.#drop(entry);
     }
+  }
+
+  #entries(): ReadonlySet<Idle> {
+    return new Set([...this.#idle.values()].flat());
   }
 
   /** Closes all with QUIT; connections that are in use are closed when they are given back. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true;
     this.#sweep?.abort();
-    for (const idle of this.#idle.values()) for (const { session } of idle) this.#close(session);
-    this.#idle.clear();
-    this.#count = 0;
+    for (const entry of this.#entries()) this.#drop(entry);
     while (this.#closing.size > 0) await Promise.all(this.#closing);
   }
 }

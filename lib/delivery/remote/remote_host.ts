@@ -12,6 +12,8 @@ export interface RemoteHost {
   readonly name: string;
   /** Where it is reached. */
   readonly address: WireAddress;
+  /** Of its MX record; absent for what was not found by MX. */
+  readonly preference?: number;
 }
 
 /** The hosts to try in this order, or why there are none. */

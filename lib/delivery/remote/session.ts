@@ -3,9 +3,11 @@
 import type { Logger } from "../../log/logger.ts";
 import type { Outcome } from "../../mail/outcome.ts";
 import { authenticate, type Login } from "../../smtp/client/authenticate.ts";
-import { ClientError } from "../../smtp/client/client_error.ts";
+import { ClientError, type ClientFault } from "../../smtp/client/client_error.ts";
 import { SmtpConnection } from "../../smtp/client/connection.ts";
 import type { TimeLimits } from "../../smtp/client/time_limits.ts";
+import type { Wire } from "../../smtp/client/wire.ts";
+import { type ClientFacts, introduceClient } from "../../smtp/client/xclient.ts";
 import type { Clock } from "../../system/clock.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome } from "./outcomes.ts";
 import { isLoopback, type RemoteHost } from "./remote_host.ts";
@@ -33,6 +35,8 @@ export interface SessionPlan {
   readonly policy: TlsPolicy;
   /** The account at a smarthost. */
   readonly login?: Login;
+  /** The server is told, where it offers XCLIENT, that it has to do with this client. */
+  readonly client?: ClientFacts;
 }
 
 /** A host with an open connection. */
@@ -48,7 +52,12 @@ export interface Session {
 /** What came of it; `unusable` comes with the outcome for recipients that no other host takes either. */
 export type SessionResult =
   | { readonly kind: "open"; readonly session: Session }
-  | { readonly kind: "unusable"; readonly outcome: Outcome };
+  | {
+    readonly kind: "unusable";
+    readonly outcome: Outcome;
+    /** It said nothing at all, not even a greeting. */
+    readonly isSilent?: boolean;
+  };
 
 /** Carries the fault of a TLS attempt that may be repeated in the clear. */
 type AttemptResult = SessionResult | { readonly kind: "tlsFailed"; readonly error: ClientError };
@@ -58,14 +67,16 @@ type AttemptResult = SessionResult | { readonly kind: "tlsFailed"; readonly erro
  * about the host and not about a recipient (so does Postfix, `smtp_skip_5xx_greeting`).
  *
  * @param onConnection Told of each connection as it is made, so that a shutdown can stop it.
+ * @param wire Connected to the host already; absent: a new connection.
  */
 export async function openSession(
   host: RemoteHost,
   plan: SessionPlan,
   options: SessionOptions,
   onConnection: (connection: SmtpConnection) => void,
+  wire?: Wire,
 ): Promise<SessionResult> {
-  const result = await attempt(host, plan, options, onConnection);
+  const result = await attempt(host, plan, options, onConnection, wire);
   if (result.kind !== "tlsFailed") return result;
   options.logger.info("TLS with {host} failed, going on without: {reason}", {
     host: host.name,
@@ -78,14 +89,26 @@ export async function openSession(
     : second;
 }
 
+/** Faults that leave open whether there is a mail server at all. */
+const SILENCES: ReadonlySet<ClientFault> = new Set(["connect", "timeout", "closed"]);
+
 async function attempt(
   host: RemoteHost,
   plan: SessionPlan,
   options: SessionOptions,
   onConnection: (connection: SmtpConnection) => void,
+  wire?: Wire,
 ): Promise<AttemptResult> {
   const { hostname, limits, clock } = options;
-  const connection = new SmtpConnection({ address: host.address, protocol: plan.protocol, hostname, limits, clock });
+  const { protocol } = plan;
+  const connection = new SmtpConnection({
+    address: host.address,
+    protocol,
+    hostname,
+    limits,
+    clock,
+    ...(wire && { wire }),
+  });
   onConnection(connection);
   try {
     const outcome = await prepare(connection, host, plan, options);
@@ -105,6 +128,7 @@ async function attempt(
     return {
       kind: "unusable",
       outcome: faultOutcome(error, "waiting for the greeting or the reply to EHLO", { host }),
+      isSilent: !connection.hasGreeted && SILENCES.has(error.fault),
     };
   }
 }
@@ -113,7 +137,7 @@ async function attempt(
 async function prepare(
   connection: SmtpConnection,
   host: RemoteHost,
-  { policy, login }: SessionPlan,
+  { policy, login, client }: SessionPlan,
   { caCertificates }: SessionOptions,
 ): Promise<Outcome | undefined> {
   const tls = {
@@ -122,22 +146,25 @@ async function prepare(
     ...(caCertificates === undefined ? {} : { caCertificates }),
   };
   const greeting = await connection.open(policy.isImplicit ? tls : undefined);
-  if (greeting.code !== 220) return refusalOutcome(greeting, { host });
+  if (greeting.code !== 220) return refusalOutcome(greeting, { host }, "greeting");
   let hello = await connection.hello();
   if (hello.code === 250 && policy.use !== "off" && !policy.isImplicit) {
     if (connection.extensions.startTls) {
       const { isTls, reply } = await connection.startTls(tls);
-      if (!isTls && policy.use === "required") return refusalOutcome(reply, { host });
+      if (!isTls && policy.use === "required") return refusalOutcome(reply, { host }, "startTls");
       if (isTls) hello = reply;
     } else if (policy.use === "required") {
       return ownOutcome("delayed", "4.7.5", `TLS is required, but ${host.name} does not offer STARTTLS`, { host });
     }
   }
   const peer = { host, tls: connection.tlsInfo };
-  if (hello.code !== 250) return refusalOutcome(hello, peer);
+  if (hello.code !== 250) return refusalOutcome(hello, peer, "hello");
   if (policy.needsRequireTls && !connection.extensions.requireTls) {
     return ownOutcome("failed", "5.7.30", `${host.name} does not offer REQUIRETLS, which the sender demands`, peer);
   }
+  const refusal = client === undefined ? undefined : await introduceClient(connection, client);
+  // Without it the server would take the message for ours, and trust it.
+  if (refusal !== undefined) return refusalOutcome(refusal, peer);
   return login === undefined ? undefined : await logIn(connection, login, peer);
 }
 
@@ -149,6 +176,6 @@ async function logIn(connection: SmtpConnection, login: Login, peer: Peer): Prom
   }
   const result = await authenticate(connection, login);
   if (result.kind === "ok") return undefined;
-  if (result.kind === "refused") return refusalOutcome(result.reply, peer);
+  if (result.kind === "refused") return refusalOutcome(result.reply, peer, "login");
   return ownOutcome("delayed", "4.7.0", `Cannot log in at ${name}: it offers neither AUTH PLAIN nor AUTH LOGIN`, peer);
 }

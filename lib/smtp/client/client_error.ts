@@ -2,6 +2,7 @@
 
 /**
  * - `connect`: no connection came about;
+ * - `local`: no connection came about for a reason on our own side, such as the source address or the number of files;
  * - `timeout`: the peer was silent for longer than allowed;
  * - `closed`: the connection ended or broke;
  * - `protocol`: the peer sent octets that are no reply, or one that makes no sense here;
@@ -10,7 +11,16 @@
  * - `aborted`: we gave up, because of a shutdown;
  * - `content`: our own side could not read the message.
  */
-export type ClientFault = "connect" | "timeout" | "closed" | "protocol" | "tls" | "certificate" | "aborted" | "content";
+export type ClientFault =
+  | "connect"
+  | "local"
+  | "timeout"
+  | "closed"
+  | "protocol"
+  | "tls"
+  | "certificate"
+  | "aborted"
+  | "content";
 
 /** A connection that cannot be used any further; the message is one line for log and DSN. */
 export class ClientError extends Error {

@@ -20,6 +20,8 @@ export interface ConnectionOptions {
   readonly limits: TimeLimits;
   /** For the time limits. */
   readonly clock: Clock;
+  /** Connected to the address already, or about to be; absent: a new one. */
+  readonly wire?: Wire;
 }
 
 const ENCODER = new TextEncoder();
@@ -38,6 +40,8 @@ export class SmtpConnection {
   needsReset = false;
   /** The final dot was sent: from here only the peer knows whether it has the message. */
   isAwaitingVerdict = false;
+  /** The peer has said something that is a reply. */
+  hasGreeted = false;
   /** The latest 421, after which the peer closes (RFC 5321 §3.8). */
   farewell: Reply | undefined;
   readonly #wire: Wire;
@@ -50,7 +54,7 @@ export class SmtpConnection {
     this.protocol = options.protocol;
     this.limits = options.limits;
     this.#hostname = options.hostname;
-    this.#wire = new Wire(options.address, options.clock);
+    this.#wire = options.wire ?? new Wire(options.address, options.clock);
   }
 
   /** TLS protocol and cipher; undefined in the clear. */
@@ -135,6 +139,7 @@ export class SmtpConnection {
         }
         this.#wire.endLimit();
       }
+      this.hasGreeted = true;
       if (reply.code === 421) this.farewell = reply;
       return reply;
     } catch (error) {

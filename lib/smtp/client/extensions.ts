@@ -34,6 +34,8 @@ export interface PeerExtensions {
   readonly mtPriority: boolean;
   /** SASL mechanisms, upper case (RFC 4954); empty without AUTH. */
   readonly authMechanisms: readonly string[];
+  /** Attributes of XCLIENT, upper case; absent where it is not offered, as to nearly everybody. */
+  readonly xclient?: readonly string[];
 }
 
 /** What a peer offers that only knows HELO. */
@@ -74,6 +76,7 @@ export function parseExtensions(reply: Reply): PeerExtensions {
   }
   const limit = offered.get("SIZE")?.[0] ?? "";
   const minBy = offered.has("DELIVERBY") ? offered.get("DELIVERBY")?.[0]?.split(",")[0] ?? "" : undefined;
+  const xclient = offered.get("XCLIENT");
   const maxMessageOctets = /^\d{1,20}$/.test(limit) ? Number(limit) : 0;
   return {
     pipelining: offered.has("PIPELINING"),
@@ -91,6 +94,7 @@ export function parseExtensions(reply: Reply): PeerExtensions {
     limits: parseLimits(offered.get("LIMITS") ?? []),
     mtPriority: offered.has("MT-PRIORITY"),
     authMechanisms: [...new Set(offered.get("AUTH"))],
+    ...(xclient === undefined ? {} : { xclient }),
   };
 }
 

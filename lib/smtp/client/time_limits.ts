@@ -4,6 +4,8 @@
 export interface TimeLimits {
   /** For TCP to connect. */
   readonly connectMs: number;
+  /** Until the next address of the same host is tried as well; default {@linkcode NEXT_ADDRESS_MS}. */
+  readonly nextAddressMs?: number;
   /** From the connection to the whole greeting. */
   readonly greetingMs: number;
   /** For the answer to any command that has no limit of its own here: EHLO, STARTTLS, AUTH, MAIL, RCPT, RSET. */
@@ -21,6 +23,9 @@ export interface TimeLimits {
   /** For the answer to QUIT, which nobody needs. */
   readonly quitMs: number;
 }
+
+/** The Connection Attempt Delay that RFC 8305 §5 recommends, milliseconds. */
+export const NEXT_ADDRESS_MS = 250;
 
 /** The limits of RFC 5321 §4.5.3.2, and our own where it names none. */
 export const TIME_LIMITS: TimeLimits = {

@@ -12,7 +12,12 @@ import { ClientError, type ClientFault, errorText } from "./client_error.ts";
 
 /** Where a peer is. */
 export type WireAddress =
-  | { readonly host: string; readonly port: number }
+  | {
+    readonly host: string;
+    readonly port: number;
+    /** Our own address to connect from, in its one spelling (RFC 5952 §4); absent: the system chooses. */
+    readonly source?: string;
+  }
   | { readonly socketPath: string };
 
 /** How a TLS session is to be made. */
@@ -39,8 +44,13 @@ const WORDS: Readonly<Record<string, string>> = {
   EPIPE: "connection closed by peer",
   ENOENT: "no such socket",
   EACCES: "permission denied",
-  EADDRNOTAVAIL: "address not available",
+  EADDRNOTAVAIL: "no free port, or no address of this machine to connect from",
+  EMFILE: "too many open files on our side",
+  ENFILE: "too many open files on our side",
+  ENOBUFS: "no memory for sockets on our side",
 };
+/** What says nothing about the peer. */
+const OURS: ReadonlySet<string> = new Set(["EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS"]);
 
 interface Waiter {
   readonly resolve: () => void;
@@ -50,6 +60,7 @@ interface Waiter {
 /** One connection, in the clear or under TLS. */
 export class Wire {
   readonly #clock: Clock;
+  readonly #source: string | undefined;
   #socket: net.Socket;
   #chunks: Uint8Array[] = [];
   #bufferedOctets = 0;
@@ -70,9 +81,10 @@ export class Wire {
   /** Begins to connect; {@linkcode opened} tells when it is done. */
   constructor(address: WireAddress, clock: Clock) {
     this.#clock = clock;
+    this.#source = "source" in address ? address.source : undefined;
     this.#socket = "socketPath" in address
       ? net.connect({ path: address.socketPath })
-      : net.connect({ host: address.host, port: address.port });
+      : net.connect({ host: address.host, port: address.port, ...(this.#source && { localAddress: this.#source }) });
     this.#socket.pause();
     this.#listen(this.#socket, "connect");
   }
@@ -96,8 +108,9 @@ export class Wire {
     return this.#bufferedOctets > 0;
   }
 
-  /** Waits for the connection. @throws {ClientError} */
+  /** Waits for the connection; once there is one, it returns at once. @throws {ClientError} */
   async opened(limitMs: number): Promise<void> {
+    if (this.#phase !== "connecting" && this.isOpen) return;
     await this.#untilOpen(limitMs);
     this.#socket.setNoDelay(true);
   }
@@ -204,9 +217,18 @@ export class Wire {
     socket.on("end", () => this.fail(this.#explain(undefined)));
     socket.on("close", () => this.fail(this.#explain(undefined)));
     socket.on(openEvent, () => {
+      if (openEvent === "connect") this.#checkSource();
       if (openEvent === "connect") this.#phase = "open";
       this.#settle("opening");
     });
+  }
+
+  /** Deno before 2.8 connects from where it likes. */
+  #checkSource(): void {
+    const { localAddress } = this.#socket;
+    if (this.#source === undefined || localAddress === this.#source) return;
+    const text = `this version of Deno connects from ${localAddress} instead of ${this.#source}`;
+    this.fail(new ClientError("local", text));
   }
 
   /** Not before somebody asks: see {@linkcode readSparingly}. */
@@ -265,12 +287,18 @@ export class Wire {
   /** Before Deno 2.8 a handshake seems done before it is: its failure then shows up at the first read. */
   #explain(error: Error | undefined): ClientError {
     const code = error !== undefined && "code" in error ? String(error.code) : "";
+    // Deno 2.9 says EINVAL where an address cannot be bound to.
+    if (this.#source !== undefined && error !== undefined && /\bbind\b/.test(error.message)) {
+      return new ClientError("local", `the source address ${this.#source} is not one of this machine`, {
+        cause: error,
+      });
+    }
     const text = error === undefined ? "connection closed by peer" : WORDS[code] ?? errorText(error);
     return new ClientError(this.#faultOf(error, code), text, { cause: error });
   }
 
   #faultOf(error: Error | undefined, code: string): ClientFault {
-    if (this.#phase === "connecting") return "connect";
+    if (this.#phase === "connecting") return OURS.has(code) ? "local" : "connect";
     if (this.#phase === "open" || (this.#phase === "fresh TLS" && (error === undefined || code in WORDS))) {
       return "closed";
     }

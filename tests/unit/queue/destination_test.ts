@@ -95,6 +95,21 @@ Deno.test("an attempt that did not come so far says nothing", () => {
   assert(state.closure !== undefined);
 });
 
+Deno.test("a reply about rates or reputation makes a pause at once, which those under way do not end", () => {
+  const tracked = track();
+  tracked.nowMs = MINUTE;
+  const rate: Outcome = { ...BUSY, replyClass: "rate" };
+  assertEquals(tracked.note({ kind: "pushback", reason: rate }), "closed");
+  assertEquals(waitToStart(tracked.state, LIMITS, tracked.nowMs), MINUTE);
+  tracked.nowMs += 1_000;
+  assertEquals(tracked.note(TOOK, MINUTE - 1), "none", "it began before the pause");
+  tracked.nowMs += MINUTE;
+  assertEquals(tracked.note({ kind: "pushback", reason: { ...BUSY, replyClass: "reputation" } }), "stillClosed");
+  assertEquals(waitToStart(tracked.state, LIMITS, tracked.nowMs), 30 * MINUTE, "the second in a row");
+  tracked.nowMs += 30 * MINUTE;
+  assertEquals(tracked.note(TOOK), "reopened");
+});
+
 Deno.test("a rate spreads messages evenly and lets a twentieth go at once", () => {
   const limits = { ...LIMITS, rate: { count: 60, perMs: 60 * MINUTE } };
   const { state } = track();
