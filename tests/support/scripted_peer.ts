@@ -21,7 +21,9 @@ export type PeerPoint =
   | "dot"
   | "rset"
   | "quit"
-  | "xclient";
+  | "xclient"
+  /** Each chunk of BDAT, when its octets are in; the answer to the last one is that to `dot`. */
+  | "chunk";
 
 /** A whole reply without the last CRLF; `drop` closes the connection, `silent` answers nothing any more; undefined: the usual. */
 export type PeerAnswer = string | ((line: string, conversation: PeerConversation) => string | undefined);

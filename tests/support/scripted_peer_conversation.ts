@@ -25,6 +25,9 @@ export class PeerConversation {
   // Octets as Latin-1, so that text functions work on them unchanged.
   #unread = "";
   #isReadingContent = false;
+  #chunks = "";
+  /** Octets in all chunks of BDAT so far. */
+  chunkOctets = 0;
 
   /** Takes over a fresh connection. */
   constructor(peer: ScriptedPeer, connection: Deno.Conn, number: number) {
@@ -81,7 +84,7 @@ export class PeerConversation {
         await this.#data(line);
         return false;
       case "BDAT":
-        await this.#chunk(argument);
+        await this.#chunk(line, argument);
         return false;
       case "RSET":
         this.#reset();
@@ -111,6 +114,7 @@ export class PeerConversation {
   #reset(): void {
     this.mail = undefined;
     this.recipients = [];
+    this.#chunks = "";
   }
 
   async #mail(line: string, argument: string): Promise<void> {
@@ -146,13 +150,13 @@ export class PeerConversation {
     const stuffed = await this.#readTo(END);
     this.#isReadingContent = false;
     const text = (stuffed + "\r\n").slice(2).replace(/^\./gm, "");
-    const content = Uint8Array.from(stuffed === "" ? "" : text, (character) => character.charCodeAt(0));
+    const content = binaryOctets(stuffed === "" ? "" : text);
     await this.#endOfData(content);
   }
 
-  /** Takes one chunk, which is the last one too. */
-  async #chunk(argument: string): Promise<void> {
-    const octets = Number(/^(\d+) LAST$/.exec(argument)?.[1]);
+  async #chunk(line: string, argument: string): Promise<void> {
+    const [, digits, last] = /^(\d+)( LAST)?$/.exec(argument) ?? [];
+    const octets = Number(digits);
     this.#isReadingContent = true;
     const buffer = new Uint8Array(65_536);
     while (this.#unread.length < octets) {
@@ -161,8 +165,18 @@ export class PeerConversation {
       this.#unread += binaryText(buffer.subarray(0, count));
     }
     this.#isReadingContent = false;
-    const content = Uint8Array.from(this.#unread.slice(0, octets), (character) => character.charCodeAt(0));
+    this.chunkOctets += octets;
+    this.#chunks += this.#unread.slice(0, octets);
     this.#unread = this.#unread.slice(octets);
+    const scripted = this.#scripted("chunk", line) ??
+      (this.recipients.length > 0 ? undefined : "503 5.5.1 No recipients");
+    if (scripted !== undefined) {
+      this.#reset();
+      return await this.#say(scripted);
+    }
+    if (last === undefined) return await this.#send(`250 2.0.0 ${octets} octets`);
+    const content = binaryOctets(this.#chunks);
+    this.#chunks = "";
     await this.#endOfData(content);
   }
 
@@ -281,6 +295,10 @@ export class PeerConversation {
 /** One character for each octet. */
 function binaryText(octets: Uint8Array): string {
   return Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString("latin1");
+}
+
+function binaryOctets(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, "latin1"));
 }
 
 function asEhloLine(text: string, index: number, all: readonly string[]): string {

@@ -7,9 +7,12 @@ import type { SmtpConnection } from "../../smtp/client/connection.ts";
 import type { PeerExtensions } from "../../smtp/client/extensions.ts";
 import { ClientError, errorText } from "../../smtp/client/client_error.ts";
 import type { RaceResult } from "../../smtp/client/race.ts";
-import { runTransaction, type TransactionResult } from "../../smtp/client/transaction.ts";
+import { replyText } from "../../smtp/client/reply_parser.ts";
+import { runTransaction, type Stage, type StageReply, type TransactionResult } from "../../smtp/client/transaction.ts";
 import type { Wire } from "../../smtp/client/wire.ts";
+import type { Reply } from "../../smtp/reply.ts";
 import type { DeliveryRequest } from "../target.ts";
+import { type Chunking, CHUNKING_OCTETS } from "./chunking.ts";
 import { type MailPlan, planMail } from "./mail_parameters.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome, replyOutcome, stageText } from "./outcomes.ts";
 import type { HostsAnswer, RemoteHost } from "./remote_host.ts";
@@ -32,6 +35,8 @@ export interface AttemptTools {
     wire: Wire,
     onConnection: (connection: SmtpConnection) => void,
   ) => Promise<SessionResult>;
+  /** Knows which hosts may get BDAT. */
+  readonly chunking: Chunking;
   /** Wall clock, milliseconds since 1970. */
   readonly now: () => number;
   /** Told why a host could not be used. */
@@ -263,21 +268,35 @@ export class Attempt {
     });
     indexes.splice(0, Infinity, ...asked);
     if (asked.length === 0) return undefined;
-    const { mail, isBinary } = plan;
-    return await runTransaction(connection, { mail, recipients: commands, head: this.#head, content, isBinary });
+    const mayChunk = connection.extensions.chunking && this.#head.length + content.octets >= CHUNKING_OCTETS &&
+      this.#tools.chunking.isTrusted(peer.host.name);
+    const chunks = plan.isBinary ? { chunks: "binary" as const } : mayChunk ? { chunks: "lines" as const } : {};
+    const transaction = { mail: plan.mail, recipients: commands, head: this.#head, content, ...chunks };
+    return await runTransaction(connection, transaction);
   }
 
-  /** Notes the outcomes. Returns recipients that were too many, for another transaction (RFC 5321 §4.5.3.1.10). */
-  #judge({ replies, failure }: TransactionResult, indexes: readonly number[], peer: Peer): number[] {
+  /** Notes the outcomes. Returns recipients for another transaction: that were too many (RFC 5321 §4.5.3.1.10), or by DATA. */
+  #judge({ replies, failure, chunks }: TransactionResult, indexes: readonly number[], peer: Peer): number[] {
     const success = this.#request.hop.kind === "smarthost" && this.#request.hop.smarthost.scheme === "lmtp"
       ? "delivered"
       : "relayed";
     const tooMany: number[] = [];
+    const isChunkRefusal = ({ stage, reply }: StageReply): boolean => chunks === "lines" && isUnknownBdat(stage, reply);
+    const refusal = replies.find((answer) => answer !== undefined && isChunkRefusal(answer));
+    if (refusal !== undefined) this.#tools.chunking.doubt(peer.host.name, replyText(refusal.reply));
+    if (chunks === "lines" && failure !== undefined && isChunkFault(failure)) {
+      this.#tools.chunking.doubt(peer.host.name, failure.error.message);
+    }
     const isTaken = failure === undefined &&
       replies.some((answer) => answer?.stage === "dot" && answer.reply.code < 300);
     for (const [at, index] of indexes.entries()) {
       const answer = replies[at];
       if (answer === undefined) continue;
+      if (isChunkRefusal(answer)) {
+        // The message itself was not refused: once more, with DATA.
+        tooMany.push(index);
+        continue;
+      }
       if (isTaken && answer.stage === "rcpt" && answer.reply.code === 452) {
         tooMany.push(index);
         continue;
@@ -325,6 +344,16 @@ function isDead({ replies, failure }: TransactionResult): boolean {
     return stage === "rcpt" && farewell !== undefined && replies.every((answer) => answer === undefined);
   }
   return replies.every((answer) => answer?.stage === "mail" && answer.reply.code === 421);
+}
+
+/** A peer that offers CHUNKING, and answers BDAT as a command that it does not know or expect. */
+function isUnknownBdat(stage: Stage, { code }: Reply): boolean {
+  return stage === "content" && code >= 500 && code <= 504;
+}
+
+/** The connection broke in or behind the chunks, for whatever reason. */
+function isChunkFault({ stage, error }: NonNullable<TransactionResult["failure"]>): boolean {
+  return (stage === "content" || stage === "dot") && ["closed", "timeout", "protocol"].includes(error.fault);
 }
 
 /** The addresses of each host, in the order in which they come. */

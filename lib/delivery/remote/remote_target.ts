@@ -12,6 +12,7 @@ import type { Clock } from "../../system/clock.ts";
 import type { SourceAddresses, TlsUse } from "../next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "../target.ts";
 import { Attempt, type AttemptTools } from "./attempt.ts";
+import { Chunking } from "./chunking.ts";
 import { findMxHosts, type MxOptions } from "./mx.ts";
 import { Ipv6Check } from "./ipv6_check.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";
@@ -61,6 +62,7 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
   readonly #pool: ConnectionPool;
   readonly #sites: Sites;
   readonly #ipv6: Ipv6Check;
+  readonly #chunking: Chunking;
 
   /** Opens nothing yet. */
   constructor(options: RemoteTargetOptions) {
@@ -68,6 +70,7 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
     this.#options = options;
     this.#mx = { resolver, random, isOwnAddress, port: options.mxPort ?? 25 };
     this.#session = { hostname, limits, clock, logger, ...(caCertificates === undefined ? {} : { caCertificates }) };
+    this.#chunking = new Chunking(clock, logger);
     this.#sites = new Sites({ resolver, clock });
     const v6 = options.source?.v6;
     const addresses = v6 === undefined ? options.ownAddresses ?? ((): string[] => []) : (): string[] => [v6];
@@ -98,6 +101,7 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
       findHosts: () => this.#findHosts(hop, policy.needsRequireTls, signal),
       connect: (addresses) => this.#connect(addresses, signal),
       open: (host, wire, onConnection) => openSession(host, plan, this.#session, onConnection, wire),
+      chunking: this.#chunking,
       now: () => this.#options.clock.now(),
       onUnusable: ({ name, address }, { status, text }) =>
         this.#options.logger.info("{queueId}: cannot use {host} at {address}: {status} {text}", {

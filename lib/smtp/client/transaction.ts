@@ -3,6 +3,7 @@
 import type { Content } from "../../mail/content.ts";
 import type { Reply } from "../reply.ts";
 import { ClientError, errorText } from "./client_error.ts";
+import { ChunkSender } from "./chunk_sender.ts";
 import type { SmtpConnection } from "./connection.ts";
 import { DotStuffer } from "./dot_stuffing.ts";
 import { replyText } from "./reply_parser.ts";
@@ -17,8 +18,8 @@ export interface Transaction {
   readonly head: Uint8Array;
   /** The message as it was received. */
   readonly content: Content;
-  /** Head and content go in one chunk (BDAT, RFC 3030 §2), as they are, instead of DATA. */
-  readonly isBinary?: boolean;
+  /** How head and content go: absent with DATA; `binary` in one chunk (BDAT, RFC 3030 §2), as they are; `lines` in several. */
+  readonly chunks?: "binary" | "lines";
 }
 
 /** What a reply answers; `content` is the time in which the content is sent, and has none of its own. */
@@ -38,6 +39,8 @@ export interface TransactionResult {
   readonly replies: readonly (StageReply | undefined)[];
   /** Set where the connection failed, and where it had got to; `farewell` is the 421 that the peer sent before. */
   readonly failure?: { readonly stage: Stage; readonly error: ClientError; readonly farewell?: Reply };
+  /** The content went, or was to go, with BDAT. */
+  readonly chunks?: "binary" | "lines";
 }
 
 /** Content up to this size leaves in one write, if it is in memory. */
@@ -56,19 +59,17 @@ interface Run {
 /** Carries out one transaction; faults of the connection are part of the result. */
 export async function runTransaction(connection: SmtpConnection, transaction: Transaction): Promise<TransactionResult> {
   const replies = transaction.recipients.map(() => undefined);
+  const chunks = transaction.chunks === undefined ? {} : { chunks: transaction.chunks };
   const run: Run = { connection, transaction, replies, accepted: [], stage: "mail" };
   connection.transactions++;
   try {
     const isGoAhead = connection.extensions.pipelining ? await sendPipelined(run) : await sendStepwise(run);
-    if (isGoAhead) {
-      await sendContent(run);
-      await readVerdicts(run);
-    }
-    return { replies: run.replies };
+    if (isGoAhead && await sendContent(run)) await readVerdicts(run);
+    return { replies: run.replies, ...chunks };
   } catch (error) {
     if (!(error instanceof ClientError)) throw error;
     connection.fail(error);
-    return failed(run, error);
+    return { ...failed(run, error), ...chunks };
   } finally {
     connection.isAwaitingVerdict = false;
   }
@@ -76,8 +77,10 @@ export async function runTransaction(connection: SmtpConnection, transaction: Tr
 
 function failed({ connection, stage, replies, accepted }: Run, error: ClientError): TransactionResult {
   // A peer that closes in the middle of the content has often said why (RFC 5321 §4.2.5).
-  const early = stage === "content" ? connection.bufferedReply() : undefined;
-  if (early !== undefined && early.code >= 400) {
+  let early = stage === "content" ? connection.bufferedReply() : undefined;
+  // Answers to chunks that were taken may stand before it.
+  while (early !== undefined && early.code < 400) early = connection.bufferedReply();
+  if (early !== undefined) {
     for (const index of accepted) replies[index] = { stage, reply: early };
   }
   const { farewell } = connection;
@@ -92,7 +95,7 @@ async function sendPipelined(run: Run): Promise<boolean> {
   group += `MAIL FROM:${transaction.mail}\r\n`;
   for (const recipient of transaction.recipients) group += `RCPT TO:${recipient}\r\n`;
   // A chunk is not sent before somebody wants it.
-  await connection.write(transaction.isBinary ? group : group + "DATA\r\n");
+  await connection.write(transaction.chunks === undefined ? group + "DATA\r\n" : group);
   if (isReset) await readReset(run);
   const { commandMs, dataMs } = connection.limits;
   const mail = await connection.readReply(commandMs);
@@ -102,7 +105,7 @@ async function sendPipelined(run: Run): Promise<boolean> {
     noteRecipient(run, index, isPositive(mail) ? { stage: "rcpt", reply } : { stage: "mail", reply: mail });
   }
   connection.needsReset = isPositive(mail);
-  if (transaction.isBinary) return run.accepted.length > 0;
+  if (transaction.chunks !== undefined) return run.accepted.length > 0;
   run.stage = "data";
   return await noteData(run, await connection.readReply(dataMs));
 }
@@ -124,7 +127,7 @@ async function sendStepwise(run: Run): Promise<boolean> {
     noteRecipient(run, index, { stage: "rcpt", reply: await connection.command(`RCPT TO:${recipient}`) });
   }
   if (run.accepted.length === 0) return false;
-  if (transaction.isBinary) return true;
+  if (transaction.chunks !== undefined) return true;
   run.stage = "data";
   return await noteData(run, await connection.command("DATA", connection.limits.dataMs));
 }
@@ -161,15 +164,24 @@ async function noteData({ connection, replies, accepted }: Run, reply: Reply): P
   return false;
 }
 
-async function sendContent(run: Run): Promise<void> {
-  const { connection, transaction: { head, content } } = run;
+/** Returns false where the peer refused it before its end. */
+async function sendContent(run: Run): Promise<boolean> {
   run.stage = "content";
-  if (run.transaction.isBinary) return await sendChunk(run);
+  const { chunks } = run.transaction;
+  if (chunks === "lines") return await sendChunks(run);
+  if (chunks === "binary") await sendChunk(run);
+  else await sendStuffed(run);
+  return true;
+}
+
+async function sendStuffed(run: Run): Promise<void> {
+  const { connection, transaction: { head, content } } = run;
   const stuffer = new DotStuffer();
   if (content.inMemory !== undefined && content.octets <= ONE_WRITE_OCTETS) {
     const isSent = connection.write(stuffer.whole(head, content.inMemory));
     enterVerdict(run);
-    return await isSent;
+    await isSent;
+    return;
   }
   await connection.write(stuffer.stuff(head));
   for await (const chunk of readChunks(content)) {
@@ -196,6 +208,25 @@ async function sendChunk(run: Run): Promise<void> {
     if (left === 0) enterVerdict(run);
     await isSent;
   }
+}
+
+/** Returns false where a chunk was refused: the next transaction begins with RSET then (RFC 3030 §2). */
+async function sendChunks(run: Run): Promise<boolean> {
+  const { connection, transaction: { head, content }, replies, accepted } = run;
+  const sender = new ChunkSender(connection, head.length + content.octets);
+  const isShared = content.inMemory === undefined;
+  let refusal = await sender.send(head, false);
+  if (refusal === undefined) {
+    for await (const chunk of readChunks(content)) {
+      refusal = await sender.send(chunk, isShared);
+      if (refusal !== undefined) break;
+    }
+  }
+  refusal ??= await sender.finish(() => enterVerdict(run));
+  for (const index of refusal === undefined ? [] : accepted) {
+    if (refusal !== undefined) replies[index] = { stage: "content", reply: refusal };
+  }
+  return refusal === undefined;
 }
 
 /** From here a lost connection leaves open whether the peer has the message. */
