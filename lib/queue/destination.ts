@@ -180,7 +180,8 @@ function close(
   const { closure } = state;
   // Those that were under way when it closed say nothing new.
   if (closure !== undefined && closure.untilMs > nowMs) return "none";
-  const pauseMs = askedMs ?? Math.min(Math.min(firstPauseMs, FIRST_PAUSE_MS) * 2 ** state.closures, LONGEST_PAUSE_MS);
+  const pauseMs = askedMs ??
+    Math.min(Math.min(firstPauseMs, FIRST_PAUSE_MS) * 2 ** state.closures, LONGEST_PAUSE_MS);
   state.closure = {
     untilMs: nowMs + pauseMs * (1 + JITTER * random),
     closedMs: nowMs,

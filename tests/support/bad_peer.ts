@@ -21,7 +21,7 @@ const USUAL: Readonly<Record<PeerPoint, string>> = {
   mail: "250 2.1.0 Sender ok",
   rcpt: "250 2.1.5 Recipient ok",
   data: "354 Go ahead",
-  chunk: "250 2.0.0 OK",
+  chunk: "250 2.0.0 Chunk taken",
   dot: "250 2.6.0 Taken",
   rset: "250 2.0.0 Flushed",
   quit: "221 2.0.0 Bye",

@@ -28,10 +28,10 @@ export class PeerConversation {
   // Octets as Latin-1, so that text functions work on them unchanged.
   #unread = "";
   #isReadingContent = false;
+  #restTimer: ReturnType<typeof setTimeout> | undefined;
   #chunks = "";
   /** Octets in all chunks of BDAT so far. */
   chunkOctets = 0;
-  #restTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Takes over a fresh connection. */
   constructor(peer: ScriptedPeer, connection: Deno.Conn, number: number) {

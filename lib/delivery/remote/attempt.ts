@@ -222,7 +222,8 @@ export class Attempt {
       isFresh = true;
       const tooMany = this.#judge(result, indexes, peer);
       left.unshift(...tooMany);
-      if (tooMany.length > 0) mostTaken = result.replies.filter(isTaken).length;
+      const taken = result.replies.filter(isTaken).length;
+      if (tooMany.length > 0 && taken > 0) mostTaken = taken;
       if (result.failure !== undefined) this.#judgeFailure(result.failure, left.splice(0), peer);
     }
     this.#connection = undefined;

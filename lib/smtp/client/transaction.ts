@@ -75,14 +75,13 @@ export async function runTransaction(connection: SmtpConnection, transaction: Tr
   }
 }
 
-function failed(run: Run, error: ClientError): TransactionResult {
-  const { connection, stage, replies, accepted } = run;
+function failed({ connection, stage, replies, accepted }: Run, error: ClientError): TransactionResult {
   // A peer that closes, or no longer listens, has often said why (RFC 5321 §3.8, §4.2.5).
   let last = connection.bufferedReply();
-  // Answers to chunks that were taken may stand before it.
-  while (run.transaction.chunks === "lines" && last !== undefined && last.code < 400) last = connection.bufferedReply();
   const isAboutContent = stage === "content" || (stage === "dot" && connection.protocol === "smtp");
-  if (isAboutContent && last !== undefined && last.code >= 400) {
+  // Answers to chunks that were taken may stand before it.
+  while (isAboutContent && last !== undefined && last.code < 400) last = connection.bufferedReply();
+  if (isAboutContent && last !== undefined) {
     for (const index of accepted) replies[index] = { stage, reply: last };
   }
   // With a reply too many or too few, a refusal may have been meant for another recipient.
@@ -222,6 +221,14 @@ async function sendChunk(run: Run): Promise<void> {
   }
 }
 
+/**
+ * A peer that speaks before the end has refused the content, which then needs no end; or, with 2yz, it speaks of something
+ * else, and taking that for its verdict would lose the message.
+ */
+function expectNoVerdict({ connection }: Run): void {
+  if (connection.hasSpoken) throw new ClientError("protocol", "Peer spoke before the end of the content");
+}
+
 /** Returns false where a chunk was refused: the next transaction begins with RSET then (RFC 3030 §2). */
 async function sendChunks(run: Run): Promise<boolean> {
   const { connection, transaction: { head, content }, replies, accepted } = run;
@@ -239,14 +246,6 @@ async function sendChunks(run: Run): Promise<boolean> {
     if (refusal !== undefined) replies[index] = { stage: "content", reply: refusal };
   }
   return refusal === undefined;
-}
-
-/**
- * A peer that speaks before the end has refused the content, which then needs no end; or, with 2yz, it speaks of something
- * else, and taking that for its verdict would lose the message.
- */
-function expectNoVerdict({ connection }: Run): void {
-  if (connection.hasSpoken) throw new ClientError("protocol", "Peer spoke before the end of the content");
 }
 
 /** From here a lost connection leaves open whether the peer has the message. */

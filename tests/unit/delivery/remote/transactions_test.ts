@@ -46,18 +46,20 @@ for (const extensions of [["PIPELINING"], []]) {
     assertEquals(peer.commands.filter((line) => line.startsWith("MAIL")).length, 1);
   });
 
-  Deno.test(`452 to one recipient, however often, ends with that recipient, ${how} PIPELINING`, async () => {
-    const rcpt = (line: string): string | undefined => line.includes("<full@") ? "452 4.3.1 Try fewer" : undefined;
-    await using peer = startPeer({ extensions, replies: { rcpt } });
-    await using target = testTarget({ ...ZONE, "mx2.test": {} }, { mxPort: peer.port });
-    const list = ["full@example.test", ...recipients(2)];
-    assertEquals(summary(await target.deliver(testRequest({ hop: HOP, recipients: list }))), [
-      "delayed 4.3.1",
-      "relayed 2.6.0",
-      "relayed 2.6.0",
-    ]);
-    assertEquals(peer.commands.filter((line) => line.includes("<full@")).length, 2);
-  });
+  for (const [reply, times] of [["452 4.5.3 Too many recipients", 2], ["452 4.2.2 Mailbox full", 1]] as const) {
+    Deno.test(`${reply} to one recipient, however often, ends with that recipient, ${how} PIPELINING`, async () => {
+      const rcpt = (line: string): string | undefined => line.includes("<full@") ? reply : undefined;
+      await using peer = startPeer({ extensions, replies: { rcpt } });
+      await using target = testTarget({ ...ZONE, "mx2.test": {} }, { mxPort: peer.port });
+      const list = ["full@example.test", ...recipients(2)];
+      assertEquals(summary(await target.deliver(testRequest({ hop: HOP, recipients: list }))), [
+        `delayed ${reply.slice(4, 9)}`,
+        "relayed 2.6.0",
+        "relayed 2.6.0",
+      ]);
+      assertEquals(peer.commands.filter((line) => line.includes("<full@")).length, times);
+    });
+  }
 
   Deno.test(`452 after some recipients, and no message taken: nothing follows, ${how} PIPELINING`, async () => {
     await using peer = startPeer({ extensions, replies: { rcpt: atMost(2), dot: "451 4.3.0 Not now" } });
