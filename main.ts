@@ -5,7 +5,7 @@ import { type CommandLine, parseCommandLine, UsageError } from "./lib/cli/comman
 import { dkim } from "./lib/cli/dkim_keys.ts";
 import { explain } from "./lib/cli/explain.ts";
 import { findConfig } from "./lib/cli/find_config.ts";
-import { queue } from "./lib/cli/queue.ts";
+import { queue, QUEUE_FLAGS } from "./lib/cli/queue.ts";
 import { serve } from "./lib/cli/serve.ts";
 import { user } from "./lib/cli/user.ts";
 import { VERSION } from "./lib/cli/version.ts";
@@ -26,7 +26,7 @@ function printOr(text: string, whenEmpty: string): void {
   else print(text);
 }
 
-async function runCommand({ command, words, configFile, isJson }: CommandLine): Promise<void> {
+async function runCommand({ command, words, configFile, isJson, flags }: CommandLine): Promise<void> {
   if (words.length > 0 && ["serve", "check", "version"].includes(command)) {
     throw new UsageError(`unexpected "${words.join(" ")}" after ${command}`);
   }
@@ -45,7 +45,7 @@ async function runCommand({ command, words, configFile, isJson }: CommandLine): 
         "There is no such DKIM key; `dkim create` makes one",
       );
     case "queue":
-      return printOr(await queue(await findConfig(configFile), words, isJson), "The queue is empty");
+      return Deno.exit(await queue({ findFile: () => findConfig(configFile), words, flags, isJson }));
     case "version":
       return print(`posthorn ${VERSION}`);
     default:
@@ -55,8 +55,10 @@ async function runCommand({ command, words, configFile, isJson }: CommandLine): 
 
 if (import.meta.main) {
   try {
-    await runCommand(parseCommandLine(Deno.args));
+    await runCommand(parseCommandLine(Deno.args, { queue: QUEUE_FLAGS }));
   } catch (error) {
+    // Whoever reads what we print has seen enough, as `head` does.
+    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0);
     const { text, exitCode } = explain(error);
     complain(text);
     Deno.exit(exitCode);

@@ -4,7 +4,7 @@ import { lchown } from "node:fs/promises";
 import process from "node:process";
 import type { Config } from "../config/config.ts";
 import type { Logger } from "../log/logger.ts";
-import { dropPrivileges, findUser, giveFolder, isRoot } from "../system/privileges.ts";
+import { dropPrivileges, findUser, giveFolder, isRoot, type PrivilegedProcess } from "../system/privileges.ts";
 
 const readPasswd = (): Promise<string> => Deno.readTextFile("/etc/passwd");
 
@@ -59,4 +59,22 @@ export async function giveFoldersToUser(paths: readonly string[], config: Config
   for (const path of paths) {
     if ((await Deno.lstat(path)).uid === 0) await giveToUser(path, config);
   }
+}
+
+/**
+ * Becomes the owner of a folder for good, where the process is root and the folder is not: for commands that work in it.
+ *
+ * @returns False where this Deno cannot do that, and the process is root still.
+ */
+export async function becomeOwner(folder: string, process: PrivilegedProcess): Promise<boolean> {
+  if (!isRoot(process)) return true;
+  const owner = await Deno.lstat(folder).catch((error: unknown) => {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  });
+  if (owner === undefined || owner.uid === null || owner.gid === null || owner.uid === 0) return true;
+  if (process.setgid === undefined || process.setuid === undefined) return false;
+  process.setgid(owner.gid);
+  process.setuid(owner.uid);
+  return true;
 }

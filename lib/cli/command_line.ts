@@ -12,12 +12,32 @@ export interface CommandLine {
   readonly words: readonly string[];
   /** `--json`. */
   readonly isJson: boolean;
+  /** The other flags: the value, or true. Only of the command that has them. */
+  readonly flags: ReadonlyMap<string, string | true>;
+}
+
+/** The flags that a command has besides `--config`, `--json` and `--help`. */
+export interface CommandFlags {
+  /** With a value. */
+  readonly values: readonly string[];
+  /** Without. */
+  readonly switches: readonly string[];
+  /** What `--help` shows. */
+  readonly usage: string;
 }
 
 /** Thrown for a command line that makes no sense; the message says what would. */
 export class UsageError extends Error {
   /** Stands in front of the message in logs and stack traces. */
   override readonly name = "UsageError";
+  /** What to show with it; absent: the usage of posthorn. */
+  readonly usage?: string;
+
+  /** Takes what is wrong and, where a command has a usage of its own, that. */
+  constructor(message: string, usage?: string) {
+    super(message);
+    if (usage !== undefined) this.usage = usage;
+  }
 }
 
 /** What `posthorn` prints when it does not understand. */
@@ -29,7 +49,9 @@ export const USAGE = `usage: posthorn [--config FILE] COMMAND
   user remove ADDRESS
   user list [--json]
   dkim create|list DOMAIN [SELECTOR]
-  queue list [--json]            what waits, and why
+  queue list|show|why …          what waits, and why; queue alone: all it can do
+  queue retry|hold|release|remove|fail ID…|FILTER…
+  queue suspend|resume PATTERN, queue suspensions|destinations|drain
   version
 
 FILE: $POSTHORN_CONFIG, ./posthorn.yaml or /etc/posthorn/posthorn.yaml`;
@@ -37,18 +59,27 @@ FILE: $POSTHORN_CONFIG, ./posthorn.yaml or /etc/posthorn/posthorn.yaml`;
 /**
  * Parses the arguments of the program.
  *
- * @throws {UsageError} For an unknown flag or no command.
+ * @param flagsOf The flags of each command that has some of its own.
+ * @throws {UsageError} For an unknown flag, one of another command, one that is given twice, or no command.
  */
-export function parseCommandLine(argumentList: readonly string[]): CommandLine {
+export function parseCommandLine(
+  argumentList: readonly string[],
+  flagsOf: Readonly<Record<string, CommandFlags>> = {},
+): CommandLine {
+  const all = Object.values(flagsOf);
+  const values = all.flatMap(({ values }) => values);
+  const switches = all.flatMap(({ switches }) => switches);
   const args = parseArgs(argumentList, {
-    string: ["config"],
-    boolean: ["json", "help"],
+    // A queue id of digits alone is no number.
+    string: ["_", "config", ...values],
+    boolean: ["json", "help", ...switches],
+    collect: values,
     unknown: (argument, key) => {
       if (key !== undefined) throw new UsageError(`unknown flag "${argument}"`);
     },
   });
-  if (args["help"] === true) throw new UsageError("");
   const [command, ...words] = args._.map(String);
+  if (args["help"] === true) throw new UsageError("", flagsOf[command ?? ""]?.usage);
   if (command === undefined) throw new UsageError("no command given");
   const configFile = args["config"];
   if (configFile === "") throw new UsageError("--config needs a file");
@@ -57,5 +88,28 @@ export function parseCommandLine(argumentList: readonly string[]): CommandLine {
     command,
     words,
     isJson: args["json"] === true,
+    flags: flagsIn(args, values, switches, command, flagsOf[command]),
   };
+}
+
+function flagsIn(
+  args: Readonly<Record<string, unknown>>,
+  values: readonly string[],
+  switches: readonly string[],
+  command: string,
+  own: Pick<CommandFlags, "values" | "switches"> = { values: [], switches: [] },
+): ReadonlyMap<string, string | true> {
+  const flags = new Map<string, string | true>();
+  for (const name of values) {
+    const given: unknown = args[name];
+    const [value, ...more] = Array.isArray(given) ? given.map(String) : [];
+    if (value === undefined) continue;
+    if (more.length > 0) throw new UsageError(`--${name} is given twice`);
+    flags.set(name, value);
+  }
+  for (const name of switches) if (args[name] === true) flags.set(name, true);
+  for (const name of flags.keys()) {
+    if (![...own.values, ...own.switches].includes(name)) throw new UsageError(`${command} does not take --${name}`);
+  }
+  return flags;
 }

@@ -1,5 +1,6 @@
 /** What a person at the terminal is told when a command fails, and the exit code of that. */
 
+import { AdminError } from "../admin/client.ts";
 import { ConfigError } from "../config/errors.ts";
 import { BindError } from "../inbound/bind.ts";
 import { SpoolInUseError } from "../queue/spool_lock.ts";
@@ -39,13 +40,18 @@ const SYSTEM_ERRORS: ReadonlyMap<number, { readonly mend: string; readonly exitC
 /** Explains whatever a command threw. */
 export function explain(error: unknown): Explanation {
   if (error instanceof UsageError) {
-    return { text: error.message === "" ? USAGE : `posthorn: ${error.message}\n\n${USAGE}`, exitCode: USAGE_ERROR };
+    const usage = error.usage ?? USAGE;
+    return { text: error.message === "" ? usage : `posthorn: ${error.message}\n\n${usage}`, exitCode: USAGE_ERROR };
   }
   if (error instanceof ConfigError || error instanceof CertificateError) {
     return { text: error.message, exitCode: CONFIG_ERROR };
   }
   if (error instanceof CommandError || error instanceof PrivilegeError) {
     return { text: `posthorn: ${error.message}`, exitCode: error.exitCode };
+  }
+  if (error instanceof AdminError) {
+    const exitCode = error.kind === "denied" ? NO_PERMISSION : UNAVAILABLE;
+    return { text: `posthorn: ${error.message}`, exitCode };
   }
   if (error instanceof BindError) return { text: `posthorn: ${error.message}`, exitCode: UNAVAILABLE };
   if (error instanceof SpoolInUseError) {

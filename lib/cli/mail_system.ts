@@ -15,10 +15,15 @@ import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
 import { InboundServer } from "../inbound/server.ts";
 import { parseMailbox } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
+import { limitsByRules } from "../queue/destination_rules.ts";
 import { openFileSpool } from "../queue/file_spool.ts";
+import type { QueueControl } from "../queue/queue_control.ts";
+import { openSuspensions } from "../queue/suspensions.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
-import { QueueRunner, type QueueSettings } from "../queue/runner.ts";
+import { SteadyClock } from "../queue/steady_clock.ts";
+import type { QueueSettings } from "../queue/queue_settings.ts";
+import { QueueRunner } from "../queue/runner.ts";
 import type { Router } from "../routing/router.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
@@ -49,6 +54,10 @@ export interface MailSystem {
   readonly inbound: InboundServer;
   /** Delivers nothing before its `start`. */
   readonly queue: QueueRunner;
+  /** The queue as operators see it. */
+  readonly control: QueueControl;
+  /** Whether an operator wants no new mail to be taken; may be set. */
+  readonly drain: { isDraining: boolean };
   /** Takes a new configuration to the parts that keep some of it. */
   update(config: Config): void;
   /** Ends sessions and deliveries, waiting for what runs up to `graceMs`, and closes everything. */
@@ -69,23 +78,33 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     randomOctets,
     processId: Deno.pid,
   });
-  const folderSync = new FolderSync(files);
-  const delivery = await makeDelivery(options, folderSync);
-  const queue = new QueueRunner({
-    spool,
+  const suspensions = await openSuspensions({
+    folder: `${config.data}/spool`,
+    files,
     clock,
     logger: logger("queue"),
-    route: (address) => live().router.nextHop(address),
+  });
+  const folderSync = new FolderSync(files);
+  const delivery = await makeDelivery(options, folderSync);
+  // Ages are measured by it: a wall clock that is set wrong for a while must not give up all mail as too old.
+  const steady = new SteadyClock({ clock, logger: logger("queue") });
+  const queue = new QueueRunner({
+    spool,
+    clock: steady,
+    logger: logger("queue"),
+    route: (address, history) => live().router.nextHop(address, history),
+    destinationOf: (hop, signal) => hop.kind === "maildir" ? hop.key : delivery.remote.destinationOf(hop, signal),
     deliver: delivery.deliver,
     reporter: dsnReporter({
       spool,
-      clock,
+      clock: steady,
       hostname: config.hostname,
       randomOctets,
       expireAfterMs: () => live().config.queue.expireAfterMs,
       expand: (address) => localTargets(live().router, address),
     }),
-    settings: queueSettings(config),
+    suspensions,
+    settings: queueSettings(config, clock),
     random: Math.random,
   });
   const logins = await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets, fetch });
@@ -93,8 +112,10 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     logger("smtp").warning("Clients that talk before the greeting are not noticed: {error}", { error: error.message });
     return undefined;
   });
+  const drain = { isDraining: false };
   const inbound = new InboundServer({
     services: {
+      isDraining: () => drain.isDraining,
       clock,
       logger: logger("smtp"),
       spool,
@@ -112,8 +133,10 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   return {
     inbound,
     queue,
+    control: queue.control,
+    drain,
     update: (config) => {
-      queue.update(queueSettings(config));
+      queue.update(queueSettings(config, clock));
       logins.update(config);
     },
     stop: async (graceMs) => {
@@ -181,6 +204,11 @@ function localTargets(router: Router, address: string): readonly string[] {
   return resolved?.kind === "local" ? resolved.targets : [address];
 }
 
-function queueSettings({ queue, delivery }: Config): QueueSettings {
-  return { ...queue, concurrency: delivery.concurrency, perDestination: delivery.perDestination };
+function queueSettings({ queue, delivery, destinations }: Config, clock: Clock): QueueSettings {
+  const { concurrency, perDestination } = delivery;
+  return {
+    ...queue,
+    concurrency,
+    limitsOf: (name) => limitsByRules(destinations, perDestination, name, clock.now()),
+  };
 }

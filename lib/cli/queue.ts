@@ -1,70 +1,94 @@
-/** `posthorn queue list`: what waits, and why. Reads the spool files; a running server is not asked. */
+/** `posthorn queue`: what operators see of the queue and do with it, whether a server runs or not. */
 
+import process from "node:process";
+import { loadAccounts } from "../config/accounts.ts";
+import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
-import { isPending } from "../queue/journal.ts";
-import { listSpool } from "../queue/list_spool.ts";
-import type { QueuedMessage, RecipientState } from "../queue/spool.ts";
+import { createRouter, type Router } from "../routing/router.ts";
+import { systemClock } from "../system/clock.ts";
 import { systemFiles } from "../system/files.ts";
-import { UsageError } from "./command_line.ts";
+import { becomeOwner } from "./become_user.ts";
+import type { CommandFlags } from "./command_line.ts";
 import { processIo } from "./find_config.ts";
+import { change } from "./queue/change.ts";
+import { makeContext, type QueueContext } from "./queue/context.ts";
+import { destinations } from "./queue/destinations.ts";
+import { drain } from "./queue/drain.ts";
+import { list } from "./queue/list.ts";
+import { type Flags, QUEUE_SWITCHES, QUEUE_USAGE, QUEUE_VALUES, usage } from "./queue/options.ts";
+import { show } from "./queue/show.ts";
+import { resume, suspend, suspensions } from "./queue/suspend.ts";
+import { ProcessTerminal, type Terminal } from "./queue/terminal.ts";
+import { why } from "./queue/why.ts";
 
-/** One recipient of a listed message. */
-interface ListedRecipient {
-  readonly address: string;
-  readonly state: "waiting" | "delivered" | "relayed" | "expanded" | "failed";
-  readonly attempts: number;
-  readonly nextAttempt: string | null;
-  readonly lastReply: string | null;
+/** The flags of `queue`. */
+export const QUEUE_FLAGS: CommandFlags = { values: QUEUE_VALUES, switches: QUEUE_SWITCHES, usage: QUEUE_USAGE };
+
+/** Carries out an action; returns the exit code. */
+type Action = (context: QueueContext, words: readonly string[], flags: Flags) => Promise<number>;
+
+const ACTIONS: ReadonlyMap<string, Action> = new Map<string, Action>([
+  ["list", list],
+  ["show", show],
+  ["why", why],
+  ...(["retry", "hold", "release", "remove", "fail"] as const).map((action): [string, Action] => [
+    action,
+    (context, words, flags) => change(context, action, words, flags),
+  ]),
+  ["suspend", suspend],
+  ["resume", resume],
+  ["suspensions", suspensions],
+  ["destinations", destinations],
+  ["drain", drain],
+]);
+
+/** What `queue` was called with. */
+export interface QueueCall {
+  /** The configuration file; looked for only where there is something to do. */
+  readonly findFile: () => Promise<string>;
+  /** The words behind `queue`. */
+  readonly words: readonly string[];
+  /** Its flags. */
+  readonly flags: Flags;
+  /** `--json`. */
+  readonly isJson: boolean;
 }
 
-/** One message as `queue list --json` shows it. */
-interface ListedMessage {
-  readonly id: string;
-  readonly reversePath: string;
-  readonly arrived: string;
-  readonly octets: number;
-  readonly recipients: readonly ListedRecipient[];
-  readonly held: boolean;
+/**
+ * Carries out `queue ACTION`; without an action, tells what there is. Run by root, it becomes the owner of the spool first:
+ * what it writes is the server's, and nothing in a folder of another user can lead root astray.
+ *
+ * @returns The exit code.
+ */
+export async function queue({ findFile, words, flags, isJson }: QueueCall): Promise<number> {
+  using terminal = new ProcessTerminal();
+  const [name, ...more] = words;
+  if (name === undefined) {
+    terminal.print(QUEUE_USAGE);
+    return 0;
+  }
+  const action = ACTIONS.get(name);
+  if (action === undefined) throw usage(`unknown action "${name}"`);
+  const config = await loadConfig(await findFile(), processIo);
+  return await action(await contextOf(config, terminal, isJson), more, flags);
 }
 
-/** Lists the queue, oldest message first. */
-export async function queue(file: string, words: readonly string[], isJson: boolean): Promise<string> {
-  const [action, ...more] = words;
-  if (action !== "list" || more.length > 0) throw new UsageError("queue list [--json]");
-  const { data } = await loadConfig(file, processIo);
-  const messages: ListedMessage[] = [];
-  for await (const message of listSpool(systemFiles, `${data}/spool`)) messages.push(listed(message));
-  messages.sort((a, b) => a.arrived < b.arrived ? -1 : a.arrived > b.arrived ? 1 : 0);
-  return isJson ? JSON.stringify(messages, null, 2) : messages.map(describe).join("\n");
-}
-
-function listed({ queueId, envelope, content, recipients }: QueuedMessage): ListedMessage {
-  return {
-    id: queueId,
-    reversePath: envelope.reversePath,
-    arrived: envelope.arrived,
-    octets: content.octets,
-    recipients: recipients.map((state) => listedRecipient(envelope.recipients[state.index]?.address ?? "", state)),
-    held: false,
-  };
-}
-
-function listedRecipient(address: string, state: RecipientState): ListedRecipient {
-  const { lastOutcome, attempts, nextAttemptMs } = state;
-  const action = lastOutcome?.action;
-  return {
-    address,
-    state: isPending(state) || action === undefined || action === "delayed" ? "waiting" : action,
-    attempts,
-    nextAttempt: isPending(state) ? new Date(nextAttemptMs).toISOString() : null,
-    lastReply: lastOutcome?.text ?? null,
-  };
-}
-
-function describe({ id, reversePath, arrived, octets, recipients }: ListedMessage): string {
-  const lines = recipients.map(({ address, state, attempts, nextAttempt, lastReply }) => {
-    const next = nextAttempt === null ? "" : `, next attempt ${nextAttempt}`;
-    return `  <${address}> ${state}, ${attempts} attempt(s)${next}${lastReply === null ? "" : `: ${lastReply}`}`;
+async function contextOf(config: Config, terminal: Terminal, isJson: boolean): Promise<QueueContext> {
+  const mayChangeFiles = await becomeOwner(`${config.data}/spool`, process);
+  let router: Router | undefined;
+  return makeContext({
+    config,
+    files: systemFiles,
+    clock: systemClock,
+    terminal,
+    isJson,
+    mayChangeFiles,
+    processId: Deno.pid,
+    isLocal: async (address) => {
+      // Where the accounts may not be read, nobody is known: the sentence is then a little less exact.
+      router ??= createRouter(config, await loadAccounts(config, processIo).catch(() => undefined) ?? []);
+      const decision = router.nextHop(address);
+      return decision.kind === "hop" && decision.hop.kind === "maildir";
+    },
   });
-  return [`${id} ${arrived} ${octets} octets from <${reversePath}>`, ...lines].join("\n");
 }

@@ -1,6 +1,8 @@
 /** `posthorn serve`: from the configuration to a running server, and to its end. */
 
 import { getLogger } from "@logtape/logtape";
+import { makeApi } from "../admin/api.ts";
+import { AdminServer } from "../admin/server.ts";
 import type { Config, ListenerConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { bindListener, type BoundListener, formatBind } from "../inbound/bind.ts";
@@ -57,6 +59,7 @@ export async function serve(file: string, print: (text: string) => void): Promis
   let live = await loadLive(first, options, early);
   certificates = live.certificates;
   const system = await makeMailSystem({ ...options, live: () => live, logger });
+  const admin = await openAdmin(first, system, logger("admin"));
   await writeProcessId(`${first.data}/posthorn.pid`, server);
   hangup.reload(async () => {
     const before = live;
@@ -74,9 +77,29 @@ export async function serve(file: string, print: (text: string) => void): Promis
     const hint = quickStartText(live.config, password);
     if (hint !== undefined) print(hint);
   };
-  await run(system, listeners, server, greet);
+  await run(system, admin, listeners, server, greet);
   await Deno.remove(`${first.data}/posthorn.pid`).catch(() => {});
   server.info("posthorn stopped");
+}
+
+/** Answers operators' commands. Without it mail goes on all the same: whatever is wrong with the socket, the log says it. */
+async function openAdmin(
+  { admin: { socket } }: Config,
+  { control, queue, drain }: MailSystem,
+  adminLogger: Logger,
+): Promise<AsyncDisposable> {
+  if (socket !== undefined) {
+    const api = makeApi({ control, size: () => queue.size, drain, logger: adminLogger });
+    try {
+      return await AdminServer.open({ path: socket, api, clock: systemClock, logger: adminLogger });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      adminLogger.error("{reason}; going on without: `posthorn queue` cannot change what the server works on", {
+        reason,
+      });
+    }
+  }
+  return { [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
 /** Looks for renewed certificates until it is disposed of; where Deno cannot show them anyway, never. */
@@ -114,6 +137,7 @@ async function writeProcessId(file: string, server: Logger): Promise<void> {
 /** Serves until a signal ends it. */
 async function run(
   system: MailSystem,
+  admin: AsyncDisposable,
   listeners: readonly BoundListener[],
   server: Logger,
   greet: () => void,
@@ -133,6 +157,7 @@ async function run(
     greet();
     const signal = await end.promise;
     server.info("{signal}: finishing what runs", { signal });
+    await admin[Symbol.asyncDispose]();
     await system.stop(GRACE_MS);
   } finally {
     for (const { name, handler } of onEnd) Deno.removeSignalListener(name as Deno.Signal, handler);
@@ -189,7 +214,7 @@ async function reloaded(options: LiveOptions, old: Live, system: MailSystem, ser
 
 /** Keys that are looked at once, at the start. */
 function restartKeys(old: Config, now: Config): string[] {
-  const keys = ["hostname", "data", "user", "listeners", "dnsServers"] as const;
+  const keys = ["hostname", "data", "user", "listeners", "dnsServers", "admin"] as const;
   const changed: string[] = keys.filter((key) => JSON.stringify(old[key]) !== JSON.stringify(now[key]));
   const delivery = {
     tls: "delivery.tls",

@@ -3,7 +3,15 @@
 import { parseIpAddress } from "../policy/cidr.ts";
 import { domainOf } from "../mail/mailbox.ts";
 import type { ListenerConfig } from "./config.ts";
-import { DEFAULT_LISTENERS, type DomainDraft, type FileContent, type ListenerDraft, type RouteDraft } from "./keys.ts";
+import {
+  DEFAULT_LISTENERS,
+  type DomainDraft,
+  type FileContent,
+  type ListenerDraft,
+  type RouteDraft,
+  type ServerDraft,
+} from "./keys.ts";
+import type { ViaDraft } from "./via.ts";
 import { checkOauth } from "./oauth.ts";
 import { nearMiss } from "./near_miss.ts";
 import type { Entry, Located } from "./schema.ts";
@@ -11,11 +19,12 @@ import { quote, type Source } from "./source.ts";
 
 /** Checks the whole content. */
 export function checkContent(content: Partial<FileContent>, source: Source): void {
-  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, quickStart } = content;
+  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, admin, quickStart } = content;
   checkListeners(listeners, source);
   checkClientCertificates(listeners, tls?.clientCa, source);
   checkAuth(auth, source);
   checkRoutes(routes, source);
+  checkAdmin(admin?.bind, listeners, source);
   // Without the domains, each mailbox would be one of a domain that is not ours.
   if (domains === undefined) return;
   checkDomains(domains, routes, source);
@@ -65,6 +74,19 @@ function checkListeners(listeners: readonly ListenerDraft[], source: Source): vo
       source.report(proxyProtocol.at, "listeners.proxy_protocol: not for a Unix socket, whose clients have no address");
     }
   }
+}
+
+function checkAdmin(
+  bind: FileContent["admin"]["bind"],
+  listeners: readonly ListenerDraft[],
+  source: Source,
+): void {
+  if (bind?.value.kind !== "unix") return;
+  const { path } = bind.value;
+  const listener = listeners.find(({ bind: { value } }) => value.kind === "unix" && value.path === path);
+  if (listener === undefined) return;
+  const { line } = source.position(listener.bind.at);
+  source.report(bind.at, `admin.bind: the listener of line ${line} has this address`);
 }
 
 function checkClientCertificates(
@@ -169,30 +191,48 @@ function ourDomain(found: string, domains: readonly Entry<unknown>[]): string {
 
 function checkRoutes(routes: readonly RouteDraft[], source: Source): void {
   const lines = new Map<string, number>();
-  for (const { domain, via, username, password, tls, source: from, xclient } of routes) {
+  for (const route of routes) {
+    const { domain, via, fallback } = route;
     const earlier = lines.get(domain.value);
     if (earlier !== undefined) source.report(domain.at, `routes.domain: the route of line ${earlier} has this domain`);
     else lines.set(domain.value, source.position(domain.at).line);
-    if (username !== undefined && password === undefined) {
-      source.report(username.at, 'routes.username: expected a "password" with it, found none');
+    checkServer(route, "routes", source);
+    if (fallback === undefined) continue;
+    checkServer(fallback.value, "routes.fallback", source);
+    if (via !== "mx" && JSON.stringify(via) === JSON.stringify(fallback.value.via)) {
+      source.report(fallback.at, "routes.fallback: expected another server than the route itself has");
     }
-    if (password !== undefined && username === undefined) {
-      source.report(password.at, 'routes.password: expected a "username" with it, found none');
+  }
+}
+
+function checkServer(server: ServerDraft<ViaDraft | "mx">, path: string, source: Source): void {
+  const { via, username, password, tls, source: from, xclient } = server;
+  if (via === "mx") {
+    const reason = "MX hosts take no login, and delivery.tls is for all of them";
+    for (const [key, found] of Object.entries({ username, password, tls, source: from, xclient })) {
+      if (found !== undefined) source.report(found.at, `${path}.${key}: never used with "mx": ${reason}`);
     }
-    if (from !== undefined && via.socketPath !== undefined) {
-      source.report(from.at, "routes.source: not for a Unix socket, to which nobody connects from an address");
-    }
-    if (xclient?.value && username !== undefined) {
-      source.report(xclient.at, "routes.xclient: not with a username: the server would know two users for one session");
-    }
-    if (tls === undefined) continue;
-    if (tls.value === "off" && (username !== undefined || via.scheme === "smtps")) {
-      const reason = via.scheme === "smtps" ? '"smtps" is TLS from the first octet' : "a password goes over TLS only";
-      source.report(tls.at, `routes.tls: expected "required" or "opportunistic", found "off": ${reason}`);
-    }
-    if (tls.value === "required" && via.socketPath !== undefined) {
-      source.report(tls.at, 'routes.tls: expected "off" for a Unix socket, found "required"');
-    }
+    return;
+  }
+  if (username !== undefined && password === undefined) {
+    source.report(username.at, `${path}.username: expected a "password" with it, found none`);
+  }
+  if (password !== undefined && username === undefined) {
+    source.report(password.at, `${path}.password: expected a "username" with it, found none`);
+  }
+  if (from !== undefined && via.socketPath !== undefined) {
+    source.report(from.at, `${path}.source: not for a Unix socket, to which nobody connects from an address`);
+  }
+  if (xclient?.value && username !== undefined) {
+    source.report(xclient.at, `${path}.xclient: not with a username: the server would know two users for one session`);
+  }
+  if (tls === undefined) return;
+  if (tls.value === "off" && (username !== undefined || via.scheme === "smtps")) {
+    const reason = via.scheme === "smtps" ? '"smtps" is TLS from the first octet' : "a password goes over TLS only";
+    source.report(tls.at, `${path}.tls: expected "required" or "opportunistic", found "off": ${reason}`);
+  }
+  if (tls.value === "required" && via.socketPath !== undefined) {
+    source.report(tls.at, `${path}.tls: expected "off" for a Unix socket, found "required"`);
   }
 }
 

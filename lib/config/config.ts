@@ -1,5 +1,7 @@
 /** The configuration after reading: every value checked, with defaults, in the units named. Plain data. */
 
+import type { ReplyClass } from "../mail/outcome.ts";
+import type { DestinationRule } from "../queue/destination_rules.ts";
 import type { Smarthost, SourceAddresses, TlsUse } from "../delivery/next_hop.ts";
 import type { TokenRules } from "../sasl/oauth/claims.ts";
 
@@ -58,8 +60,20 @@ export interface DomainConfig {
 export interface RouteConfig {
   /** Lower case; a domain, `*.domain` (its subdomains) or `*`. */
   readonly domain: string;
-  /** The server that takes the mail. */
+  /** The server that takes the mail, or the MX hosts of the domain. */
+  readonly via: Smarthost | "mx";
+  /** Another way for mail that is refused there. */
+  readonly fallback?: FallbackConfig;
+}
+
+/** The `fallback` of a route. */
+export interface FallbackConfig {
+  /** The server that takes such mail. */
   readonly via: Smarthost;
+  /** Refusals after which it does; at least one. */
+  readonly after: number;
+  /** What these have to be about. */
+  readonly classes: readonly ReplyClass[];
 }
 
 /** A mailbox that can log in. */
@@ -164,6 +178,8 @@ export interface Config {
     /** How long a connection is kept for the next message. */
     readonly connectionIdleMs: number;
   };
+  /** What single destinations are sent at most, the first that matches counts. */
+  readonly destinations: readonly DestinationRule[];
   /** Bounds for clients. */
   readonly limits: {
     readonly messageOctets: number;
@@ -178,6 +194,11 @@ export interface Config {
   readonly dnsServers: readonly { readonly host: string; readonly port: number }[];
   /** What is logged, and how. */
   readonly log: { readonly level: "debug" | "info" | "warning" | "error"; readonly format: "text" | "json" };
+  /** Operators' commands while the server runs. */
+  readonly admin: {
+    /** The control socket, absolute; absent: there is none. */
+    readonly socket?: string;
+  };
   /** Make this mailbox with a random password when the accounts file does not exist, and print how to try it. */
   readonly quickStart?: string;
 }

@@ -3,9 +3,10 @@
  * satisfy together is in checks.ts.
  */
 
+import type { DestinationRule } from "../queue/destination_rules.ts";
 import type { SourceAddresses, TlsUse } from "../delivery/next_hop.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
-import type { BindAddress, Config, ListenerConfig, Service } from "./config.ts";
+import type { BindAddress, Config, FallbackConfig, ListenerConfig, Service } from "./config.ts";
 import { oauth, type OauthDraft } from "./oauth.ts";
 import {
   type Entry,
@@ -26,7 +27,16 @@ import {
 } from "./schema.ts";
 import { sourceAddresses } from "./source_addresses.ts";
 import * as value from "./values.ts";
-import { bindAddress, type BindDraft, serverSocket, via, type ViaDraft } from "./via.ts";
+import {
+  adminBind,
+  type AdminBindDraft,
+  bindAddress,
+  type BindDraft,
+  routeVia,
+  serverSocket,
+  via,
+  type ViaDraft,
+} from "./via.ts";
 
 /** An entry of `listeners` as it stands in the file. */
 export interface ListenerDraft {
@@ -52,12 +62,10 @@ export interface DomainDraft {
   readonly dkim: readonly string[];
 }
 
-/** An entry of `routes` as it stands in the file. */
-export interface RouteDraft {
-  /** A domain, `*.domain` or `*`. */
-  readonly domain: Located<string>;
+/** A server that a route names, as it stands in the file. */
+export interface ServerDraft<V> {
   /** The server. */
-  readonly via: ViaDraft;
+  readonly via: V;
   /** For AUTH; with a password or not at all. */
   readonly username?: Located<string>;
   /** For AUTH. */
@@ -70,9 +78,21 @@ export interface RouteDraft {
   readonly xclient?: Located<boolean>;
 }
 
+/** An entry of `routes` as it stands in the file. */
+export interface RouteDraft extends ServerDraft<ViaDraft | "mx"> {
+  /** A domain, `*.domain` or `*`. */
+  readonly domain: Located<string>;
+  /** Another way. */
+  readonly fallback?: Located<FallbackDraft>;
+}
+
+/** The `fallback` of a route as it stands in the file. */
+export interface FallbackDraft extends ServerDraft<ViaDraft>, Omit<FallbackConfig, "via"> {}
+
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
 export interface FileContent
-  extends Pick<Config, "hostname" | "user" | "mx" | "submission" | "queue" | "delivery" | "limits" | "log"> {
+  extends
+    Pick<Config, "hostname" | "user" | "mx" | "submission" | "queue" | "delivery" | "destinations" | "limits" | "log"> {
   /** A path as written. */
   readonly data: string;
   /** Absent: the default listeners. */
@@ -104,6 +124,8 @@ export interface FileContent
   };
   /** In the order of the file. */
   readonly routes: readonly RouteDraft[];
+  /** Of `admin`. */
+  readonly admin: { /** A path as written. */ readonly bind?: Located<AdminBindDraft> };
   /** Of `dns`. */
   readonly dns: { readonly servers: Config["dnsServers"] };
   /** A mailbox of ours. */
@@ -182,13 +204,7 @@ const routeDomain = scalar({
   },
 });
 
-const route: Type<RouteDraft> = object({
-  domain: required(
-    "domain",
-    located(routeDomain),
-    "Recipient domain, *.domain for its subdomains, or * for all others.",
-  ),
-  via: required("via", via, "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path."),
+const credentials = {
   username: optional("username", located(value.text("a user name"), ""), "Logs in there."),
   password: optional(
     "password",
@@ -205,6 +221,80 @@ const route: Type<RouteDraft> = object({
     "xclient",
     located(value.yesOrNo),
     "Tell the server by XCLIENT, where it offers that, which client a message came from. Default: false.",
+  ),
+};
+
+/** Of other refusals, another server would hardly think better. */
+const fallbackClass = value.oneOf(
+  "block",
+  "reputation",
+  "rate",
+  "authentication",
+  "policy",
+  "content",
+  "greylisting",
+  "relaying",
+  "system",
+);
+
+const fallback: Type<FallbackDraft> = object({
+  via: required("via", via, "The server, as for the route."),
+  ...credentials,
+  after: withDefault(
+    "after",
+    value.count(1, 1000),
+    3,
+    "Refusals after which a recipient goes there; a permanent one is enough.",
+  ),
+  classes: withDefault(
+    "classes",
+    listOf(fallbackClass, "classes of replies", 1),
+    ["block", "reputation"],
+    "What these refusals have to be about.",
+  ),
+});
+
+const route: Type<RouteDraft> = object({
+  domain: required(
+    "domain",
+    located(routeDomain),
+    "Recipient domain, *.domain for its subdomains, or * for all others.",
+  ),
+  via: required(
+    "via",
+    routeVia,
+    "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path; or mx.",
+  ),
+  ...credentials,
+  fallback: optional("fallback", located(fallback), "The server for mail that is refused there."),
+});
+
+const destination: Type<DestinationRule> = object({
+  name: required(
+    "name",
+    value.matching(
+      /^(?:\*|\*\.[^\s*]+|[^\s*]+)$/,
+      'the name of a destination, "*.example.org" for those below it, or "*"',
+    ),
+    "As in the log and in `queue destinations`: an MX host, a provider, or the via of a route.",
+  ),
+  concurrency: optional(
+    "concurrency",
+    value.count(1, 10_000),
+    "Deliveries at a time. Default: delivery.per_destination.",
+  ),
+  rate: optional("rate", value.rate, "Messages in a time, e.g. 1000/1h. Default: no limit."),
+  warmUp: optional(
+    "warm_up",
+    object({
+      startMs: required("start", value.day, "The first day."),
+      perDay: required(
+        "per_day",
+        value.count(1, 1_000_000),
+        "Messages on the first day; half as many again each day after.",
+      ),
+    }),
+    "For an address that receivers do not know yet: few messages at first, more from day to day.",
   ),
 });
 
@@ -334,6 +424,12 @@ export const configType: Type<Partial<FileContent>> = partial({
       "How long a connection is kept for the next message.",
     ),
   }, "Mail on its way out."),
+  destinations: withDefault(
+    "destinations",
+    listOf(destination, "destinations"),
+    [],
+    "What single destinations are sent at most; the first that matches counts.",
+  ),
   limits: section("limits", {
     messageOctets: withDefault("message_size", value.size, 50 * 2 ** 20, "Longest message, as announced by SIZE."),
     headerOctets: withDefault("header_size", value.size, 256 * 2 ** 10, "Longest header section of a message."),
@@ -349,7 +445,14 @@ export const configType: Type<Partial<FileContent>> = partial({
     level: withDefault("level", value.oneOf("debug", "info", "warning", "error"), "info", "The least that is logged."),
     format: withDefault("format", value.oneOf("text", "json"), "text", "Lines for people or for programs."),
   }, "Log lines go to standard error."),
-  admin: unavailable("admin", "Control socket and console."),
+  admin: section("admin", {
+    bind: optional(
+      "bind",
+      located(adminBind),
+      "Socket for the queue commands while the server runs, in the data folder; off: none. Default: unix:admin.sock.",
+    ),
+    http: unavailable("http", "Console, metrics and health."),
+  }, "Control socket."),
   quickStart: optional(
     "quick_start",
     located(value.ourMailbox),

@@ -2,12 +2,13 @@
 
 import { resolve } from "node:path";
 import type { Smarthost } from "../delivery/next_hop.ts";
-import type { Config, DomainConfig } from "./config.ts";
+import type { Config, DomainConfig, FallbackConfig } from "./config.ts";
 import { checkContent, finalDomain, listenersOf } from "./checks.ts";
 import { ConfigError } from "./errors.ts";
-import { CONFIG_KEYS, configType, type FileContent, type RouteDraft } from "./keys.ts";
+import { CONFIG_KEYS, configType, type FallbackDraft, type FileContent, type ServerDraft } from "./keys.ts";
 import { oauthConfig, type OauthDraft } from "./oauth.ts";
 import { type ConfigIo, reasonOf, Source } from "./source.ts";
+import type { ViaDraft } from "./via.ts";
 
 /**
  * Reads and checks a configuration file, and the files that its values come from; not the accounts file.
@@ -58,13 +59,16 @@ function assemble(content: FileContent, source: Source): Config {
     auth: authOf(content, source.folder),
     routes: content.routes.map((route) => ({
       domain: route.domain.value,
-      via: smarthostOf(route, content.delivery.tls),
+      via: route.via === "mx" ? route.via : smarthostOf({ ...route, via: route.via }, content.delivery.tls),
+      ...(route.fallback === undefined ? {} : { fallback: fallbackOf(route.fallback.value, content.delivery.tls) }),
     })),
     queue: content.queue,
     delivery: content.delivery,
+    destinations: content.destinations,
     limits: content.limits,
     dnsServers: content.dns.servers,
     log: content.log,
+    admin: adminOf(content, data),
     ...(content.quickStart === undefined ? {} : { quickStart: content.quickStart.value }),
   };
 }
@@ -75,6 +79,11 @@ function authOf({ auth: { dovecot, oauth, mechanisms } }: FileContent, folder: s
     ...(mechanisms === undefined ? {} : { mechanisms: mechanisms.map(({ value }) => value) }),
     ...(oauth === undefined ? {} : { oauth: oauthConfig(oauth.value as OauthDraft, folder) }),
   };
+}
+
+function adminOf({ admin: { bind } }: FileContent, data: string): Config["admin"] {
+  const draft = bind?.value ?? { kind: "unix", path: "admin.sock" };
+  return draft.kind === "off" ? {} : { socket: resolve(data, draft.path) };
 }
 
 function domainsOf({ domains: entries }: FileContent): ReadonlyMap<string, DomainConfig> {
@@ -89,9 +98,13 @@ function domainsOf({ domains: entries }: FileContent): ReadonlyMap<string, Domai
   }));
 }
 
+function fallbackOf(draft: FallbackDraft, defaultTls: Smarthost["tls"]): FallbackConfig {
+  return { via: smarthostOf(draft, defaultTls), after: draft.after, classes: draft.classes };
+}
+
 /** A password is never sent without TLS by default (RFC 4954 §4), and a socket of this machine needs none. */
 function smarthostOf(
-  { via, username, password, tls, source, xclient }: RouteDraft,
+  { via, username, password, tls, source, xclient }: ServerDraft<ViaDraft>,
   defaultTls: Smarthost["tls"],
 ): Smarthost {
   const usual = via.socketPath !== undefined ? "off" : username !== undefined ? "required" : defaultTls;

@@ -33,6 +33,13 @@ export function parseRate(text: string): { readonly count: number; readonly perM
   return perMs === undefined ? undefined : { count: Number(digits), perMs };
 }
 
+/** Reads the date `2026-12-31` as its first moment in UTC, milliseconds since 1970. */
+export function parseDay(text: string): number | undefined {
+  const ms = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : NaN;
+  // Date.parse takes the 31st of February for the 3rd of March.
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(text) ? ms : undefined;
+}
+
 /** Reads `512KiB`, `50MiB`, `2GiB` or octets without a unit. */
 export function parseSize(text: string): number | undefined {
   const [, count, unit = ""] = /^(\d{1,12})(KiB|MiB|GiB)?$/.exec(text) ?? [];
@@ -138,6 +145,9 @@ export const rate: Type<{ readonly count: number; readonly perMs: number }> = sc
   expects: "a number and a duration such as 500/1h",
   parse: parseRate,
 });
+
+/** A day, as its first moment in UTC. */
+export const day: Type<number> = scalar({ expects: "a date such as 2026-12-31", written: "either", parse: parseDay });
 
 /** A size in octets. */
 export const size: Type<number> = scalar({

@@ -12,6 +12,9 @@ export type BindDraft =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
+/** The control socket, with a path as written; `off`: there is none. */
+export type AdminBindDraft = { readonly kind: "unix"; readonly path: string } | { readonly kind: "off" };
+
 /** The server of a route, before its credentials and TLS use are known. */
 export type ViaDraft = Pick<Smarthost, "scheme" | "host" | "port" | "socketPath">;
 
@@ -28,12 +31,28 @@ export const bindAddress: Type<BindDraft> = scalar({
   },
 });
 
+/** `unix:admin.sock`, or `off`. */
+export const adminBind: Type<AdminBindDraft> = scalar({
+  expects: 'a socket such as "unix:admin.sock", or off',
+  parse: (text) => {
+    if (text === "off") return { kind: "off" };
+    return text.startsWith("unix:") && text.length > 5 ? { kind: "unix", path: text.slice(5) } : undefined;
+  },
+});
+
 /** `smtp://host:25`, `smtps://host`, `lmtp://[::1]:24` or `lmtp://unix:/path`. */
 export const via: Type<ViaDraft> = scalar({
   expects: 'a server such as "smtp://smarthost.example:587", "smtps://[2001:db8::1]", "lmtp://127.0.0.1:24" or ' +
     '"lmtp://unix:/run/lmtp.sock" (user name and password have keys of their own)',
   parse: (text, { folder }) => parseVia(text, folder),
   // Somebody may have written smtp://user:password@host.
+  isSecret: (text) => text.includes("@"),
+});
+
+/** As `via`, or `mx`: the MX hosts of the recipient's domain. */
+export const routeVia: Type<ViaDraft | "mx"> = scalar({
+  expects: `"mx", or ${via.expects}`,
+  parse: (text, { folder }) => text === "mx" ? text : parseVia(text, folder),
   isSecret: (text) => text.includes("@"),
 });
 

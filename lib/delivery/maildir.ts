@@ -11,7 +11,7 @@ import type { Envelope } from "../mail/envelope.ts";
 import { fieldValue, headerFields, isFieldNamed, readHeaderSection } from "../mail/header.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
-import { type Files, isOutOfSpace, type OpenFile, writeAll } from "../system/files.ts";
+import { errorAt, type Files, isOutOfSpace, type OpenFile, writeAll } from "../system/files.ts";
 import type { FolderSync } from "../system/folder_sync.ts";
 import { MaildirFolders } from "./maildir_folders.ts";
 import { mailboxFolder, uniqueNames } from "./maildir_name.ts";
@@ -122,6 +122,8 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
       try {
         await writeMessage(file, head, request.content, request.signal);
         await file.syncData();
+      } catch (error) {
+        throw errorAt(path, "write", error);
       } finally {
         file.close();
       }

@@ -1,5 +1,7 @@
 /** Where a recipient goes next. Routing decides it at each attempt; delivery carries it out. */
 
+import type { ReplyClass } from "../mail/outcome.ts";
+
 /** How TLS is used towards a remote server. */
 export type TlsUse = "opportunistic" | "required" | "off";
 
@@ -43,7 +45,23 @@ export type NextHop =
     readonly key: string;
   };
 
+/** Another way for mail that the next hop keeps refusing. */
+export interface Fallback {
+  /** The `key` of the hop, for log and journal. */
+  readonly key: string;
+  /** Refusals after which a recipient takes it; one that is permanent is enough. */
+  readonly after: number;
+  /** Only refusals of these classes count. */
+  readonly classes: readonly ReplyClass[];
+}
+
+/** What became of a recipient so far, as far as routing needs it. */
+export interface RouteHistory {
+  /** Earlier attempts led to its fallback: it goes there for good. */
+  readonly isOnFallback: boolean;
+}
+
 /** The decision for one recipient: a next hop, or at once the reason why there is none. */
 export type RouteDecision =
-  | { readonly kind: "hop"; readonly hop: NextHop }
+  | { readonly kind: "hop"; readonly hop: NextHop; /** Where the hop has one. */ readonly fallback?: Fallback }
   | { readonly kind: "refused"; readonly status: string; readonly text: string };

@@ -1,35 +1,57 @@
 /** What an enhanced status code means to somebody who only wrote a message (RFC 3463, RFC 7505, RFC 7372). */
 
+import type { ReplyClass } from "../mail/outcome.ts";
+
 /** An explanation in plain words. */
 export interface Meaning {
   /** What is the matter. */
   readonly meaning: string;
   /** What the sender of the message can do about it, once it has failed. */
   readonly advice: string;
+  /** What the administrator of this server can do about it. */
+  readonly forAdmin?: string;
 }
 
-const CHECK_ADDRESS = "Check the address for typing errors, or ask the recipient for the current one.";
-const CONTACT =
+/** An explanation of a code, which says more than that of the class named. */
+interface CodeMeaning extends Meaning {
+  readonly fits?: ReplyClass;
+}
+
+/** Advice about an address. */
+export const CHECK_ADDRESS = "Check the address for typing errors, or ask the recipient for the current one.";
+/** Advice where only the other side can help. */
+export const CONTACT =
   "Tell the recipient in another way, for example by telephone, and show the reply above to their mail administrator.";
-const SEND_LATER = "Send the message again later. If it fails again, tell the recipient in another way.";
-const SHRINK = "Send less: shrink the attachments, or put the files somewhere else and send a link.";
-const ASK_OWN_ADMIN = "Show this report to your own mail administrator.";
+/** Advice where time helps. */
+export const SEND_LATER = "Send the message again later. If it fails again, tell the recipient in another way.";
+/** Advice about size. */
+export const SHRINK = "Send less: shrink the attachments, or put the files somewhere else and send a link.";
+/** Advice where our side can help. */
+export const ASK_OWN_ADMIN = "Show this report to your own mail administrator.";
 
 /** By subject and detail of the code: `1.1` for 5.1.1 and 4.1.1. */
-const BY_CODE: Readonly<Record<string, Meaning>> = {
-  "1.1": { meaning: "There is no mailbox of this name at the destination.", advice: CHECK_ADDRESS },
+const BY_CODE: Readonly<Record<string, CodeMeaning>> = {
+  "1.1": {
+    fits: "unknownUser",
+    meaning: "There is no mailbox of this name at the destination.",
+    advice: CHECK_ADDRESS,
+  },
   "1.2": { meaning: "The domain of the address does not exist or takes no mail.", advice: CHECK_ADDRESS },
   "1.3": { meaning: "The address is not written correctly.", advice: CHECK_ADDRESS },
-  "1.6": { meaning: "The recipient has moved, and the new address is not known.", advice: CHECK_ADDRESS },
+  "1.6": {
+    fits: "unknownUser",
+    meaning: "The recipient has moved, and the new address is not known.",
+    advice: CHECK_ADDRESS,
+  },
   "1.7": { meaning: "Your own address was refused as not written correctly.", advice: ASK_OWN_ADMIN },
-  "1.8": { meaning: "The domain of your own address was refused.", advice: ASK_OWN_ADMIN },
+  "1.8": { fits: "authentication", meaning: "The domain of your own address was refused.", advice: ASK_OWN_ADMIN },
   "1.10": { meaning: "The domain of the address states that it takes no mail.", advice: CHECK_ADDRESS },
-  "2.1": { meaning: "The mailbox exists but is switched off.", advice: CONTACT },
-  "2.2": { meaning: "The mailbox is full.", advice: SEND_LATER },
-  "2.3": { meaning: "The message is larger than this mailbox takes.", advice: SHRINK },
-  "3.1": { meaning: "The disk of the destination is full.", advice: SEND_LATER },
-  "3.2": { meaning: "The destination takes no messages at the moment.", advice: SEND_LATER },
-  "3.4": { meaning: "The message is larger than the destination takes.", advice: SHRINK },
+  "2.1": { fits: "inactiveUser", meaning: "The mailbox exists but is switched off.", advice: CONTACT },
+  "2.2": { fits: "mailboxFull", meaning: "The mailbox is full.", advice: SEND_LATER },
+  "2.3": { fits: "size", meaning: "The message is larger than this mailbox takes.", advice: SHRINK },
+  "3.1": { fits: "system", meaning: "The disk of the destination is full.", advice: SEND_LATER },
+  "3.2": { fits: "system", meaning: "The destination takes no messages at the moment.", advice: SEND_LATER },
+  "3.4": { fits: "size", meaning: "The message is larger than the destination takes.", advice: SHRINK },
   "4.1": { meaning: "The mail server of the destination did not answer.", advice: SEND_LATER },
   "4.2": { meaning: "The connection to the mail server of the destination broke off.", advice: SEND_LATER },
   "4.3": {
@@ -40,6 +62,7 @@ const BY_CODE: Readonly<Record<string, Meaning>> = {
   "4.6": { meaning: "The message went round in a circle between mail servers.", advice: CONTACT },
   "4.7": { meaning: "The message could not be delivered within the time allowed.", advice: SEND_LATER },
   "5.3": {
+    fits: "rate",
     meaning: "The message has more recipients than the destination takes at a time.",
     advice: "Send it to fewer recipients at a time.",
   },
@@ -48,18 +71,33 @@ const BY_CODE: Readonly<Record<string, Meaning>> = {
     advice: "Ask the recipient for another address.",
   },
   "7.1": { meaning: "The destination does not allow this message or its sender.", advice: CONTACT },
-  "7.8": { meaning: "The next mail server did not accept our name and password.", advice: ASK_OWN_ADMIN },
+  "7.8": {
+    fits: "relaying",
+    meaning: "The next mail server did not accept our name and password.",
+    advice: ASK_OWN_ADMIN,
+  },
   "7.10": {
+    fits: "policy",
     meaning: "The destination could not be reached over an encrypted connection, which is required.",
     advice: ASK_OWN_ADMIN,
   },
-  "7.20": { meaning: "The destination found no valid DKIM signature of your domain.", advice: ASK_OWN_ADMIN },
+  "7.20": {
+    fits: "authentication",
+    meaning: "The destination found no valid DKIM signature of your domain.",
+    advice: ASK_OWN_ADMIN,
+  },
   "7.23": {
+    fits: "authentication",
     meaning: "The destination found that our server may not send for your domain (SPF).",
     advice: ASK_OWN_ADMIN,
   },
-  "7.25": { meaning: "The destination does not accept the DNS name of our server.", advice: ASK_OWN_ADMIN },
+  "7.25": {
+    fits: "authentication",
+    meaning: "The destination does not accept the DNS name of our server.",
+    advice: ASK_OWN_ADMIN,
+  },
   "7.26": {
+    fits: "authentication",
     meaning: "The destination could not confirm that the message comes from your domain (SPF, DKIM, DMARC).",
     advice: ASK_OWN_ADMIN,
   },
@@ -88,4 +126,10 @@ const UNKNOWN: Meaning = {
 export function explainStatus(status: string): Meaning {
   const [, subject = "", detail = ""] = status.split(".");
   return BY_CODE[`${subject}.${detail}`] ?? BY_SUBJECT[subject] ?? UNKNOWN;
+}
+
+/** True where the explanation of the code says all that the class says, and more. */
+export function fitsClass(status: string, replyClass: ReplyClass): boolean {
+  const [, subject = "", detail = ""] = status.split(".");
+  return BY_CODE[`${subject}.${detail}`]?.fits === replyClass;
 }

@@ -2,8 +2,9 @@
 
 import { formatDate } from "../mail/header.ts";
 import { cleanText, wrapText } from "./field.ts";
-import { explainStatus } from "./meaning.ts";
+import { explain } from "./explain.ts";
 import { type Report, reportedAddress, reportedStatus, type ReportRecipient } from "./report.ts";
+import { formatTranscript } from "./transcript.ts";
 
 const WIDTH = 72;
 
@@ -14,14 +15,31 @@ const WIDTH = 72;
  */
 export function formatWords(report: Report, subject: string | undefined): string {
   const lines = [`This is the mail server ${report.hostname}.`, "", ...opening(report), ""];
-  for (const recipient of report.recipients) lines.push(...recipientLines(report, recipient), "");
+  for (const [what, addresses] of byFate(report)) lines.push(...addresses, ...what.split("\n"), "");
   if (report.kind === "delayed") lines.push(...closingOfDelay(report), "");
   lines.push("Your message:");
   if (subject !== undefined) lines.push(...labelled("Subject", subject));
   lines.push(...labelled("Accepted", formatDate(Date.parse(report.envelope.arrived))));
   lines.push(...labelled("Queue id", `${report.queueId} (for the administrator of ${report.hostname})`), "");
+  if (report.kind !== "succeeded") {
+    const transcript = formatTranscript(report);
+    if (transcript.length > 0) lines.push(...transcript, "");
+  }
   lines.push(...wrapText("Details for programs, and the beginning of your message, follow.", WIDTH, ""));
   return lines.map((line) => `${line}\r\n`).join("");
+}
+
+/** Address lines of the recipients by the lines on what happened to them: what is the same for many is said once. */
+function byFate(report: Report): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const reported of report.recipients) {
+    const address = wrapText(`<${cleanText(reportedAddress(reported))}>`, WIDTH, "");
+    const what = recipientLines(report, reported).join("\n");
+    const others = found.get(what);
+    if (others === undefined) found.set(what, address);
+    else others.push(...address);
+  }
+  return found;
 }
 
 function opening({ kind, recipients }: Report): string[] {
@@ -49,13 +67,12 @@ function successText({ outcome: { action, remoteMta } }: ReportRecipient): strin
 
 function recipientLines(report: Report, reported: ReportRecipient): string[] {
   const { outcome, lastAttemptMs } = reported;
-  const address = wrapText(`<${cleanText(reportedAddress(reported))}>`, WIDTH, "");
-  if (report.kind === "succeeded") return [...address, ...wrapText(`    ${successText(reported)}`, WIDTH, "    ")];
+  if (report.kind === "succeeded") return wrapText(`    ${successText(reported)}`, WIDTH, "    ");
   const status = reportedStatus(report.kind, reported);
-  const { meaning, advice } = explainStatus(status);
+  const { meaning, advice, forAdmin } = explain(outcome, status);
   const text = cleanText(outcome.text);
   const speaker = outcome.isRemoteReply ? cleanText(outcome.remoteMta ?? "The next server") : "Reason";
-  const lines = address;
+  const lines: string[] = [];
   if (text !== "") lines.push(...labelled(outcome.isRemoteReply ? `${speaker} said` : speaker, text));
   lines.push(...labelled("Meaning", `${meaning} (${status})`));
   if (report.kind === "delayed") return lines;
@@ -63,6 +80,7 @@ function recipientLines(report: Report, reported: ReportRecipient): string[] {
     lines.push(...labelled("Tried", `until ${formatDate(lastAttemptMs)}; then the time allowed was over.`));
   }
   lines.push(...labelled("What to do", advice));
+  if (forAdmin !== undefined) lines.push(...labelled("For administrators", forAdmin));
   return lines;
 }
 

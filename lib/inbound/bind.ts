@@ -105,8 +105,8 @@ async function bindUnix(config: ListenerConfig, path: string): Promise<BoundList
   return listener;
 }
 
-/** A socket file stays behind after a crash: it is removed where nobody answers on it. */
-async function removeStaleSocket(path: string): Promise<void> {
+/** A socket file stays behind after a crash: it is removed where nobody answers on it. @throws {Deno.errors.AddrInUse} Somebody does. */
+export async function removeStaleSocket(path: string): Promise<void> {
   try {
     if (!(await Deno.lstat(path)).isSocket) return;
     (await Deno.connect({ transport: "unix", path })).close();

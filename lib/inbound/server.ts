@@ -4,10 +4,11 @@ import type { ListenerConfig } from "../config/config.ts";
 import { isListed } from "../policy/relay.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import { BufferPool } from "../smtp/octet_input.ts";
-import { formatReply, reply } from "../smtp/reply.ts";
+import { formatReply, type Reply, reply } from "../smtp/reply.ts";
 import type { SocketTurn } from "../system/socket_turn.ts";
 import { type TlsConn, tlsFacts } from "../tls/tls_conn.ts";
-import type { BoundListener, IncomingConn } from "./bind.ts";
+import { AcceptTrouble } from "./accept_trouble.ts";
+import { type BoundListener, formatBind, type IncomingConn } from "./bind.ts";
 import { admit } from "./client_certificate.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
@@ -99,9 +100,11 @@ export class InboundServer {
 
   async #acceptLoop(listener: BoundListener): Promise<void> {
     const { clock, logger } = this.#options.services;
+    const trouble = new AcceptTrouble(clock, logger, formatBind(listener.config.bind));
     while (!this.#isStopping) {
       try {
         this.#welcome(await listener.accept(), listener.config);
+        trouble.accepted();
       } catch (error) {
         if (this.#isStopping) return;
         const reason = error instanceof Error ? error.message : String(error);
@@ -109,7 +112,7 @@ export class InboundServer {
           logger.debug("A connection was gone before it was accepted: {reason}", { reason });
           continue;
         }
-        logger.error("Cannot accept connections: {reason}; trying again", { reason });
+        trouble.failed(reason);
         await clock.sleep(ACCEPT_PAUSE_MS);
       }
     }
@@ -120,6 +123,7 @@ export class InboundServer {
     const { signal } = this.#handshakes;
     const settings = this.#options.settings();
     let incoming = accepted;
+    if (this.#options.services.isDraining?.() === true) return await this.#turnAway(incoming, config);
     // Behind a proxy the client is not known yet: until then only the total counts.
     let counted = accepted.identify === undefined ? countedAddress(accepted.remoteAddr, settings) : undefined;
     const over = this.#limits.enter(counted, settings.limits);
@@ -143,12 +147,20 @@ export class InboundServer {
     }
   }
 
+  /** An operator drains the server: those who come later find it, or another one. */
+  async #turnAway(incoming: IncomingConn, config: ListenerConfig): Promise<void> {
+    this.#options.services.logger.info("Refused connection from {client}: no new mail is taken while draining", {
+      client: clientName(incoming.remoteAddr),
+    });
+    await refuse(incoming, config, reply(421, "4.3.2", "This server takes no new mail for now; try again later"));
+  }
+
   async #refuse(incoming: IncomingConn, config: ListenerConfig, over: "total" | "client"): Promise<void> {
     this.#options.services.logger.warning("Refused connection from {client}: too many connections {scope}", {
       client: clientName(incoming.remoteAddr),
       scope: over === "total" ? "in all" : "from this address",
     });
-    await refuse(incoming, config);
+    await refuse(incoming, config, reply(421, "4.7.0", "Too many connections; try again later"));
   }
 
   #noteFailure({ remoteAddr }: IncomingConn, error: unknown): void {
@@ -237,11 +249,11 @@ function isOutOfResources(error: unknown): boolean {
 }
 
 /** Says why, where the client can read it, and closes. */
-async function refuse(incoming: IncomingConn, { tls }: ListenerConfig): Promise<void> {
+async function refuse(incoming: IncomingConn, { tls }: ListenerConfig, why: Reply): Promise<void> {
   try {
     if (tls === "implicit") return;
     const conn = await incoming.open();
-    await conn.write(encoder.encode(formatReply(reply(421, "4.7.0", "Too many connections; try again later"))));
+    await conn.write(encoder.encode(formatReply(why)));
   } catch {
     // The client is gone already.
   } finally {

@@ -83,6 +83,8 @@ export interface Services {
   flush(domain: string, isTree: boolean): void;
   /** Takes a message that is durable. */
   enqueue(message: QueuedMessage): void;
+  /** True while an operator wants no new mail to be taken. Absent: never. */
+  readonly isDraining?: () => boolean;
   /** Offers mechanisms and checks logins; slows down who guesses. */
   readonly sasl: SaslServer;
   /** Does the server side of a TLS handshake, asking for a certificate or not; rejects when it fails. */

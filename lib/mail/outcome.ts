@@ -8,19 +8,33 @@ export type Action = "delivered" | "relayed" | "expanded" | "delayed" | "failed"
  * in a DSN, and a field of the log; what is delivered or failed never depends on it.
  */
 export type ReplyClass =
+  /** There is no such mailbox. */
   | "unknownUser"
+  /** There is, but it is switched off. */
   | "inactiveUser"
   | "mailboxFull"
+  /** A first attempt is put off; one that comes again after some minutes is taken. */
   | "greylisting"
+  /** Too much at a time: mail, connections, recipients. */
   | "rate"
+  /** They think badly of our address or domain, because of mail that came from there. */
   | "reputation"
+  /** Our address or domain is on a list, theirs or a public one. */
   | "block"
+  /** We did not prove who we are: SPF, DKIM, DMARC, the name of our address. */
   | "authentication"
+  /** A rule of theirs, of which no other class says more. */
   | "policy"
+  /** What is in the message: spam, viruses, what they take for it, or how it is written. */
   | "content"
   | "size"
+  /** They do not relay for us, or want a login. */
   | "relaying"
+  /** Trouble of their own. */
   | "system";
+
+/** What a reply answers. `content`: it came while the content was still being sent; `dot`: the end of data, DATA or BDAT. */
+export type ReplyStage = "greeting" | "hello" | "startTls" | "login" | "mail" | "rcpt" | "data" | "content" | "dot";
 
 /** The result of one attempt for one recipient. `delayed` means: keep it and try again. */
 export interface Outcome {
@@ -38,6 +52,10 @@ export interface Outcome {
   readonly remoteAddress?: string;
   /** TLS protocol and cipher of the hop, for the log; absent without TLS. */
   readonly tls?: string;
+  /** What a reply answered; absent for outcomes that are no replies. */
+  readonly stage?: ReplyStage;
+  /** The lines of a reply with more than one, as `550-5.1.1 …`, without control characters; at most 20 of 500 characters. */
+  readonly replyLines?: readonly string[];
   /** What the reply is about; absent where it cannot be told, and for outcomes that are no replies. */
   readonly replyClass?: ReplyClass;
   /**

@@ -27,6 +27,8 @@ export interface ActiveMessage {
   recordFailures: number;
   /** A report could not be made: let it rest until the message is due again. */
   isReportPostponed: boolean;
+  /** Taken back by an operator before a job of it ran: its jobs do nothing when their turn comes. */
+  isWithdrawn: boolean;
 }
 
 /** The recipients of an active message that share a next hop. */
@@ -52,6 +54,7 @@ export function activeMessage(message: QueuedMessage): ActiveMessage {
     isChanged: false,
     recordFailures: 0,
     isReportPostponed: false,
+    isWithdrawn: false,
   };
 }
 

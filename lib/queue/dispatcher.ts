@@ -1,51 +1,110 @@
 /**
- * Decides which job starts next: a limit for all together, a limit for each destination, and a waiting list for each
- * destination, served in turn. A destination that is slow fills its own share and never that of another.
+ * Decides which job starts next: a limit for all together, the limits and the state of each destination
+ * (`destination.ts`), and waiting lists for each destination, served in turn. A destination that is slow fills its own
+ * share and never that of another; one that takes nothing gets its jobs given back, and is looked at by one job at a time.
  */
 
+import type { Clock } from "../system/clock.ts";
+import {
+  type Change,
+  type DestinationLimits,
+  type DestinationState,
+  newDestination,
+  noteVerdict,
+  type Verdict,
+  waitToStart,
+} from "./destination.ts";
 import { Fifo } from "./fifo.ts";
 import { PriorityFifo } from "./priority_fifo.ts";
 
-/** How much may run at the same time. */
-export interface DispatchLimits {
-  /** Jobs in all. */
-  readonly total: number;
-  /** Jobs of one destination. */
-  readonly perDestination: number;
+/** What a dispatcher works with. */
+export interface DispatcherOptions<T> {
+  /** For rates, pauses and slow jobs. */
+  readonly clock: Clock;
+  /** A number from 0 to below 1. */
+  readonly random: () => number;
+  /** Jobs in all; those that have been under way for long are counted apart, and may be as many again. */
+  readonly total: () => number;
+  /** What a destination is allowed now. */
+  readonly limitsOf: (key: string) => DestinationLimits;
+  /** Does a job. What it throws ends the process, as it should: it takes care of its own errors. */
+  readonly start: (job: T) => Promise<Verdict>;
+  /** Takes back a job that waited for a destination which takes nothing for now. */
+  readonly giveBack?: (job: T, key: string) => void;
+  /** Few or no jobs wait for the destination, and it takes some: up to `count` may be submitted soon. Returns how many will be. */
+  readonly hasRoom?: (key: string, count: number) => number;
+  /** Told of a destination that closed, stays closed after a probe, or is open again. */
+  readonly changed?: (key: string, change: Change, state: DestinationState) => void;
+}
+
+/** How a job is submitted. */
+export interface SubmitOptions {
+  /** Before those of a lower priority (RFC 6710). Default: 0. */
+  readonly priority?: number;
+  /** It was tried before: new mail goes first, and every fourth time mail that waited. */
+  readonly isOld?: boolean;
+  /** An operator wants it tried, although the destination is closed. */
+  readonly isForced?: boolean;
 }
 
 interface Destination<T> {
   readonly key: string;
-  readonly jobs: PriorityFifo<T>;
-  running: number;
+  readonly state: DestinationState;
+  readonly fresh: PriorityFifo<T>;
+  readonly old: PriorityFifo<T>;
+  /** Tried although it is closed. */
+  readonly forced: Fifo<T>;
+  turn: number;
   /** It stands in the line of destinations that may start a job. */
   isReady: boolean;
+  /** The time at which it is looked at again. */
+  alarm?: AbortController | undefined;
+  /** Closed, and a job that is to look at it is on its way, up to this time. */
+  probeComesMs: number;
+  /** When a job last came or ended; monotonic milliseconds. */
+  usedMs: number;
 }
+
+interface Run {
+  readonly startedMs: number;
+  isSlow: boolean;
+}
+
+/** A job under way for longer than this mostly waits for its peer, and others may go on beside it. */
+const SLOW_MS = 30_000;
+/** While no more jobs than this wait for a destination, there is room for others. */
+const ROOM = 50;
+/** So many jobs of a destination may wait in memory. */
+const FULL = 10_000;
+/** How long the job that is to look at a closed destination may take until it is submitted. */
+const PROBE_COMES_MS = 10_000;
+/** What is known of a destination that nobody uses is forgotten after this time. */
+const FORGET_MS = 3600 * 1000;
+/** Destinations that are known before the first look for some to forget. */
+const SWEEP_SIZE = 1_000;
 
 /** Starts jobs within the limits. */
 export class Dispatcher<T> {
-  readonly #start: (job: T) => Promise<void>;
+  readonly #options: DispatcherOptions<T>;
   readonly #destinations: Map<string, Destination<T>> = new Map();
   readonly #ready: Fifo<Destination<T>> = new Fifo();
-  #limits: DispatchLimits;
-  #running = 0;
+  /** In the order of their start. */
+  readonly #runs: Set<Run> = new Set();
+  #slow = 0;
   #waiting = 0;
+  #sweepSize = SWEEP_SIZE;
+  #slowAlarm: AbortController | undefined;
   #isStopped = false;
   #onIdle: (() => void)[] = [];
 
-  /**
-   * Takes the limits.
-   *
-   * @param start Does a job. What it throws ends the process, as it should: it takes care of its own errors.
-   */
-  constructor(limits: DispatchLimits, start: (job: T) => Promise<void>) {
-    this.#limits = limits;
-    this.#start = start;
+  /** Starts nothing before the first job. */
+  constructor(options: DispatcherOptions<T>) {
+    this.#options = options;
   }
 
   /** Jobs that are being done. */
   get running(): number {
-    return this.#running;
+    return this.#runs.size;
   }
 
   /** Jobs on waiting lists. */
@@ -53,66 +112,271 @@ export class Dispatcher<T> {
     return this.#waiting;
   }
 
-  /** Takes new limits; jobs that run already are not stopped. */
-  setLimits(limits: DispatchLimits): void {
-    this.#limits = limits;
+  /** Looks at the limits again; jobs that run already are not stopped. */
+  refresh(): void {
     for (const destination of this.#destinations.values()) this.#lineUp(destination);
     this.#fill();
   }
 
-  /** Starts the job at once, or when its turn comes: behind those of its destination that have its priority or a higher. */
-  submit(key: string, job: T, priority = 0): void {
-    let destination = this.#destinations.get(key);
-    if (destination === undefined) {
-      destination = { key, jobs: new PriorityFifo(), running: 0, isReady: false };
-      this.#destinations.set(key, destination);
+  /**
+   * Whether a job for the destination had better come now: false where it takes nothing, or where enough jobs wait for it.
+   * Of a closed destination whose time has come, one is told so, who then submits its job soon.
+   */
+  admits(key: string): boolean {
+    if (this.roomOf(key) === 0) return false;
+    const destination = this.#destinations.get(key);
+    if (destination?.state.closure !== undefined) {
+      destination.probeComesMs = this.#options.clock.monotonic() + PROBE_COMES_MS;
     }
-    destination.jobs.push(job, priority);
+    return true;
+  }
+
+  /** True where jobs for the destination had better not wait in memory: thousands do, or a rate lets few go. */
+  isFull(key: string): boolean {
+    const destination = this.#destinations.get(key);
+    if (destination === undefined) return false;
+    return waitingOf(destination) >= FULL || this.#isSlowByRate(destination);
+  }
+
+  /** How many jobs for the destination may well be submitted now. */
+  roomOf(key: string): number {
+    const destination = this.#destinations.get(key);
+    if (destination === undefined) return ROOM;
+    if (this.#isShut(destination) || waitingOf(destination) >= ROOM || this.#isSlowByRate(destination)) return 0;
+    if (destination.state.closure === undefined) return 2 * ROOM - waitingOf(destination);
+    return destination.probeComesMs > this.#options.clock.monotonic() ? 0 : 1;
+  }
+
+  /** Starts the job at once, or when its turn comes, or gives it back. */
+  submit(key: string, job: T, { priority = 0, isOld = false, isForced = false }: SubmitOptions = {}): void {
+    const destination = this.#destinationOf(key);
+    destination.usedMs = this.#options.clock.monotonic();
+    destination.probeComesMs = 0;
+    if (!isForced && this.#options.giveBack !== undefined && this.#isShut(destination)) {
+      this.#options.giveBack(job, key);
+      return;
+    }
+    if (isForced) destination.forced.push(job);
+    else (isOld ? destination.old : destination.fresh).push(job, priority);
     this.#waiting++;
     this.#lineUp(destination);
     this.#fill();
   }
 
+  /** What is known of a destination. */
+  stateOf(key: string): DestinationState | undefined {
+    return this.#destinations.get(key)?.state;
+  }
+
+  /** All destinations that something is known of, with the jobs that wait. */
+  *states(): Generator<{ readonly key: string; readonly state: DestinationState; readonly waiting: number }> {
+    for (const destination of this.#destinations.values()) {
+      yield { key: destination.key, state: destination.state, waiting: waitingOf(destination) };
+    }
+  }
+
   /** Starts nothing more. */
   stop(): void {
     this.#isStopped = true;
+    this.#slowAlarm?.abort();
+    for (const { alarm } of this.#destinations.values()) alarm?.abort();
   }
 
   /** Resolves when nothing runs (any more); after `stop`, for good. */
   idle(): Promise<void> {
-    return this.#running === 0 ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve));
+    return this.#runs.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
+  #destinationOf(key: string): Destination<T> {
+    const known = this.#destinations.get(key);
+    if (known !== undefined) return known;
+    if (this.#destinations.size >= this.#sweepSize) this.#sweep();
+    const destination: Destination<T> = {
+      key,
+      state: newDestination(this.#options.limitsOf(key)),
+      fresh: new PriorityFifo(),
+      old: new PriorityFifo(),
+      forced: new Fifo(),
+      turn: 0,
+      isReady: false,
+      probeComesMs: 0,
+      usedMs: 0,
+    };
+    this.#destinations.set(key, destination);
+    return destination;
+  }
+
+  /** Closed, with its time not yet come or its probe under way. */
+  #isShut({ state }: Destination<T>): boolean {
+    const { closure, running } = state;
+    return closure !== undefined && (running > 0 || closure.untilMs > this.#options.clock.monotonic());
+  }
+
+  /** A job waits for a rate that has no turn for long: more would wait even longer. */
+  #isSlowByRate(destination: Destination<T>): boolean {
+    const { key, state } = destination;
+    const { rate } = this.#options.limitsOf(key);
+    return rate !== undefined && waitingOf(destination) > 0 &&
+      state.rate.waitMs(rate, this.#options.clock.monotonic()) > SLOW_MS;
+  }
+
+  /** Puts the destination in line where it has a job that may start; else sees to it that it is looked at in time. */
   #lineUp(destination: Destination<T>): void {
-    if (destination.isReady || destination.jobs.size === 0) return;
-    if (destination.running >= this.#limits.perDestination) return;
+    if (destination.isReady || this.#isStopped) return;
+    const isForced = destination.forced.size > 0;
+    if (!isForced && waitingOf(destination) === 0) return;
+    const waitMs = this.#waitOf(destination);
+    if (waitMs > 0) {
+      if (waitMs < Infinity) this.#wakeAfter(destination, waitMs);
+      return;
+    }
     destination.isReady = true;
     this.#ready.push(destination);
   }
 
+  #waitOf({ key, state, forced }: Destination<T>): number {
+    const limits = this.#options.limitsOf(key);
+    if (forced.size > 0) return state.running < limits.concurrency ? 0 : Infinity;
+    return waitToStart(state, limits, this.#options.clock.monotonic());
+  }
+
+  #wakeAfter(destination: Destination<T>, waitMs: number): void {
+    destination.alarm?.abort();
+    const alarm = destination.alarm = new AbortController();
+    this.#options.clock.sleep(waitMs, alarm.signal).then(() => {
+      if (destination.alarm === alarm) destination.alarm = undefined;
+      this.#tellRoom(destination);
+      this.#lineUp(destination);
+      this.#fill();
+    }, () => {});
+  }
+
   #fill(): void {
-    while (!this.#isStopped && this.#running < this.#limits.total) {
+    while (!this.#isStopped && this.#mayRunMore()) {
       const destination = this.#ready.shift();
       if (destination === undefined) return;
       destination.isReady = false;
-      const job = destination.jobs.shift();
+      // Its state may have changed while it stood in line.
+      if (this.#waitOf(destination) > 0) {
+        this.#lineUp(destination);
+        continue;
+      }
+      const job = takeJob(destination);
       if (job === undefined) continue;
       this.#waiting--;
-      this.#running++;
-      destination.running++;
+      this.#run(destination, job);
       this.#lineUp(destination);
-      this.#start(job).finally(() => this.#ended(destination));
     }
   }
 
-  #ended(destination: Destination<T>): void {
-    this.#running--;
-    destination.running--;
-    if (destination.running === 0 && destination.jobs.size === 0) this.#destinations.delete(destination.key);
-    else this.#lineUp(destination);
+  #run(destination: Destination<T>, job: T): void {
+    const { clock, limitsOf, start } = this.#options;
+    const run: Run = { startedMs: clock.monotonic(), isSlow: false };
+    const { rate } = limitsOf(destination.key);
+    if (rate !== undefined) destination.state.rate.take(rate, run.startedMs);
+    destination.state.running++;
+    this.#runs.add(run);
+    start(job).then((verdict) => this.#ended(destination, run, verdict));
+  }
+
+  #ended(destination: Destination<T>, run: Run, verdict: Verdict): void {
+    const { clock, limitsOf, random, changed } = this.#options;
+    const { key, state } = destination;
+    this.#runs.delete(run);
+    if (run.isSlow) this.#slow--;
+    state.running--;
+    const nowMs = destination.usedMs = clock.monotonic();
+    const moment = { nowMs, wallMs: clock.now(), random: random() };
+    const change = noteVerdict(state, limitsOf(key), verdict, run.startedMs, moment);
+    if (change !== "none") changed?.(key, change, state);
+    if (this.#isShut(destination)) this.#shut(destination);
+    this.#tellRoom(destination);
+    this.#lineUp(destination);
     this.#fill();
-    if (this.#running === 0) {
+    if (this.#runs.size === 0) {
       for (const resolve of this.#onIdle.splice(0)) resolve();
     }
   }
+
+  /** Gives back what waits, and looks again when the time of the closure comes. */
+  #shut(destination: Destination<T>): void {
+    const { giveBack, clock } = this.#options;
+    const { closure, running } = destination.state;
+    if (closure === undefined) return;
+    if (giveBack !== undefined) {
+      for (let job = takeWaiting(destination); job !== undefined; job = takeWaiting(destination)) {
+        this.#waiting--;
+        giveBack(job, destination.key);
+      }
+    }
+    if (running === 0 && !this.#isStopped) this.#wakeAfter(destination, closure.untilMs - clock.monotonic());
+  }
+
+  #tellRoom(destination: Destination<T>): void {
+    const { hasRoom, clock } = this.#options;
+    const room = hasRoom === undefined || this.#isStopped ? 0 : this.roomOf(destination.key);
+    if (room === 0) return;
+    const coming = hasRoom?.(destination.key, room) ?? 0;
+    if (destination.state.closure !== undefined && coming > 0) {
+      destination.probeComesMs = clock.monotonic() + PROBE_COMES_MS;
+    }
+  }
+
+  /** Jobs under way for long are counted apart: a few dozen destinations that answer nothing must not stop all others. */
+  #mayRunMore(): boolean {
+    const total = this.#options.total();
+    if (this.#runs.size - this.#slow < total) return true;
+    const nowMs = this.#options.clock.monotonic();
+    for (const run of this.#runs) {
+      if (this.#slow >= total) return false;
+      if (run.isSlow) continue;
+      const ageMs = nowMs - run.startedMs;
+      if (ageMs < SLOW_MS) {
+        this.#lookAfter(SLOW_MS - ageMs);
+        break;
+      }
+      run.isSlow = true;
+      this.#slow++;
+    }
+    return this.#runs.size - this.#slow < total;
+  }
+
+  #lookAfter(waitMs: number): void {
+    if (this.#slowAlarm !== undefined || this.#ready.size === 0) return;
+    const alarm = this.#slowAlarm = new AbortController();
+    this.#options.clock.sleep(waitMs, alarm.signal).then(() => {
+      this.#slowAlarm = undefined;
+      this.#fill();
+    }, () => {});
+  }
+
+  #sweep(): void {
+    const nowMs = this.#options.clock.monotonic();
+    for (const [key, destination] of this.#destinations) {
+      const { state, usedMs } = destination;
+      const isIdle = state.running === 0 && waitingOf(destination) + destination.forced.size === 0;
+      const isPlain = state.closure === undefined && state.rate.isAtRest(nowMs);
+      if (isIdle && (isPlain ? nowMs - usedMs > FORGET_MS / 60 : nowMs - usedMs > FORGET_MS)) {
+        destination.alarm?.abort();
+        this.#destinations.delete(key);
+      }
+    }
+    this.#sweepSize = Math.max(SWEEP_SIZE, 2 * this.#destinations.size);
+  }
+}
+
+/** Jobs that wait for their turn, and may be given back. */
+function waitingOf<T>({ fresh, old }: Destination<T>): number {
+  return fresh.size + old.size;
+}
+
+/** New mail first, and every fourth time mail that was tried before: neither keeps the other waiting for ever. */
+function takeWaiting<T>(destination: Destination<T>): T | undefined {
+  const { fresh, old } = destination;
+  const isOldsTurn = old.size > 0 && (fresh.size === 0 || ++destination.turn % 4 === 0);
+  return isOldsTurn ? old.shift() : fresh.shift();
+}
+
+function takeJob<T>(destination: Destination<T>): T | undefined {
+  return destination.forced.shift() ?? takeWaiting(destination);
 }

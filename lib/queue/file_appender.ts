@@ -1,6 +1,6 @@
 /** Writes a file front to back while octets keep coming, with back-pressure and without losing an error. */
 
-import { type Files, type OpenFile, writeAll } from "../system/files.ts";
+import { errorAt, type Files, type OpenFile, writeAll } from "../system/files.ts";
 
 /** Octets that may wait for the disk before the caller has to. */
 const MAX_WAITING_OCTETS = 128 * 1024;
@@ -10,6 +10,7 @@ export class FileAppender {
   readonly #files: Files;
   readonly #path: string;
   #file: OpenFile | undefined;
+  #isMade = false;
   #waiting: Uint8Array[] = [];
   #waitingOctets = 0;
   #writing: Promise<void> | undefined;
@@ -19,6 +20,11 @@ export class FileAppender {
   constructor(files: Files, path: string) {
     this.#files = files;
     this.#path = path;
+  }
+
+  /** True once there is a file, which may have to be removed. */
+  get isMade(): boolean {
+    return this.#isMade;
   }
 
   /**
@@ -64,6 +70,7 @@ export class FileAppender {
   async #drain(): Promise<void> {
     try {
       this.#file ??= await this.#files.open(this.#path, { write: true, createNew: true, mode: 0o600 });
+      this.#isMade = true;
       while (this.#waiting.length > 0 && this.#failure === undefined) {
         const pieces = this.#waiting;
         this.#waiting = [];
@@ -71,7 +78,7 @@ export class FileAppender {
         await writeAll(this.#file, join(pieces));
       }
     } catch (error) {
-      this.#failure ??= { error };
+      this.#failure ??= { error: errorAt(this.#path, "write", error) };
       this.#waiting = [];
     }
     this.#writing = undefined;

@@ -4,7 +4,7 @@
  */
 
 import type { Envelope } from "../mail/envelope.ts";
-import { type Files, type OpenFile, writeAll } from "../system/files.ts";
+import { errorAt, type Files, type OpenFile, writeAll } from "../system/files.ts";
 import { FileAppender } from "./file_appender.ts";
 import { initialStates } from "./journal.ts";
 import type { QueuedMessage, Reception } from "./spool.ts";
@@ -29,6 +29,8 @@ export interface ReceptionHost {
   publish(queueId: string): Promise<void>;
   /** Removes a file that may not exist; logs what goes wrong otherwise. */
   discard(path: string): Promise<void>;
+  /** Makes the folders of the spool where they are missing. */
+  makeFolders(): Promise<void>;
 }
 
 /** First size of the buffer beyond what the first octets need: room for the envelope of most messages. */
@@ -46,6 +48,8 @@ export class FileReception implements Reception {
   #octets = 0;
   #reserved = 0;
   #appender: FileAppender | undefined;
+  /** There is a file of a message that was in memory. */
+  #isMade = false;
   #isEnded = false;
 
   /** Takes the id of the message and the spool it is for. */
@@ -86,6 +90,8 @@ export class FileReception implements Reception {
       await this.#host.publish(this.queueId);
     } catch (error) {
       await this.#cleanUp();
+      // Somebody removed a folder while we ran: the next message shall find it.
+      if (error instanceof Deno.errors.NotFound) await this.#host.makeFolders().catch(() => {});
       throw error;
     }
     const inMemory = this.#appender === undefined
@@ -158,14 +164,15 @@ export class FileReception implements Reception {
     this.#buffer.set(envelopeLine, this.#used);
     const path = this.#host.incomingPath(this.queueId);
     const file = await this.#host.files.open(path, { write: true, createNew: true, mode: 0o600 });
-    await syncAndClose(file, writeAll(file, this.#buffer.subarray(0, total)));
+    this.#isMade = true;
+    await syncAndClose(file, path, writeAll(file, this.#buffer.subarray(0, total)));
   }
 
   async #commitOnDisk(appender: FileAppender, envelopeLine: Uint8Array): Promise<void> {
     this.#flush(appender)?.catch(() => {});
     appender.append(envelopeLine)?.catch(() => {});
     const file = await appender.finish();
-    await syncAndClose(file, this.#writeHead(file));
+    await syncAndClose(file, this.#host.incomingPath(this.queueId), this.#writeHead(file));
   }
 
   async #writeHead(file: OpenFile): Promise<void> {
@@ -178,7 +185,7 @@ export class FileReception implements Reception {
     this.#buffer = new Uint8Array(0);
     this.#release();
     await this.#appender?.close();
-    await this.#host.discard(this.#host.incomingPath(this.queueId));
+    if (this.#appender?.isMade ?? this.#isMade) await this.#host.discard(this.#host.incomingPath(this.queueId));
   }
 
   #release(): void {
@@ -187,10 +194,12 @@ export class FileReception implements Reception {
   }
 }
 
-async function syncAndClose(file: OpenFile, written: Promise<void>): Promise<void> {
+async function syncAndClose(file: OpenFile, path: string, written: Promise<void>): Promise<void> {
   try {
     await written;
     await file.syncData();
+  } catch (error) {
+    throw errorAt(path, "write", error);
   } finally {
     file.close();
   }

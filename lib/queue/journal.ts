@@ -44,18 +44,27 @@ export function applyEvent(message: MessageState, event: SpoolEvent): void {
       else state.isReported = true;
       continue;
     }
+    state.earliestAttemptMs = Math.min(state.earliestAttemptMs ?? atMs, atMs);
     if (event.event === "postponed") {
       state.lastOutcome = event.outcome;
       state.lastAttemptMs ??= atMs;
       state.nextAttemptMs = Date.parse(event.nextAttempt);
+      if (event.fallback !== undefined) state.fallback = event.fallback;
       continue;
     }
     state.attempts++;
     state.lastAttemptMs = atMs;
     state.lastOutcome = event.outcome;
+    noteFailure(state, event.outcome);
+    if (event.fallback !== undefined) state.fallback = event.fallback;
     if (isFinal(event.outcome)) state.isReported = !isToBeReported(envelope, index, event.outcome);
     else state.nextAttemptMs = event.nextAttempt === undefined ? atMs : Date.parse(event.nextAttempt);
   }
+}
+
+function noteFailure(state: RecipientState, { action, replyClass }: Outcome): void {
+  if (replyClass === undefined || (action !== "delayed" && action !== "failed")) return;
+  state.failures = { ...state.failures, [replyClass]: (state.failures?.[replyClass] ?? 0) + 1 };
 }
 
 /** True while delivery to the recipient is to be tried (again). */

@@ -1,6 +1,6 @@
 /** Appends events to spool files so that a line is there whole or not at all, whatever the disk does in between. */
 
-import { type Files, type OpenFile, writeAll } from "../system/files.ts";
+import { errorAt, type Files, type OpenFile, writeAll } from "../system/files.ts";
 import type { SpoolEvent } from "./spool.ts";
 import { encodeEvents } from "./spool_file.ts";
 
@@ -35,6 +35,8 @@ export class JournalWriter {
     try {
       const end = await cutTornLine(file);
       await appendWhole(file, lines, end);
+    } catch (error) {
+      throw errorAt(path, "append to", error);
     } finally {
       file.close();
     }

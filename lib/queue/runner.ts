@@ -2,33 +2,32 @@
  * Runs the queue: takes messages when they are due, hands the recipients that share a next hop to delivery, records what
  * became of them, and ends with every message delivered, relayed or reported.
  *
- * What is due when is `scheduler.ts`, what may run at the same time `dispatcher.ts`, one attempt `attempt.ts`, when to
- * try again `schedule.ts`. Where recipients go and how they get there is handed in.
+ * This file puts the parts together. What is due when is `waiting_room.ts`; what is worked on `active_queue.ts`; what may run
+ * at the same time, and which destinations take nothing, `dispatcher.ts`; when to try again `schedule.ts`; what follows an
+ * attempt `settler.ts`; what operators ask for `running_queue.ts`. Where recipients go and how they get there is handed in.
  */
 
 import type { Logger } from "../log/logger.ts";
 import type { NextHop } from "../delivery/next_hop.ts";
-import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
-import { type ActiveMessage, activeMessage, canDrop, type DeliveryJob, heldOctets } from "./active_message.ts";
-import { attemptEvents, type Deliver, deliverSafely, logAttempt, type Route, routeSafely } from "./attempt.ts";
+import { ActiveQueue, type BeginOptions, type DestinationOf } from "./active_queue.ts";
+import type { ActiveMessage, DeliveryJob } from "./active_message.ts";
+import type { Deliver, Route } from "./attempt.ts";
+import { expiryMs, warnMs } from "./deadline.ts";
+import { type Change, concurrencyOf, type DestinationState } from "./destination.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import { overdueOutcome } from "./deadline.ts";
 import { Flusher } from "./flusher.ts";
-import { applyEvent, isPending, isUnreported } from "./journal.ts";
+import { HopDestinations } from "./hop_destinations.ts";
+import { isDelayReportable, isPending, isUnreported } from "./journal.ts";
 import type { Reporter } from "./reporter.ts";
-import { holdFor, type ScheduleSettings, waitFor } from "./schedule.ts";
-import { Scheduler } from "./scheduler.ts";
+import { RunningQueue } from "./running_queue.ts";
+import type { QueueControl } from "./queue_control.ts";
+import type { QueueSettings } from "./queue_settings.ts";
+import { graceMs, holdFor, waitFor } from "./schedule.ts";
 import { LONGEST_REPAIR_MS, Settler } from "./settler.ts";
 import type { QueuedMessage, Spool } from "./spool.ts";
-
-/** Limits and times that a reload of the configuration may change. */
-export interface QueueSettings extends ScheduleSettings {
-  /** Deliveries to other hosts at the same time, all destinations together. */
-  readonly concurrency: number;
-  /** Deliveries to one destination at the same time. */
-  readonly perDestination: number;
-}
+import { NO_SUSPENSIONS, type SuspensionStore } from "./suspensions.ts";
+import { WaitingRoom } from "./waiting_room.ts";
 
 /** What the queue works with. */
 export interface QueueRunnerOptions {
@@ -40,10 +39,14 @@ export interface QueueRunnerOptions {
   readonly logger: Logger;
   /** Says where a recipient goes next; asked at each attempt. */
   readonly route: Route;
+  /** Says to which destination a hop leads; default: each hop is one. */
+  readonly destinationOf?: DestinationOf;
   /** Takes a message one hop further. */
   readonly deliver: Deliver;
   /** Tells the sender. */
   readonly reporter: Reporter;
+  /** What operators suspended; default: nothing, and nothing can be. */
+  readonly suspensions?: SuspensionStore;
   /** Limits and times at the start. */
   readonly settings: QueueSettings;
   /** A number from 0 to below 1: `Math.random` is good enough. */
@@ -52,10 +55,10 @@ export interface QueueRunnerOptions {
   readonly localConcurrency?: number;
   /** Messages that wait for a free delivery are kept in memory up to this much. Default: 32 MiB. */
   readonly memoryOctets?: number;
+  /** Messages at work at the same time, as far as they come from disk: new mail is always taken. Default: 10,000. */
+  readonly maxActive?: number;
 }
 
-/** Messages read back from disk at the same time because they are due. */
-const MAX_LOADS = 16;
 /** Aborted deliveries get this long to say what is final: a peer that has the final dot is asked for 5 s more. */
 const ABORT_GRACE_MS = 5_500;
 
@@ -63,19 +66,21 @@ const ABORT_GRACE_MS = 5_500;
 export class QueueRunner implements AsyncDisposable {
   readonly #options: QueueRunnerOptions;
   readonly #logger: Logger;
-  readonly #scheduler: Scheduler = new Scheduler();
-  readonly #active: Map<string, ActiveMessage> = new Map();
+  readonly #room: WaitingRoom;
+  readonly #active: ActiveQueue;
+  readonly #hops: HopDestinations;
+  readonly #suspensions: SuspensionStore;
   readonly #local: Dispatcher<DeliveryJob>;
   readonly #remote: Dispatcher<DeliveryJob>;
+  readonly #control: RunningQueue;
   readonly #abort: AbortController = new AbortController();
   /** Ends timers and waits; deliveries have their own signal. */
   readonly #stop: AbortController = new AbortController();
   readonly #settler: Settler;
   readonly #flusher: Flusher;
+  /** Monotonic time of the start. */
+  readonly #startMs: number;
   #settings: QueueSettings;
-  #freeOctets: number;
-  #loads = 0;
-  #timer: { readonly dueMs: number; readonly controller: AbortController } | undefined;
   /** While start-up lists the spool: messages that came meanwhile and must not be taken twice. */
   #cameDuringStart: Set<string> | undefined;
   #starting: Promise<void> | undefined;
@@ -83,42 +88,98 @@ export class QueueRunner implements AsyncDisposable {
 
   /** Takes its parts; nothing happens before `enqueue` or `start`. */
   constructor(options: QueueRunnerOptions) {
+    const { clock, random, spool, logger } = options;
     this.#options = options;
-    this.#logger = options.logger;
+    this.#logger = logger;
     this.#settings = options.settings;
-    this.#freeOctets = options.memoryOctets ?? 32 * 1024 * 1024;
-    const run = (job: DeliveryJob): Promise<void> => this.#run(job);
+    this.#startMs = clock.monotonic();
+    this.#suspensions = options.suspensions ?? NO_SUSPENSIONS;
+    this.#hops = new HopDestinations((hop) => this.#room.parked(hop) > 0);
     const local = options.localConcurrency ?? 64;
-    this.#local = new Dispatcher({ total: local, perDestination: local }, run);
-    this.#remote = new Dispatcher(remoteLimits(options.settings), run);
-    this.#flusher = new Flusher({ ...options, retry: (queueId) => this.retry(queueId), stop: this.#stop.signal });
+    const start = (job: DeliveryJob): ReturnType<ActiveQueue["run"]> => this.#active.run(job);
+    this.#local = new Dispatcher({
+      clock,
+      random,
+      start,
+      total: () => local,
+      limitsOf: () => ({ concurrency: local, initial: local }),
+    });
+    this.#remote = new Dispatcher({
+      clock,
+      random,
+      start,
+      total: () => this.#settings.concurrency,
+      limitsOf: (key) => this.#settings.limitsOf(key),
+      giveBack: (job, key) => void this.#active.giveBack(job, key),
+      hasRoom: (key, count) => this.#pull(key, count),
+      changed: (key, change, state) => this.#tellChange(key, change, state),
+    });
     this.#settler = new Settler({
       ...options,
       warnAfterMs: () => this.#settings.warnAfterMs,
       stop: this.#stop.signal,
-      isActive: (active) => this.#active.get(active.queueId) === active,
+      isActive: (active) => this.#active.isActive(active),
       enqueue: (report) => this.enqueue(report),
       gone: (active) => this.#forget(active),
       waits: (active, message) => this.#wait(active, message),
     });
+    this.#active = new ActiveQueue({
+      ...options,
+      destinationOf: options.destinationOf ?? ((hop: NextHop) => hop.key),
+      hops: this.#hops,
+      suspensions: this.#suspensions,
+      settings: () => this.#settingsNow(),
+      local: this.#local,
+      remote: this.#remote,
+      settler: this.#settler,
+      park: (message) => this.#park(message),
+      memoryOctets: options.memoryOctets ?? 32 * 1024 * 1024,
+      abort: this.#abort.signal,
+    });
+    const maxActive = options.maxActive ?? 10_000;
+    this.#room = new WaitingRoom({
+      clock,
+      logger,
+      load: (queueId) => spool.load(queueId),
+      admits: (hop) => this.#admits(hop),
+      mayLoad: () => this.#active.size + this.#room.loading < maxActive,
+      begin: (message, isAtDeadline) => this.#take(message, { isOld: true, isAtDeadline }),
+    });
+    this.#control = new RunningQueue({
+      ...options,
+      suspensions: this.#suspensions,
+      room: this.#room,
+      active: this.#active,
+      remote: this.#remote,
+      hops: this.#hops,
+      settings: () => this.#settings,
+      putBack: (message, isForced) => this.#putBack(message, isForced),
+      resumed: (pattern) => this.#resume(pattern),
+    });
+    this.#flusher = new Flusher({ ...options, retry: (queueId) => this.retry(queueId), stop: this.#stop.signal });
   }
 
   /** Messages that are worked on, and messages that wait for their time. */
   get size(): { readonly active: number; readonly scheduled: number } {
-    return { active: this.#active.size, scheduled: this.#scheduler.size };
+    return { active: this.#active.size, scheduled: this.#room.size };
+  }
+
+  /** What operators can ask of it. */
+  get control(): QueueControl {
+    return this.#control;
   }
 
   /** Takes new settings; they hold from the next attempt on. */
   update(settings: QueueSettings): void {
     this.#settings = settings;
-    this.#remote.setLimits(remoteLimits(settings));
+    this.#remote.refresh();
   }
 
   /** Takes a message that was just committed and starts its delivery, without reading it back. */
   enqueue(message: QueuedMessage): void {
     this.#cameDuringStart?.add(message.queueId);
     // While stopping: it is durable, and the next start finds it.
-    if (!this.#isStopping) this.#take(message);
+    if (!this.#isStopping) this.#take(message, { isOld: false });
   }
 
   /**
@@ -132,12 +193,7 @@ export class QueueRunner implements AsyncDisposable {
 
   /** Makes a message due at once, as an operator asks; false where there is none, or it is being worked on. */
   async retry(queueId: string): Promise<boolean> {
-    if (!this.#scheduler.has(queueId)) return false;
-    const at = new Date(this.#options.clock.now()).toISOString();
-    await this.#options.spool.append(queueId, [{ event: "retry", at }]);
-    if (!this.#scheduler.has(queueId)) return false;
-    this.#schedule(queueId, 0);
-    return true;
+    return await this.#control.retry(queueId) === "done";
   }
 
   /** Makes due, soon, what waits for a domain, and for those below it where `isTree`: its server asks for it (ETRN). */
@@ -152,7 +208,7 @@ export class QueueRunner implements AsyncDisposable {
   async drain(ms: number): Promise<void> {
     this.#isStopping = true;
     this.#stop.abort(new Error("The queue stops"));
-    this.#timer?.controller.abort();
+    this.#room.stop();
     this.#local.stop();
     this.#remote.stop();
     const idle = Promise.all([this.#local.idle(), this.#remote.idle(), this.#starting?.catch(() => {})]);
@@ -160,7 +216,7 @@ export class QueueRunner implements AsyncDisposable {
       this.#abort.abort(new Error("The queue stops"));
       await this.#within(idle, ABORT_GRACE_MS);
     }
-    await Promise.all([...this.#active.values()].map((active) => this.#settler.settleFinally(active)));
+    await Promise.all(Array.from(this.#active.messages(), (active) => this.#settler.settleFinally(active)));
   }
 
   /** Stops at once. */
@@ -172,14 +228,19 @@ export class QueueRunner implements AsyncDisposable {
     const seen = new Set<string>(this.#active.keys());
     this.#cameDuringStart = seen;
     let found = 0;
-    const take = ({ queueId }: QueuedMessage, waitMs: number): void => {
-      // Known: it came meanwhile, or was found before the reading broke off.
-      if (seen.has(queueId) || this.#active.has(queueId) || this.#scheduler.has(queueId)) return;
-      found++;
-      this.#schedule(queueId, waitMs);
+    // Known: it came meanwhile, or was found before the reading broke off.
+    const isNew = (queueId: string): boolean =>
+      !seen.has(queueId) && !this.#active.has(queueId) && !this.#room.has(queueId) && ++found > 0;
+    const take = (message: QueuedMessage): void => {
+      if (isNew(message.queueId)) this.#letWait(message, this.#waitOf(message));
+    };
+    const unreadable = (queueId: string): void => {
+      if (isNew(queueId)) this.#lookLater(queueId);
     };
     try {
-      while (!await this.#readSpool(take)) await this.#options.clock.sleep(LONGEST_REPAIR_MS, this.#stop.signal);
+      while (!await this.#readSpool(take, unreadable)) {
+        await this.#options.clock.sleep(LONGEST_REPAIR_MS, this.#stop.signal);
+      }
     } catch (error) {
       if (!this.#isStopping) throw error;
     } finally {
@@ -189,11 +250,14 @@ export class QueueRunner implements AsyncDisposable {
   }
 
   /** Reads all of the spool; false where that broke off, which the log tells. */
-  async #readSpool(take: (message: QueuedMessage, waitMs: number) => void): Promise<boolean> {
+  async #readSpool(
+    take: (message: QueuedMessage) => void,
+    unreadable: (queueId: string) => void,
+  ): Promise<boolean> {
     try {
-      for await (const message of this.#options.spool.recover()) {
+      for await (const message of this.#options.spool.recover(unreadable)) {
         if (this.#isStopping) break;
-        take(message, this.#waitOf(message));
+        take(message);
       }
       return true;
     } catch (error) {
@@ -203,6 +267,38 @@ export class QueueRunner implements AsyncDisposable {
       );
       return false;
     }
+  }
+
+  /** Begins to work on a message, unless an operator or its sender wants it held. */
+  #take(message: QueuedMessage, begin: BeginOptions): void {
+    const { queueId } = message;
+    if (this.#active.has(queueId)) return;
+    const heldMs = this.#heldMs(message);
+    if (message.isHeld) this.#room.addHeld(queueId, this.#hopOf(message));
+    else if (heldMs === undefined || heldMs <= 0) this.#active.begin(message, begin);
+    else this.#letWait(message, heldMs);
+  }
+
+  #putBack(message: QueuedMessage, isForced: boolean): void {
+    if (this.#isStopping) return;
+    if (isForced) this.#take(message, { isOld: true, isForced });
+    else this.#letWait(message, this.#waitOf(message));
+  }
+
+  #letWait(message: QueuedMessage, waitMs: number, isReportPostponed = false): void {
+    const { queueId } = message;
+    const hop = this.#hopOf(message);
+    if (message.isHeld) return this.#room.addHeld(queueId, hop);
+    const deadlineWaitMs = Math.max(this.#deadlineWaitOf(message), isReportPostponed ? LONGEST_REPAIR_MS : 0);
+    const destination = this.#hops.destinationOf(hop);
+    const isSuspended = destination !== undefined && this.#suspensions.matches(destination, "") !== undefined;
+    if (isSuspended) this.#room.addParked(queueId, { waitMs, deadlineWaitMs, hop });
+    else this.#room.add(queueId, { waitMs, deadlineWaitMs, hop });
+  }
+
+  #park(message: QueuedMessage): void {
+    const times = { waitMs: 0, deadlineWaitMs: this.#deadlineWaitOf(message), hop: this.#hopOf(message) };
+    this.#room.addParked(message.queueId, times);
   }
 
   /** Milliseconds until something is to be done for the message. */
@@ -219,55 +315,29 @@ export class QueueRunner implements AsyncDisposable {
     return waitMs === Infinity ? 0 : waitMs;
   }
 
-  #schedule(queueId: string, waitMs: number): void {
-    this.#scheduler.schedule(queueId, this.#options.clock.monotonic() + waitMs);
-    this.#arm();
+  /** Milliseconds until its sender is to be warned, or it is given up, whatever its destination says. */
+  #deadlineWaitOf(message: QueuedMessage): number {
+    const { envelope, recipients } = message;
+    const pending = recipients.filter(isPending);
+    if (pending.length === 0) return Infinity;
+    const settings = this.#settingsNow();
+    const isUnwarned = pending.some(({ index, isWarned }) => !isWarned && isDelayReportable(envelope, index));
+    const atMs = Math.min(expiryMs(message, settings), isUnwarned ? warnMs(message, settings) : Infinity);
+    return Math.max(0, atMs - this.#options.clock.now());
   }
 
-  /** Takes what is due, and sets the timer for what comes next. */
-  #tick(): void {
-    while (!this.#isStopping && this.#loads < MAX_LOADS) {
-      const queueId = this.#scheduler.takeDue(this.#options.clock.monotonic());
-      if (queueId === undefined) break;
-      this.#loads++;
-      this.#loadAndBegin(queueId).finally(() => {
-        this.#loads--;
-        this.#tick();
-      });
+  /** The key of the one hop that all pending recipients share; empty where they share none. */
+  #hopOf({ envelope, recipients }: QueuedMessage): string {
+    let shared = "";
+    for (const state of recipients) {
+      if (isUnreported(state)) return "";
+      if (!isPending(state)) continue;
+      const address = envelope.recipients[state.index]?.address ?? "";
+      const hop = remoteHop(this.#options.route, address, state.fallback !== undefined);
+      if (hop === undefined || (shared !== "" && shared !== hop)) return "";
+      shared = hop;
     }
-    this.#arm();
-  }
-
-  #arm(): void {
-    const dueMs = this.#scheduler.nextDueMs;
-    if (dueMs === undefined || this.#isStopping || this.#loads >= MAX_LOADS) return;
-    if (this.#timer !== undefined && this.#timer.dueMs <= dueMs) return;
-    this.#timer?.controller.abort();
-    const controller = new AbortController();
-    const timer = { dueMs, controller };
-    this.#timer = timer;
-    const { clock } = this.#options;
-    clock.sleep(dueMs - clock.monotonic(), controller.signal).then(() => {
-      if (this.#timer === timer) this.#timer = undefined;
-      this.#tick();
-    }, () => {});
-  }
-
-  async #loadAndBegin(queueId: string): Promise<void> {
-    try {
-      const message = await this.#options.spool.load(queueId);
-      if (message !== undefined && !this.#isStopping) this.#take(message);
-    } catch (error) {
-      this.#logger.error("{queueId}: cannot read the message, will try again: {error}", { queueId, error });
-      this.#schedule(queueId, LONGEST_REPAIR_MS);
-    }
-  }
-
-  /** Begins to work on a message, unless its sender wants it held. */
-  #take(message: QueuedMessage): void {
-    const heldMs = this.#heldMs(message);
-    if (heldMs === undefined || heldMs <= 0) this.#begin(message);
-    else if (!this.#active.has(message.queueId)) this.#schedule(message.queueId, heldMs);
+    return shared;
   }
 
   /** Milliseconds until a held message is released; undefined for one that is not held, or was tried already. */
@@ -277,133 +347,84 @@ export class QueueRunner implements AsyncDisposable {
     return holdFor(first.nextAttemptMs, this.#options.clock.now());
   }
 
-  /** Routes the recipients that are due and hands them over, grouped by next hop. */
-  #begin(message: QueuedMessage): void {
-    const { queueId, envelope } = message;
-    // Somebody else was faster: two at work on one message would deliver it twice.
-    if (this.#active.has(queueId)) return;
-    const active = activeMessage(message);
-    this.#active.set(queueId, active);
-    const groups: Map<string, { readonly hop: NextHop; readonly recipients: number[] }> = new Map();
-    const refused: number[] = [];
-    const outcomes: Outcome[] = [];
-    const overdue = overdueOutcome(envelope, this.#options.clock.now());
-    for (const index of this.#dueRecipients(message)) {
-      const route = overdue ??
-        routeSafely(this.#options.route, queueId, envelope.recipients[index]?.address ?? "", this.#logger);
-      if (!("key" in route)) {
-        refused.push(index);
-        outcomes.push(route);
-        continue;
-      }
-      const group = groups.get(route.key);
-      if (group === undefined) groups.set(route.key, { hop: route, recipients: [index] });
-      else group.recipients.push(index);
+  /** Whether the destination of a hop takes a message now, as far as is known. */
+  #admits(hop: string): boolean {
+    const destination = this.#hops.destinationOf(hop);
+    if (destination === undefined) return true;
+    return this.#suspensions.matches(destination, "") === undefined && this.#remote.admits(destination);
+  }
+
+  /** Reads back messages that wait for a destination, of all its hops alike. */
+  #pull(destination: string, count: number): number {
+    if (this.#suspensions.matches(destination, "") !== undefined) return 0;
+    const waiting = Array.from(this.#hops.hopsOf(destination)).filter((hop) => this.#room.parked(hop) > 0);
+    const share = Math.ceil(count / Math.max(1, waiting.length));
+    let pulled = 0;
+    for (const hop of waiting) {
+      if (pulled >= count) break;
+      pulled += this.#room.pull(hop, Math.min(share, count - pulled));
     }
-    active.openJobs = groups.size;
-    if (refused.length > 0) this.#note(active, message, refused, outcomes, "routing");
-    this.#hold(active, message);
-    for (const { hop, recipients } of groups.values()) {
-      const dispatcher = hop.kind === "maildir" ? this.#local : this.#remote;
-      dispatcher.submit(hop.key, { active, hop, recipients }, envelope.priority);
+    return pulled;
+  }
+
+  #resume(pattern: string): void {
+    for (const { hop } of [...this.#room.hops()]) {
+      const destination = this.#hops.destinationOf(hop);
+      if (destination !== undefined) this.#pull(destination, this.#remote.roomOf(destination));
     }
-    if (refused.length > 0 || groups.size === 0) this.#settler.settle(active);
-    else this.#dropIfUnheld(active);
-  }
-
-  /**
-   * The recipients whose time has come. The scheduler says that the message is due, so its earliest ones are, even where
-   * the wall clock was set back since.
-   */
-  #dueRecipients({ recipients }: QueuedMessage): number[] {
-    const pending = recipients.filter(isPending);
-    const earliestMs = recipients.some(isUnreported)
-      ? 0
-      : pending.reduce((earliest, { nextAttemptMs }) => Math.min(earliest, nextAttemptMs), Infinity);
-    const dueMs = Math.max(this.#options.clock.now(), earliestMs);
-    return pending.filter((state) => state.nextAttemptMs <= dueMs).map((state) => state.index);
-  }
-
-  /** Keeps the message in memory while there is room. */
-  #hold(active: ActiveMessage, message: QueuedMessage): void {
-    const octets = heldOctets(message);
-    if (octets > this.#freeOctets) return;
-    this.#freeOctets -= octets;
-    active.heldOctets = octets;
-  }
-
-  #dropIfUnheld(active: ActiveMessage): void {
-    if (active.heldOctets === 0 && active.openJobs > 0 && canDrop(active)) active.message = undefined;
+    const isTree = pattern.startsWith("*.");
+    this.flush(isTree ? pattern.slice(2) : pattern, isTree);
   }
 
   #forget(active: ActiveMessage): void {
-    this.#freeOctets += active.heldOctets;
-    active.heldOctets = 0;
-    this.#active.delete(active.queueId);
+    this.#active.forget(active);
+    this.#room.look();
   }
 
   /** Lets the message wait for its next time; one that could not be read is looked at again later. */
   #wait(active: ActiveMessage, message: QueuedMessage | undefined): void {
     this.#forget(active);
     if (this.#isStopping) return;
-    const waitMs = message === undefined ? LONGEST_REPAIR_MS : this.#waitOf(message, active.isReportPostponed);
-    this.#schedule(active.queueId, waitMs);
-  }
-
-  /** Does one job: one attempt for some recipients of a message. */
-  async #run(job: DeliveryJob): Promise<void> {
-    const { active, hop } = job;
-    active.runningJobs++;
-    const message = active.message ?? await this.#loadActive(active);
     if (message !== undefined) {
-      const { queueId, envelope, content } = message;
-      const recipients = job.recipients.flatMap((index) => envelope.recipients[index] ?? []);
-      const request = { queueId, envelope, content, hop, recipients, signal: this.#abort.signal };
-      const overdue = overdueOutcome(envelope, this.#options.clock.now());
-      const outcomes = overdue === undefined
-        ? await deliverSafely(this.#options.deliver, request, this.#logger)
-        : recipients.map(() => overdue);
-      this.#note(active, message, job.recipients, outcomes, hop.key);
+      return this.#letWait(message, this.#waitOf(message, active.isReportPostponed), active.isReportPostponed);
     }
-    active.runningJobs--;
-    active.openJobs--;
-    await this.#settler.settle(active);
-    this.#dropIfUnheld(active);
+    this.#lookLater(active.queueId);
   }
 
-  async #loadActive(active: ActiveMessage): Promise<QueuedMessage | undefined> {
-    active.loading ??= this.#options.spool.load(active.queueId);
-    try {
-      active.message ??= await active.loading;
-    } catch (error) {
-      this.#logger.error("{queueId}: cannot read the message: {error}", { queueId: active.queueId, error });
-    }
-    active.loading = undefined;
-    return active.message;
+  /** For a message that could not be read. */
+  #lookLater(queueId: string): void {
+    this.#room.add(queueId, { waitMs: LONGEST_REPAIR_MS, deadlineWaitMs: Infinity, hop: "" });
   }
 
-  /** Takes the outcomes of an attempt to the state, the log, and the events that are to be recorded. */
-  #note(
-    active: ActiveMessage,
-    message: QueuedMessage,
-    recipients: readonly number[],
-    outcomes: readonly Outcome[],
-    hop: string,
-  ): void {
-    const { clock, random } = this.#options;
-    const events = attemptEvents(message, recipients, outcomes, clock.now(), this.#settings, random());
-    for (const event of events) {
-      if (event.event !== "attempt") continue;
-      // Delayed only because we stop: no attempt that anybody should count.
-      if (this.#abort.signal.aborted && event.outcome.action === "delayed") continue;
-      applyEvent(message, event);
-      active.unrecorded.push(event);
-      logAttempt(this.#logger, message, event, hop);
-      if (event.outcome.action === "failed" && message.envelope.reversePath === "") {
-        this.#logger.warning("{queueId}: double bounce: nobody to report this failure to", {
-          queueId: message.queueId,
-        });
-      }
+  /** The settings, and for a while after the start a grace for mail that is too old. */
+  #settingsNow(): QueueSettings {
+    const { clock } = this.#options;
+    const leftMs = this.#startMs + graceMs(this.#settings) - clock.monotonic();
+    return leftMs <= 0 ? this.#settings : { ...this.#settings, graceUntilMs: clock.now() + leftMs };
+  }
+
+  #tellChange(destination: string, change: Change, state: DestinationState): void {
+    const { closure, loweredBy } = state;
+    if (change === "reopened") {
+      this.#logger.info("Destination {destination} takes mail again", { destination });
+    } else if (change === "lowered") {
+      const fields = {
+        destination,
+        limit: concurrencyOf(state, this.#settings.limitsOf(destination)),
+        reason: loweredBy?.text,
+      };
+      this.#logger.info("Destination {destination} wants less: at most {limit} at a time now: {reason}", fields);
+    } else if (closure !== undefined) {
+      const waitMs = closure.untilMs - this.#options.clock.monotonic();
+      const probe = new Date(this.#options.clock.now() + waitMs).toISOString();
+      this.#logger.warning(
+        "Destination {destination} takes no mail, one message will look again at {probe}: {reason}",
+        {
+          destination,
+          probe,
+          reason: closure.reason.text,
+        },
+      );
     }
   }
 
@@ -419,6 +440,12 @@ export class QueueRunner implements AsyncDisposable {
   }
 }
 
-function remoteLimits({ concurrency, perDestination }: QueueSettings): { total: number; perDestination: number } {
-  return { total: concurrency, perDestination };
+/** The key of the hop to another host; undefined where there is none. What is wrong with a route shows at the attempt. */
+function remoteHop(route: Route, address: string, isOnFallback: boolean): string | undefined {
+  try {
+    const decision = route(address, { isOnFallback });
+    return decision.kind === "hop" && decision.hop.kind !== "maildir" ? decision.hop.key : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,8 @@
 /** When a delayed recipient is tried again. A pure function: time and chance are arguments. */
 
+import type { ReplyClass } from "../mail/outcome.ts";
+import { classWaitMs } from "./class_backoff.ts";
+
 /** The `queue` section of the configuration. */
 export interface ScheduleSettings {
   /** Waits after the first, second, … attempt; at least one, and the last repeats. */
@@ -8,6 +11,8 @@ export interface ScheduleSettings {
   readonly warnAfterMs: number;
   /** Age at which delivery is given up. */
   readonly expireAfterMs: number;
+  /** Nothing is given up because of its age before this time, milliseconds since 1970: see `graceMs`. */
+  readonly graceUntilMs?: number;
 }
 
 /** Where a recipient stands after an attempt that was delayed. */
@@ -22,6 +27,8 @@ export interface Attempted {
   readonly attempts: number;
   /** The present, milliseconds since 1970. */
   readonly nowMs: number;
+  /** What the reply to the last one was about. */
+  readonly replyClass?: ReplyClass | undefined;
 }
 
 /** What comes next. */
@@ -35,19 +42,38 @@ const JITTER = 0.1;
  *
  * The wait is the documented one, prolonged at random by up to a tenth and never shortened: many sites greylist for
  * exactly 5 minutes, and a retry a moment earlier is wasted. The last attempt is made when the message expires, not
- * before; one that is delayed again then is given up.
+ * before; one that is delayed again then is given up. What the last reply was about changes the wait (class_backoff.ts).
  *
  * @param random A number from 0 to below 1.
  * @see RFC 5321 §4.5.4.1 (which asks for 30 minutes at least; senders in practice start at 5 or less)
  */
 export function nextAttempt(attempted: Attempted, settings: ScheduleSettings, random: number): NextAttempt {
   const { nowMs, returnMs = Infinity, notifyMs = -Infinity } = attempted;
-  const expiryMs = Math.min(attempted.releaseMs + settings.expireAfterMs, returnMs);
+  const ageMs = Math.max(attempted.releaseMs + settings.expireAfterMs, settings.graceUntilMs ?? -Infinity);
+  const expiryMs = Math.min(ageMs, returnMs);
   if (nowMs >= expiryMs) return { kind: "expired" };
   const waits = settings.retryMs;
-  const waitMs = Math.max(1, waits[Math.min(attempted.attempts, waits.length) - 1] ?? settings.expireAfterMs);
+  const scheduledMs = Math.max(1, waits[Math.min(attempted.attempts, waits.length) - 1] ?? settings.expireAfterMs);
+  const waitMs = classWaitMs(attempted.replyClass, {
+    waitMs: scheduledMs,
+    firstMs: waits[0] ?? scheduledMs,
+    longestMs: Math.max(scheduledMs, ...waits),
+    attempts: attempted.attempts,
+  });
   const atMs = Math.ceil(nowMs + waitMs * (1 + JITTER * random));
   return { kind: "retry", atMs: Math.min(atMs, expiryMs, notifyMs > nowMs ? notifyMs : Infinity) };
+}
+
+/** The longest grace after a start. */
+const LONGEST_GRACE_MS = 3600 * 1000;
+
+/**
+ * Until when a queue gives up nothing because of its age, in milliseconds from its start: an hour, or a part of the age
+ * where that is short. A machine that was off for a week comes back with mail that is too old, perhaps before its network
+ * does, or with a clock that is wrong for the moment: that mail is tried for a while before its senders are told.
+ */
+export function graceMs({ expireAfterMs }: Pick<ScheduleSettings, "expireAfterMs">): number {
+  return Math.min(LONGEST_GRACE_MS, expireAfterMs / 24);
 }
 
 /** A held message is looked at again after this time at the latest. */

@@ -6,7 +6,7 @@
 import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
 import type { ActiveMessage } from "./active_message.ts";
-import { notifyMs, releaseMs } from "./deadline.ts";
+import { warnMs } from "./deadline.ts";
 import { applyEvent, isDelayReportable, isDone, isPending, isUnreported, reportKindOf } from "./journal.ts";
 import type { ReportKind } from "../dsn/report.ts";
 import type { Reporter } from "./reporter.ts";
@@ -44,6 +44,8 @@ const FIRST_REPAIR_MS = 1_000;
 export class Settler {
   readonly #options: SettlerOptions;
   readonly #logger: Logger;
+  /** What is being settled now, until it is. */
+  readonly #running: Map<ActiveMessage, Promise<void>> = new Map();
 
   /** Takes what it needs of the queue. */
   constructor(options: SettlerOptions) {
@@ -59,6 +61,8 @@ export class Settler {
     active.isChanged = true;
     if (active.isSettling || !this.#options.isActive(active)) return;
     active.isSettling = true;
+    const ended = Promise.withResolvers<void>();
+    this.#running.set(active, ended.promise);
     try {
       // A job that ends while we look sets isChanged; between the last look at it and `finally` nothing can happen.
       while (active.isChanged) {
@@ -69,15 +73,18 @@ export class Settler {
       this.#settleLater(active, error);
     } finally {
       active.isSettling = false;
+      this.#running.delete(active);
+      ended.resolve();
     }
   }
 
-  /** The last chance to record before the process ends. Never throws. */
+  /** The last chance to record before the process ends; waits for what is being recorded. Never throws. */
   async settleFinally(active: ActiveMessage): Promise<void> {
-    if (active.isSettling || active.unrecorded.length === 0) return;
+    await this.#running.get(active);
+    if (active.unrecorded.length === 0) return;
     const { queueId, message } = active;
     try {
-      if (message !== undefined && isDone(message)) await this.#options.spool.remove(queueId);
+      if (message !== undefined && active.openJobs === 0 && isDone(message)) await this.#remove(active);
       else await this.#record(active);
     } catch (error) {
       this.#logger.error("{queueId}: cannot record the outcome; the message may be delivered once more: {error}", {
@@ -89,15 +96,14 @@ export class Settler {
 
   /** Does one thing; false when there is nothing to do for now. */
   async #step(active: ActiveMessage): Promise<boolean> {
-    const { queueId, message, openJobs } = active;
+    const { message, openJobs } = active;
     if (!this.#options.isActive(active)) return false;
     if (message === undefined) {
       if (openJobs === 0) this.#options.waits(active, undefined);
       return false;
     }
     if (openJobs === 0 && isDone(message)) {
-      // The journal of a message whose work is done is of no use: its end is recorded by removing it.
-      await this.#options.spool.remove(queueId);
+      await this.#remove(active);
       this.#options.gone(active);
       return false;
     }
@@ -113,6 +119,16 @@ export class Settler {
     }
     this.#options.waits(active, message);
     return false;
+  }
+
+  /** The journal of a message whose work is done is of no use: its end is recorded by removing it, if it can be. */
+  async #remove(active: ActiveMessage): Promise<void> {
+    try {
+      await this.#options.spool.remove(active.queueId);
+    } catch (error) {
+      if (active.unrecorded.length > 0) await this.#record(active);
+      throw error;
+    }
   }
 
   async #record(active: ActiveMessage): Promise<void> {
@@ -143,8 +159,9 @@ export class Settler {
   /** What the sender has to be told now, one report of a kind: failures first. */
   #dueReport(
     active: ActiveMessage,
-    { envelope, recipients }: QueuedMessage,
+    message: QueuedMessage,
   ): { readonly kind: ReportKind; readonly states: readonly RecipientState[] } | undefined {
+    const { envelope, recipients } = message;
     if (active.isReportPostponed || this.#options.stop.aborted) return undefined;
     const unreported = recipients.filter(isUnreported);
     for (const kind of ["failed", "succeeded"] as const) {
@@ -152,8 +169,7 @@ export class Settler {
       if (states.length > 0) return { kind, states };
     }
     const nowMs = this.#options.clock.now();
-    const warnMs = Math.min(releaseMs(envelope) + this.#options.warnAfterMs(), notifyMs(envelope) ?? Infinity);
-    if (nowMs < warnMs) return undefined;
+    if (nowMs < warnMs(message, { warnAfterMs: this.#options.warnAfterMs() })) return undefined;
     const late = recipients.filter((state) =>
       isPending(state) && state.lastOutcome !== undefined && !state.isWarned && isDelayReportable(envelope, state.index)
     );
@@ -167,25 +183,32 @@ export class Settler {
     kind: ReportKind,
     states: readonly RecipientState[],
   ): Promise<void> {
-    const { queueId, envelope } = message;
-    const sender = envelope.reversePath;
+    const { queueId, envelope: { reversePath: sender } } = message;
+    let report: QueuedMessage | undefined;
     try {
-      const report = await this.#options.reporter.report(message, states, kind);
-      const at = new Date(this.#options.clock.now()).toISOString();
-      const event = { event: "reported", at, recipients: states.map(({ index }) => index), kind } as const;
-      applyEvent(message, event);
-      active.unrecorded.push(event);
-      if (report === undefined) return;
-      this.#logger.info("{queueId}: sent {reportId} to {sender}, a report of kind {kind}", {
-        queueId,
-        reportId: report.queueId,
-        sender,
-        kind,
-      });
-      this.#options.enqueue(report);
+      report = await this.#options.reporter.report(message, states, kind);
     } catch (error) {
       active.isReportPostponed = true;
       this.#logger.error("{queueId}: cannot report to {sender}, will try again: {error}", { queueId, sender, error });
+      return;
+    }
+    const at = new Date(this.#options.clock.now()).toISOString();
+    const event = { event: "reported", at, recipients: states.map(({ index }) => index), kind } as const;
+    applyEvent(message, event);
+    active.unrecorded.push(event);
+    if (report === undefined) return;
+    const reportId = report.queueId;
+    this.#logger.info("{queueId}: sent {reportId} to {sender}, a report of kind {kind}", {
+      queueId,
+      reportId,
+      sender,
+      kind,
+    });
+    try {
+      // First, so that a crash meanwhile does not find the DSN both delivered and to be made again.
+      await this.#record(active);
+    } finally {
+      this.#options.enqueue(report);
     }
   }
 }

@@ -6,7 +6,7 @@
 import type { ReportKind } from "../dsn/report.ts";
 import type { Content } from "../mail/content.ts";
 import type { Envelope } from "../mail/envelope.ts";
-import type { Outcome } from "../mail/outcome.ts";
+import type { Outcome, ReplyClass } from "../mail/outcome.ts";
 
 /** A later change of a message, appended to its journal. `at` is RFC 3339 in UTC. */
 export type SpoolEvent =
@@ -18,6 +18,8 @@ export type SpoolEvent =
     readonly outcome: Outcome;
     /** For `delayed`: when to try again. */
     readonly nextAttempt?: string;
+    /** For `delayed`: from now on they go this way, the `key` of a hop (see `Fallback`). */
+    readonly fallback?: string;
   }
   /** No attempt, because their destination takes nothing at the time: `outcome` (a delay) says why. It does not count as one. */
   | {
@@ -26,6 +28,8 @@ export type SpoolEvent =
     readonly recipients: readonly number[];
     readonly outcome: Outcome;
     readonly nextAttempt: string;
+    /** As for an attempt. */
+    readonly fallback?: string;
   }
   /** These recipients were reported on in a DSN of the kind. */
   | {
@@ -53,6 +57,12 @@ export interface RecipientState {
   lastOutcome?: Outcome;
   /** When that was, milliseconds since 1970. */
   lastAttemptMs?: number;
+  /** The earliest time of an attempt, milliseconds since 1970: by a clock that was set back, not that of the first. */
+  earliestAttemptMs?: number;
+  /** Refused attempts by the class of the reply; absent: none. */
+  failures?: Readonly<Partial<Record<ReplyClass, number>>>;
+  /** The `key` of the fallback that it goes by; absent: it does not. */
+  fallback?: string;
   /** The sender was warned of the delay. */
   isWarned: boolean;
   /** What it came to was reported (or needed no report): nothing is left to do. */
@@ -107,8 +117,10 @@ export interface Spool extends AsyncDisposable {
   /** Removes a message whose work is done. */
   remove(queueId: string): Promise<void>;
   /**
-   * All messages whose `commit` has resolved, for start-up and listing; content is not read. What cannot be read is set
-   * aside, with a log line.
+   * All messages whose `commit` has resolved, for start-up and listing; content is not read. What cannot be understood is
+   * set aside, with a log line.
+   *
+   * @param unreadable Is told of a message that the disk does not give up now; `load` may, later. A log line is written.
    */
-  recover(): AsyncIterable<QueuedMessage>;
+  recover(unreadable?: (queueId: string) => void): AsyncIterable<QueuedMessage>;
 }

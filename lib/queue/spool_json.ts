@@ -5,7 +5,7 @@
  */
 
 import type { DeliverBy, Envelope, EnvelopeRecipient, MailOptions, Notify, SessionFacts } from "../mail/envelope.ts";
-import type { Action, Outcome, ReplyClass } from "../mail/outcome.ts";
+import type { Action, Outcome, ReplyClass, ReplyStage } from "../mail/outcome.ts";
 import type { ReportKind } from "../dsn/report.ts";
 import type { SpoolEvent } from "./spool.ts";
 
@@ -23,7 +23,8 @@ const RETURNS: readonly NonNullable<Envelope["ret"]>[] = ["FULL", "HDRS"];
 const BY_MODES: readonly DeliverBy["mode"][] = ["return", "notify"];
 const NOTIFICATIONS: readonly Exclude<Notify, "never">[number][] = ["success", "failure", "delay"];
 const ACTIONS: readonly Action[] = ["delivered", "relayed", "expanded", "delayed", "failed"];
-const REPLY_CLASSES: readonly ReplyClass[] = [
+/** All classes of replies. */
+export const REPLY_CLASSES: readonly ReplyClass[] = [
   "unknownUser",
   "inactiveUser",
   "mailboxFull",
@@ -37,6 +38,17 @@ const REPLY_CLASSES: readonly ReplyClass[] = [
   "size",
   "relaying",
   "system",
+];
+const STAGES: readonly ReplyStage[] = [
+  "greeting",
+  "hello",
+  "startTls",
+  "login",
+  "mail",
+  "rcpt",
+  "data",
+  "content",
+  "dot",
 ];
 const DESTINATIONS: readonly NonNullable<Outcome["destination"]>[] = ["down", "pushback"];
 const REPORTS: readonly ReportKind[] = ["delayed", "failed", "succeeded"];
@@ -105,13 +117,16 @@ export function eventFrom(value: unknown): SpoolEvent {
       const nextAttempt = fields.nextAttempt === undefined ? undefined : time(fields, "nextAttempt");
       const outcome = outcomeFrom(fields.outcome);
       const recipients = indexes(fields);
-      return { event: "attempt", at, recipients, outcome, ...(nextAttempt !== undefined && { nextAttempt }) };
+      const more = { ...(nextAttempt !== undefined && { nextAttempt }), ...optionalTexts(fields, ["fallback"]) };
+      return { event: "attempt", at, recipients, outcome, ...more };
     }
     case "reported":
       return { event: "reported", at, recipients: indexes(fields), kind: oneOf(fields, "kind", REPORTS) };
     case "postponed": {
       const nextAttempt = time(fields, "nextAttempt");
-      return { event: "postponed", at, recipients: indexes(fields), outcome: outcomeFrom(fields.outcome), nextAttempt };
+      const recipients = indexes(fields);
+      const outcome = outcomeFrom(fields.outcome);
+      return { event: "postponed", at, recipients, outcome, nextAttempt, ...optionalTexts(fields, ["fallback"]) };
     }
     case "retry":
     case "held":
@@ -132,6 +147,8 @@ function outcomeFrom(value: unknown): Outcome {
     text: text(fields, "text"),
     isRemoteReply: truth(fields, "isRemoteReply"),
     ...optionalTexts(fields, ["remoteMta", "remoteAddress", "tls"]),
+    ...(fields.stage !== undefined && { stage: oneOf(fields, "stage", STAGES) }),
+    ...(fields.replyLines !== undefined && { replyLines: texts(fields, "replyLines") }),
     ...(fields.replyClass !== undefined && { replyClass: oneOf(fields, "replyClass", REPLY_CLASSES) }),
     ...(fields.destination !== undefined && { destination: oneOf(fields, "destination", DESTINATIONS) }),
     ...(fields.isDsnPassedOn !== undefined && truth(fields, "isDsnPassedOn") && { isDsnPassedOn: true }),
@@ -162,10 +179,12 @@ function sessionFrom(value: unknown): SessionFacts {
 }
 
 function object(value: unknown, what: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new SpoolFileError(`The ${what} is not an object`);
-  }
-  return { ...value };
+  if (!isFields(value)) throw new SpoolFileError(`The ${what} is not an object`);
+  return value;
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function wrong(key: string, expected: string): SpoolFileError {
@@ -202,6 +221,13 @@ function list(fields: Fields, key: string): readonly unknown[] {
   const value: unknown = fields[key];
   if (!Array.isArray(value)) throw wrong(key, "a list");
   return value;
+}
+
+function texts(fields: Fields, key: string): readonly string[] {
+  return list(fields, key).map((line) => {
+    if (typeof line !== "string") throw wrong(key, "a list of strings");
+    return line;
+  });
 }
 
 function indexes(fields: Fields): readonly number[] {

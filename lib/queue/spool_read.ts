@@ -1,9 +1,9 @@
 /** Reads spool files: the first line and the tail, and the content only when it is asked for. */
 
 import type { Content } from "../mail/content.ts";
-import type { Files, OpenFile } from "../system/files.ts";
+import { errorAt, type Files, type OpenFile } from "../system/files.ts";
 import { applyEvent, initialStates } from "./journal.ts";
-import type { QueuedMessage } from "./spool.ts";
+import type { QueuedMessage, SpoolEvent } from "./spool.ts";
 import { decodeHead, decodeTail, HEAD_OCTETS } from "./spool_file.ts";
 import { SpoolFileError } from "./spool_json.ts";
 
@@ -11,6 +11,8 @@ import { SpoolFileError } from "./spool_json.ts";
 export interface ReadSpoolFile {
   /** Envelope, and state after all events. */
   readonly message: QueuedMessage;
+  /** Its journal, in order. */
+  readonly events: readonly SpoolEvent[];
   /** Lines of the journal that had to be passed over; not counting a torn last one, which is no surprise. */
   readonly unreadableLines: number;
 }
@@ -38,16 +40,42 @@ export async function readSpoolFile(
     const tailStart = HEAD_OCTETS + contentOctets;
     const isWhole = length < buffer.length;
     const tail = isWhole ? buffer.subarray(Math.min(tailStart, length), length) : await readTail(file, tailStart);
-    const { envelope, events, unreadableLines } = decodeTail(tail);
     const content = isWhole && keepContent
       ? new FileContent(files, path, contentOctets, buffer.subarray(HEAD_OCTETS, tailStart))
       : new FileContent(files, path, contentOctets);
-    const message = { queueId, envelope, content, recipients: initialStates(envelope), isHeld: false };
-    for (const event of events) applyEvent(message, event);
-    return { message, unreadableLines };
+    return messageFrom(queueId, content, tail);
+  } catch (error) {
+    throw error instanceof SpoolFileError ? error : errorAt(path, "read", error);
   } finally {
     file.close();
   }
+}
+
+/**
+ * Reads a spool file without its content, at once: nothing else can happen meanwhile.
+ *
+ * @param buffer Is used for reading only.
+ * @returns Undefined for a file that does not fit into the buffer.
+ * @throws {SpoolFileError} It cannot be understood.
+ */
+export function readSpoolFileSync(
+  files: Files,
+  path: string,
+  queueId: string,
+  buffer: Uint8Array,
+): ReadSpoolFile | undefined {
+  const length = files.readStartSync(path, buffer);
+  if (length === buffer.length) return undefined;
+  const contentOctets = decodeHead(buffer.subarray(0, length));
+  const tail = buffer.subarray(Math.min(HEAD_OCTETS + contentOctets, length), length);
+  return messageFrom(queueId, new FileContent(files, path, contentOctets), tail);
+}
+
+function messageFrom(queueId: string, content: FileContent, tail: Uint8Array): ReadSpoolFile {
+  const { envelope, events, unreadableLines } = decodeTail(tail);
+  const message = { queueId, envelope, content, recipients: initialStates(envelope), isHeld: false };
+  for (const event of events) applyEvent(message, event);
+  return { message, events, unreadableLines };
 }
 
 /** The content of a message in the queue. */
@@ -81,6 +109,8 @@ export class FileContent implements Content {
         left -= length;
         yield buffer.subarray(0, length);
       }
+    } catch (error) {
+      throw errorAt(this.#path, "read", error);
     } finally {
       file.close();
     }

@@ -1,7 +1,7 @@
 /** The two questions that the rest of posthorn asks: who is a recipient (at RCPT), and where does it go (at delivery). */
 
 import type { Account } from "../config/config.ts";
-import type { RouteDecision } from "../delivery/next_hop.ts";
+import type { RouteDecision, RouteHistory } from "../delivery/next_hop.ts";
 import { foldAddress } from "../mail/fold.ts";
 import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { accountOf, asOurs, buildDirectory, type Directory, type RoutingConfig } from "./directory.ts";
@@ -9,15 +9,15 @@ import type { BARE_POSTMASTER } from "../smtp/path.ts";
 import { mayUse } from "./own_addresses.ts";
 import type { ClientCertificate } from "../tls/tls_conn.ts";
 import { type RecipientResolution, resolveRecipient } from "./recipient.ts";
-import { routeOf } from "./routes.ts";
+import { hopOn, MX_ROUTE, routeOf } from "./routes.ts";
 import { userAddress } from "./users.ts";
 
 /** Routing by one configuration. Immutable; a reload makes another one. */
 export interface Router {
   /** Resolves a recipient at RCPT; see recipient.ts. */
   resolveRecipient(recipient: Mailbox | typeof BARE_POSTMASTER): RecipientResolution;
-  /** Finds the next hop of a forward-path of the queue, at each attempt. */
-  nextHop(address: string): RouteDecision;
+  /** Finds the next hop of a forward-path of the queue, at each attempt. @param history Absent: nothing was tried yet. */
+  nextHop(address: string, history?: RouteHistory): RouteDecision;
   /** Whether there is a route for this domain, in A-label form, or for a tree that it is in; the route for all is none. */
   isRouted(domain: string): boolean;
   /** Whether binary content (RFC 3030 §3) can go to a forward-path of the queue: who reads a Maildir reads lines. */
@@ -34,12 +34,14 @@ export interface Router {
   mayUse(account: string, mailbox: Mailbox): boolean;
 }
 
+const NO_HISTORY: RouteHistory = { isOnFallback: false };
+
 /** Makes a router. Where an account is given twice, the last one counts. */
 export function createRouter(config: RoutingConfig, accounts: readonly Account[]): Router {
   const directory = buildDirectory(config, accounts);
   return {
     resolveRecipient: (recipient) => resolveRecipient(directory, recipient),
-    nextHop: (address) => nextHop(directory, address),
+    nextHop: (address, history) => nextHop(directory, address, history),
     isRouted: (domain) => routeOf({ ...directory.routes, all: undefined }, domain) !== undefined,
     takesBinary: (address) => takesBinary(nextHop(directory, address)),
     findAccount: (address) => directory.accounts.get(loginName(directory, address)),
@@ -54,7 +56,7 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
  * Decides where a recipient goes. Aliases were followed at RCPT and are not looked at: an account is a Maildir, a domain
  * of ours without that account needs a route of its own, and everything else goes by route or MX.
  */
-function nextHop(directory: Directory, address: string): RouteDecision {
+function nextHop(directory: Directory, address: string, history: RouteHistory = NO_HISTORY): RouteDecision {
   const mailbox = parseMailbox(address);
   if (mailbox === undefined) {
     return { kind: "refused", status: "5.1.3", text: "Bad destination mailbox address syntax" };
@@ -62,13 +64,12 @@ function nextHop(directory: Directory, address: string): RouteDecision {
   const ours = asOurs(directory, mailbox);
   if (ours === undefined) {
     const { domain } = mailbox;
-    const hop = routeOf(directory.routes, domain) ?? { kind: "mx", domain, key: `mx:${domain}` };
-    return { kind: "hop", hop };
+    return hopOn(routeOf(directory.routes, domain) ?? MX_ROUTE, domain, history);
   }
   const account = accountOf(directory, ours)?.address;
   if (account !== undefined) return { kind: "hop", hop: { kind: "maildir", account, key: `maildir:${account}` } };
-  const hop = directory.routes.exact.get(ours.domain.name);
-  if (hop !== undefined) return { kind: "hop", hop };
+  const route = directory.routes.exact.get(ours.domain.name);
+  if (route !== undefined) return hopOn(route, ours.domain.name, history);
   return { kind: "refused", status: "5.1.1", text: "No such mailbox" };
 }
 

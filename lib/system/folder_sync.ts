@@ -4,7 +4,7 @@
  */
 
 import { type Clock, systemClock } from "./clock.ts";
-import type { Files, OpenFile } from "./files.ts";
+import { errorAt, type Files, type OpenFile } from "./files.ts";
 
 /** Bounds of a {@link FolderSync}. */
 export interface FolderSyncOptions {
@@ -114,7 +114,7 @@ export class FolderSync implements AsyncDisposable {
     } catch (error) {
       // After a failed fsync the kernel may call the pages clean: only a new handle, asked again, can be believed.
       entry.isStale = true;
-      throw error;
+      throw errorAt(entry.path, "sync folder", error);
     } finally {
       entry.running = undefined;
       if (entry.isStale) this.#close(entry);

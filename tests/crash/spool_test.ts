@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { QueuedMessage, Spool } from "../../lib/queue/spool.ts";
-import { diskFull, MemoryFiles } from "../support/memory_files.ts";
+import { coin, diskFull, MemoryFiles } from "../support/memory_files.ts";
 import {
   delayedEvent,
   openSpool,
@@ -105,17 +105,6 @@ async function countOperations(): Promise<number> {
   return files.operations;
 }
 
-/** A repeatable coin: mulberry32. */
-function coin(seed: number): () => boolean {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed);
-    return ((mixed ^ (mixed >>> 14)) & 1) === 1;
-  };
-}
-
 /** Lives until the machine stops in the middle of its n-th operation. */
 async function liveUntil(stopAt: number): Promise<{ readonly files: MemoryFiles; readonly told: Told }> {
   const files = new MemoryFiles();
@@ -180,6 +169,8 @@ for (
       if (failed !== "remove" && told.begun.size > 0) {
         assertEquals(files.tree("/data/spool/incoming").size, 0, `${where}: left in incoming`);
       }
+      // What a failed sync lost is lost, whatever later syncs said.
+      await check(files.afterCrash(() => false), told, `${where}, then power loss`);
       const found = await check(files.afterCrash(() => true), told, where);
       for (const id of found.keys()) {
         // A file that could not be removed is delivered again; one that was refused must not be there.

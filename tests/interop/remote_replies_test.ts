@@ -141,3 +141,27 @@ Deno.test("A message with the null reverse-path that fails ends in the log, not 
   assertEquals(await posthorn.maildir(ALICE.address).names(), []);
   assertEquals(sink.messages, []);
 });
+
+Deno.test("What a server blocks goes by the fallback of its route, octet for octet, and nobody hears of it", async () => {
+  const blocked = "550 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org";
+  await using sink = new SmtpSink({ reply: ({ kind }) => kind === "recipient" ? blocked : undefined });
+  await using other = new SmtpSink();
+  await using posthorn = await PosthornProcess.start({
+    listeners: [{ service: "mx" }],
+    accounts: [ALICE],
+    config: {
+      relay_from: ["127.0.0.0/8"],
+      routes: [{
+        domain: "remote.example",
+        via: `smtp://127.0.0.1:${sink.port}`,
+        fallback: { via: `smtp://127.0.0.1:${other.port}`, classes: ["block"] },
+      }],
+    },
+  });
+  const message = await send(posthorn, [REMOTE]);
+  await posthorn.waitForLog(/bob@remote\.example.*goes via the fallback smtp:127\.0\.0\.1:\d+ from now on/);
+  await posthorn.waitForEmptyQueue();
+  assertEquals([sink.messages.length, other.messages.length], [0, 1]);
+  assert(other.messages[0]?.text.endsWith(message.text));
+  assertEquals(await posthorn.maildir(ALICE.address).names(), []);
+});

@@ -37,13 +37,25 @@ Deno.test("Whatever strangers say, a report is well-formed and has one group for
       fc.constantFrom("failed" as const, "delayed" as const),
       fc.constantFrom("FULL" as const, "HDRS" as const),
       fc.boolean(),
-      async (hostile, kind, ret, smtpUtf8) => {
+      fc.record({
+        stage: fc.constantFrom("greeting" as const, "mail" as const, "rcpt" as const, "dot" as const),
+        replyClass: fc.constantFrom("block" as const, "rate" as const, "unknownUser" as const, "greylisting" as const),
+      }),
+      async (hostile, kind, ret, smtpUtf8, talk) => {
         const report = sampleReport({
           kind,
           envelope: { ret, smtpUtf8, envid: hostile.envid },
           message: hostile.message,
           recipient: { address: hostile.address, orcpt: hostile.orcpt },
-          outcome: { text: hostile.reply, status: hostile.status, remoteMta: hostile.host },
+          outcome: {
+            text: hostile.reply,
+            status: hostile.status,
+            remoteMta: hostile.host,
+            remoteAddress: hostile.host,
+            tls: hostile.host,
+            ...talk,
+            replyLines: [hostile.reply, hostile.host],
+          },
         });
         const { groups } = parseDsn(await composeDsn(report));
         assertEquals(groups.length, 2);

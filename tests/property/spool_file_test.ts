@@ -56,12 +56,17 @@ const outcome = fc.tuple(
     isRemoteReply: fc.boolean(),
   }),
   maybe("remoteMta", anyText),
+  maybe("stage", fc.constantFrom("greeting", "rcpt", "dot")),
+  maybe("replyLines", fc.array(anyText, { maxLength: 3 })),
+  maybe("replyClass", fc.constantFrom("greylisting", "block")),
+  maybe("destination", fc.constantFrom("down", "pushback")),
 ).map((parts) => Object.assign({}, ...parts));
 
 const event: fc.Arbitrary<SpoolEvent> = fc.oneof(
   fc.tuple(
     fc.record({ event: fc.constant("attempt"), at: time, recipients: fc.constant([0]), outcome }),
     maybe("nextAttempt", time),
+    maybe("fallback", anyText),
   ).map((parts) => Object.assign({}, ...parts)),
   fc.record({
     event: fc.constant("reported" as const),

@@ -40,6 +40,8 @@ export interface InboundFixtureOptions {
   readonly logger?: Logger;
   readonly proxyProtocol?: readonly string[];
   readonly clientCertificates?: NonNullable<ListenerConfig["clientCertificates"]>;
+  /** Whether an operator drains the server; asked each time. */
+  readonly isDraining?: () => boolean;
   /** The mechanisms to offer; default PLAIN and LOGIN. */
   readonly auth?: readonly string[];
 }
@@ -127,6 +129,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       rates: new RateLimit(systemClock),
       enqueue: () => {},
       flush: () => {},
+      isDraining: () => options.isDraining?.() ?? false,
       sasl: testLogins(options.auth),
       startTls: (conn, requestsCertificate) =>
         upgradeServer(conn, certificates, { handshakeTimeoutMs: 5000, requestsCertificate }),

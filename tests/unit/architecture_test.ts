@@ -12,7 +12,7 @@ const RANKS: readonly (readonly string[])[] = [
   ["delivery", "dsn", "msgauth"],
   ["policy", "routing", "queue"],
   ["inbound"],
-  ["cli"],
+  ["cli", "admin"],
 ];
 /** What surrounds the path: types for everybody, and functions without state from the files named. */
 const SURROUNDINGS = ["config", "log", "system"];

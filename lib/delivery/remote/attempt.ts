@@ -315,7 +315,7 @@ export class Attempt {
     if (error.fault === "content" && indexes.length > 0) this.#tools.onBroken(error);
     const outcome = farewell === undefined
       ? faultOutcome(error, stageText(stage), peer)
-      : refusalOutcome(farewell, peer);
+      : refusalOutcome(farewell, peer, stage);
     this.#note(indexes, outcome);
     if (stage !== "dot" && error.fault !== "aborted" && error.fault !== "content") this.#pending.push(...indexes);
   }

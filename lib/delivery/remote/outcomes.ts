@@ -1,11 +1,16 @@
 /** Turns replies and faults of a peer into outcomes. */
 
-import type { Action, Outcome } from "../../mail/outcome.ts";
+import type { Action, Outcome, ReplyClass, ReplyStage } from "../../mail/outcome.ts";
 import type { ClientError } from "../../smtp/client/client_error.ts";
 import { replyText } from "../../smtp/client/reply_parser.ts";
 import type { Stage, StageReply } from "../../smtp/client/transaction.ts";
-import type { Reply } from "../../smtp/reply.ts";
+import { formatReply, type Reply } from "../../smtp/reply.ts";
+import { classifyReply } from "../reply_classes/classify.ts";
 import { addressText, type RemoteHost } from "./remote_host.ts";
+
+/** Lines of a reply that are kept, and characters of each. */
+const MAX_LINES = 20;
+const MAX_LINE = 500;
 
 /** Who answered, for {@linkcode Outcome}. */
 export interface Peer {
@@ -34,13 +39,45 @@ export function replyOutcome({ stage, reply }: StageReply, success: Action, peer
   if (first === 2 && stage === "dot") {
     return { ...remoteOutcome(success, 2, reply, peer), ...(peer.offersDsn && { isDsnPassedOn: true }) };
   }
-  if (first === 5 && !isFull) return remoteOutcome("failed", 5, reply, peer);
-  return remoteOutcome("delayed", 4, reply, peer);
+  if (first === 5 && !isFull) return refusal("failed", reply, peer, stage);
+  return refusal("delayed", reply, peer, stage);
 }
 
-/** A reply that keeps the message from this host, whatever its code: another host or a later attempt may do better. */
-export function refusalOutcome(reply: Reply, peer: Peer): Outcome {
-  return remoteOutcome("delayed", 4, reply, peer);
+/**
+ * A reply that keeps the message from this host, whatever its code: another host or a later attempt may do better.
+ *
+ * @param stage What it answers, where that is known.
+ */
+export function refusalOutcome(reply: Reply, peer: Peer, stage?: ReplyStage): Outcome {
+  return refusal("delayed", reply, peer, stage);
+}
+
+/** A reply that is no success: what it is about, and all that the sender may want to read of it. */
+function refusal(action: "failed" | "delayed", reply: Reply, peer: Peer, stage: ReplyStage | undefined): Outcome {
+  const outcome = remoteOutcome(action, action === "failed" ? 5 : 4, reply, peer);
+  const replyClass = classifyReply(outcome.text);
+  return {
+    ...outcome,
+    ...(stage === undefined ? {} : { stage }),
+    ...(reply.lines.length > 1 && { replyLines: linesOf(reply) }),
+    ...(replyClass === undefined ? {} : { replyClass }),
+    ...(action === "delayed" && isPushback(reply, replyClass, stage) && { destination: "pushback" }),
+  };
+}
+
+/** RFC 5321 §4.2.2: 421 is about the host; so is what it says before it knows the message. */
+function isPushback({ code }: Reply, replyClass: ReplyClass | undefined, stage: ReplyStage | undefined): boolean {
+  // Some greylist with 421: the next message may well be taken.
+  if (replyClass === "greylisting" || replyClass === "mailboxFull") return false;
+  if (code === 421 || replyClass === "rate") return true;
+  if (stage === "greeting") return true;
+  if (stage !== "hello") return false;
+  return code < 500 || replyClass === "block" || replyClass === "reputation";
+}
+
+function linesOf(reply: Reply): string[] {
+  const lines = formatReply(reply).trimEnd().split("\r\n");
+  return lines.slice(0, MAX_LINES).map((line) => line.replace(/[\s\p{Cc}]+/gu, " ").trim().slice(0, MAX_LINE));
 }
 
 /** What a fault of the connection means; nothing permanent. `doing` completes "… while". */
@@ -91,7 +128,6 @@ function remoteOutcome(action: Action, statusClass: 2 | 4 | 5, reply: Reply, pee
     status: `${statusClass}${detail}`,
     text: replyText(reply),
     isRemoteReply: true,
-    ...(reply.code === 421 ? { destination: "pushback" as const } : {}),
     ...peerFields(peer),
   };
 }

@@ -146,21 +146,19 @@ async function prepare(
     ...(caCertificates === undefined ? {} : { caCertificates }),
   };
   const greeting = await connection.open(policy.isImplicit ? tls : undefined);
-  if (greeting.code !== 220) return { ...refusalOutcome(greeting, { host }), destination: "pushback" };
+  if (greeting.code !== 220) return refusalOutcome(greeting, { host }, "greeting");
   let hello = await connection.hello();
   if (hello.code === 250 && policy.use !== "off" && !policy.isImplicit) {
     if (connection.extensions.startTls) {
       const { isTls, reply } = await connection.startTls(tls);
-      if (!isTls && policy.use === "required") return refusalOutcome(reply, { host });
+      if (!isTls && policy.use === "required") return refusalOutcome(reply, { host }, "startTls");
       if (isTls) hello = reply;
     } else if (policy.use === "required") {
       return ownOutcome("delayed", "4.7.5", `TLS is required, but ${host.name} does not offer STARTTLS`, { host });
     }
   }
   const peer = { host, tls: connection.tlsInfo };
-  if (hello.code !== 250) {
-    return { ...refusalOutcome(hello, peer), ...(hello.code < 500 && { destination: "pushback" }) };
-  }
+  if (hello.code !== 250) return refusalOutcome(hello, peer, "hello");
   if (policy.needsRequireTls && !connection.extensions.requireTls) {
     return ownOutcome("failed", "5.7.30", `${host.name} does not offer REQUIRETLS, which the sender demands`, peer);
   }
@@ -178,6 +176,6 @@ async function logIn(connection: SmtpConnection, login: Login, peer: Peer): Prom
   }
   const result = await authenticate(connection, login);
   if (result.kind === "ok") return undefined;
-  if (result.kind === "refused") return refusalOutcome(result.reply, peer);
+  if (result.kind === "refused") return refusalOutcome(result.reply, peer, "login");
   return ownOutcome("delayed", "4.7.0", `Cannot log in at ${name}: it offers neither AUTH PLAIN nor AUTH LOGIN`, peer);
 }

@@ -14,6 +14,9 @@ export function mail(context: Context, { reversePath, isUtf8, parameters }: Mail
   if (session.transaction !== undefined) {
     throw new SmtpError(503, "5.5.1", "A transaction is open already; end it with DATA or RSET");
   }
+  if (services.isDraining?.() === true) {
+    throw new SmtpError(451, "4.3.2", "This server takes no new mail for now; try again later");
+  }
   const { options, isLowered } = allowedPriority(session, readMailParameters(context, parameters));
   const path = reversePath?.text ?? "";
   if (isUtf8 && !options.smtpUtf8) {

@@ -25,7 +25,8 @@ import email, sys
 from flufl.bounce import all_failures
 with open(sys.argv[1], "rb") as file:
     temporary, permanent = all_failures(email.message_from_binary_file(file))
-print(" ".join(address.decode() for address in sorted(permanent)))
+for addresses in (permanent, temporary):
+    print(" ".join(address.decode() for address in sorted(addresses)))
 `;
 
 /** Reads a file with Perl's Sisimai. */
@@ -39,6 +40,14 @@ export async function readWithSisimai(file: string): Promise<SisimaiBounce[]> {
 
 /** Addresses that failed for good, according to Mailman's flufl.bounce. */
 export async function readWithFlufl(file: string): Promise<string[]> {
+  return (await readAllWithFlufl(file)).permanent;
+}
+
+/** Addresses that failed for good and those that are late, according to Mailman's flufl.bounce. */
+export async function readAllWithFlufl(file: string): Promise<{ permanent: string[]; temporary: string[] }> {
   const output = await mustRun([programPath("python"), "-c", FLUFL_SCRIPT, file]);
-  return output.trim().split(" ").filter((address) => address !== "");
+  const [permanent = [], temporary = []] = output.split("\n").map((line) =>
+    line.trim().split(" ").filter((address) => address !== "")
+  );
+  return { permanent, temporary };
 }

@@ -64,6 +64,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
       connectionMessages: 100,
       connectionIdleMs: 5_000,
     },
+    destinations: [],
     limits: {
       messageOctets: 52_428_800,
       headerOctets: 262_144,
@@ -74,6 +75,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     },
     dnsServers: [],
     log: { level: "info", format: "text" },
+    admin: { socket: "/etc/posthorn/data/admin.sock" },
   });
 });
 
@@ -114,10 +116,14 @@ queue: { retry: [90s, 1d], warn_after: 2h, expire_after: 3d }
 delivery:
   { concurrency: 10, per_destination: 2, tls: required, ipv6: off, source: ["2001:DB8:0::7", 192.0.2.7],
     connection_messages: 20, connection_idle: 1m }
+destinations:
+  - { name: google, concurrency: 3, rate: 100/1m }
+  - { name: "*", warm_up: { start: 2026-12-01, per_day: 50 } }
 limits:
   { message_size: 512KiB, header_size: 64KiB, header_fields: 300, recipients: 100, connections: 20, connections_per_ip: 5 }
 dns: { servers: ["127.0.0.1:5353", "[::1]", 192.0.2.53] }
 log: { level: debug, format: json }
+admin: { bind: "unix:/run/posthorn/admin.sock" }
 quick_start: Alice@bücher.example
 `,
     { "/etc/posthorn/secret": "hunter2\r\n\n" },
@@ -193,6 +199,10 @@ quick_start: Alice@bücher.example
       connectionMessages: 20,
       connectionIdleMs: 60_000,
     },
+    destinations: [
+      { name: "google", concurrency: 3, rate: { count: 100, perMs: 60_000 } },
+      { name: "*", warmUp: { startMs: Date.UTC(2026, 11, 1), perDay: 50 } },
+    ],
     limits: {
       messageOctets: 524_288,
       headerOctets: 65_536,
@@ -203,6 +213,7 @@ quick_start: Alice@bücher.example
     },
     dnsServers: [{ host: "127.0.0.1", port: 5353 }, { host: "::1", port: 53 }, { host: "192.0.2.53", port: 53 }],
     log: { level: "debug", format: "json" },
+    admin: { socket: "/run/posthorn/admin.sock" },
     quickStart: "alice@xn--bcher-kva.example",
   });
 });
@@ -215,7 +226,11 @@ Deno.test("A route with a user name needs TLS unless the file says otherwise", a
   - { domain: c.example, via: "smtp://x.example" }
 `,
   );
-  assertEquals(config.routes.map(({ via }) => via.tls), ["required", "opportunistic", "opportunistic"]);
+  assertEquals(config.routes.map(({ via }) => via === "mx" ? via : via.tls), [
+    "required",
+    "opportunistic",
+    "opportunistic",
+  ]);
 });
 
 Deno.test("Environment variables are taken into values of every type, and $${ stands for ${", async () => {
@@ -228,8 +243,8 @@ Deno.test("Environment variables are taken into values of every type, and $${ st
   assertEquals(config.hostname, "mail.example.org");
   assertEquals(config.domains.get("example.org")?.catchAll, "alice@example.org");
   assertEquals(config.limits.recipients, 77);
-  assertEquals(config.routes[0]?.via.username, "${USER}");
-  assertEquals(config.routes[0]?.via.password, "a$b$$c");
+  const via = config.routes[0]?.via;
+  assertEquals(via === "mx" ? undefined : [via?.username, via?.password], ["${USER}", "a$b$$c"]);
 });
 
 Deno.test("The value of a variable is not searched for variables", async () => {
@@ -346,13 +361,34 @@ Deno.test("The commented keys of config.example.yaml are right when they are use
     .replace(/^(service|tls|via): (?=mx \(|starttls \(|smtp:|required \().*$/gm, "");
   const config = await load(used, { "/etc/posthorn/secret": "hunter2" });
   const shipped = await load(text);
-  assertEquals(config.routes.length, 3);
+  assertEquals(config.routes.length, 4);
   assertEquals(config.aliases.size, 1);
   assertEquals(config.domains.size, 2);
   assertEquals(config.listeners.length, 7);
   assertEquals(config.listeners[6]?.clientCertificates, "require");
   assertEquals(config.clientCa?.endsWith("/clients.pem"), true);
-  for (const group of ["queue", "delivery", "limits", "log"] as const) {
+  for (const group of ["queue", "delivery", "limits", "log", "admin"] as const) {
     assertEquals<unknown>(config[group], shipped[group]);
   }
+});
+
+Deno.test("admin.bind: off does without the control socket", async () => {
+  assertEquals((await load(`${SHORTEST}admin: { bind: off }\n`)).admin, {});
+});
+
+Deno.test("A route may go to MX hosts, and have a fallback with its own login", async () => {
+  const config = await load(`${SHORTEST}routes:
+  - domain: "*"
+    via: mx
+    fallback: { via: "smtp://smarthost.example:587", username: u, password: p, after: 1, classes: [rate] }
+  - { domain: b.example, via: "smtp://x.example", fallback: { via: "smtps://y.example" } }
+`);
+  const login = { username: "u", password: "p", tls: "required" };
+  assertEquals<unknown>(config.routes[0], {
+    domain: "*",
+    via: "mx",
+    fallback: { via: { scheme: "smtp", host: "smarthost.example", port: 587, ...login }, after: 1, classes: ["rate"] },
+  });
+  assertEquals(config.routes[1]?.fallback?.after, 3);
+  assertEquals(config.routes[1]?.fallback?.classes, ["block", "reputation"]);
 });

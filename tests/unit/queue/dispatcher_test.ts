@@ -1,26 +1,44 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Dispatcher } from "../../../lib/queue/dispatcher.ts";
+import type { Verdict } from "../../../lib/queue/destination.ts";
+import { Dispatcher, type DispatcherOptions } from "../../../lib/queue/dispatcher.ts";
 import { Fifo } from "../../../lib/queue/fifo.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+
+interface Limits {
+  total: number;
+  perDestination: number;
+  initial?: number;
+}
 
 /** A dispatcher whose jobs end when the test says so. */
-function controlled(limits: { total: number; perDestination: number }): {
+function controlled(limits: Limits, more: Partial<DispatcherOptions<string>> = {}): {
   dispatcher: Dispatcher<string>;
+  limits: Limits;
+  clock: FakeClock;
   running: Set<string>;
-  end: (job: string) => Promise<void>;
+  end: (job: string, verdict?: Verdict) => Promise<void>;
 } {
+  const clock = new FakeClock();
   const running: Set<string> = new Set();
-  const ends: Map<string, () => void> = new Map();
-  const dispatcher = new Dispatcher<string>(limits, (job) => {
-    running.add(job);
-    return new Promise((resolve) => ends.set(job, resolve));
+  const ends: Map<string, (verdict: Verdict) => void> = new Map();
+  const dispatcher = new Dispatcher<string>({
+    clock,
+    random: () => 0,
+    total: () => limits.total,
+    limitsOf: () => ({ concurrency: limits.perDestination, initial: limits.initial ?? limits.perDestination }),
+    start: (job) => {
+      running.add(job);
+      return new Promise((resolve) => ends.set(job, resolve));
+    },
+    ...more,
   });
-  const end = async (job: string): Promise<void> => {
+  const end = async (job: string, verdict: Verdict = { kind: "took" }): Promise<void> => {
     running.delete(job);
-    ends.get(job)?.();
+    ends.get(job)?.(verdict);
     await new Promise((resolve) => setTimeout(resolve, 0));
   };
-  return { dispatcher, running, end };
+  return { dispatcher, limits, clock, running, end };
 }
 
 Deno.test("a slow destination fills its own share, and others go on", async () => {
@@ -61,9 +79,10 @@ Deno.test("after stop nothing starts, and idle tells when the rest is done", asy
 });
 
 Deno.test("larger limits start waiting jobs at once", () => {
-  const { dispatcher, running } = controlled({ total: 1, perDestination: 1 });
+  const { dispatcher, running, limits } = controlled({ total: 1, perDestination: 1, initial: 3 });
   for (let i = 0; i < 4; i++) dispatcher.submit("a", `a${i}`);
-  dispatcher.setLimits({ total: 3, perDestination: 3 });
+  Object.assign(limits, { total: 3, perDestination: 3 });
+  dispatcher.refresh();
   assertEquals(running.size, 3);
 });
 

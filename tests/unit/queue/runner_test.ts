@@ -1,155 +1,14 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { RouteDecision } from "../../../lib/delivery/next_hop.ts";
-import type { DeliveryRequest } from "../../../lib/delivery/target.ts";
-import type { Envelope, EnvelopeRecipient } from "../../../lib/mail/envelope.ts";
+import type { EnvelopeRecipient } from "../../../lib/mail/envelope.ts";
 import type { Outcome } from "../../../lib/mail/outcome.ts";
-import type { ReportKind } from "../../../lib/dsn/report.ts";
-import type { Reporter } from "../../../lib/queue/reporter.ts";
-import { QueueRunner, type QueueRunnerOptions } from "../../../lib/queue/runner.ts";
-import type { QueuedMessage, Spool } from "../../../lib/queue/spool.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
+import type { QueuedMessage } from "../../../lib/queue/spool.ts";
 import { diskFull, MemoryFiles } from "../../support/memory_files.ts";
-import {
-  catchLog,
-  openSpool,
-  outcome,
-  put,
-  readContent,
-  recoverAll,
-  sampleContent,
-  sampleEnvelope,
-} from "../../support/queue_samples.ts";
-
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
-const DELIVERED = outcome("delivered", "2.0.0", "stored");
-const LATER = outcome("delayed", "4.2.0", "450 later");
-const NEVER = outcome("failed", "5.1.1", "550 nobody");
-
-type Answer = (address: string, request: DeliveryRequest) => Outcome | Promise<Outcome>;
-
-/** A queue on a spool in memory, with scripted delivery. */
-class Lab implements AsyncDisposable {
-  readonly clock: FakeClock;
-  /** Each attempt as `address@time in minutes`. */
-  readonly attempts: string[] = [];
-  readonly requests: DeliveryRequest[] = [];
-  readonly reports: { kind: ReportKind; recipients: string[]; queueId: string }[] = [];
-  answer: Answer = () => DELIVERED;
-  reportFault: Error | undefined;
-  running = 0;
-  mostRunning = 0;
-  readonly spool: Spool;
-  readonly runner: QueueRunner;
-  readonly log: Awaited<ReturnType<typeof catchLog>>;
-
-  private constructor(
-    readonly files: MemoryFiles,
-    clock: FakeClock,
-    spool: Spool,
-    log: Awaited<ReturnType<typeof catchLog>>,
-    more: Partial<QueueRunnerOptions>,
-  ) {
-    this.clock = clock;
-    this.spool = spool;
-    this.log = log;
-    this.runner = new QueueRunner({
-      spool,
-      clock,
-      logger: log.logger,
-      route: routeByDomain,
-      deliver: (request) => this.#deliver(request),
-      reporter: this.#reporter(),
-      random: () => 0,
-      settings: {
-        retryMs: [5 * MINUTE, 10 * MINUTE, HOUR],
-        warnAfterMs: 4 * HOUR,
-        expireAfterMs: 24 * HOUR,
-        concurrency: 20,
-        perDestination: 2,
-      },
-      ...more,
-    });
-  }
-
-  static async open(
-    more: Partial<QueueRunnerOptions> = {},
-    files: MemoryFiles = new MemoryFiles(),
-    start?: string,
-  ): Promise<Lab> {
-    const log = await catchLog();
-    const clock = new FakeClock(start);
-    return new Lab(files, clock, await openSpool(files, { clock }), log, more);
-  }
-
-  /** Accepts a message and hands it to the queue. */
-  async accept(envelope: Envelope, content?: Uint8Array): Promise<QueuedMessage> {
-    const arrived = new Date(this.clock.now()).toISOString();
-    const message = await put(this.spool, { ...envelope, arrived }, content);
-    this.runner.enqueue(message);
-    return message;
-  }
-
-  async advance(ms: number): Promise<void> {
-    await this.clock.advance(ms);
-    await settle();
-  }
-
-  /** The queue ids on disk. */
-  async onDisk(): Promise<string[]> {
-    return [...(await recoverAll(this.spool)).keys()];
-  }
-
-  async #deliver(request: DeliveryRequest): Promise<Outcome[]> {
-    this.requests.push(request);
-    this.mostRunning = Math.max(this.mostRunning, ++this.running);
-    const outcomes: Outcome[] = [];
-    try {
-      for (const { address } of request.recipients) {
-        this.attempts.push(`${address} ${Math.round(this.clock.monotonic() / MINUTE)}`);
-        outcomes.push(await this.answer(address, request));
-      }
-    } finally {
-      this.running--;
-    }
-    return outcomes;
-  }
-
-  #reporter(): Reporter {
-    return {
-      report: async (message, recipients, kind): Promise<QueuedMessage> => {
-        if (this.reportFault !== undefined) throw this.reportFault;
-        const addresses = recipients.map(({ index }) => message.envelope.recipients[index]?.address ?? "");
-        this.reports.push({ kind, recipients: addresses, queueId: message.queueId });
-        return await put(this.spool, sampleEnvelope([message.envelope.reversePath], { reversePath: "" }));
-      },
-    };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.runner[Symbol.asyncDispose]();
-    await this.spool[Symbol.asyncDispose]();
-    await this.log[Symbol.asyncDispose]();
-  }
-}
-
-/** `local.example` is ours, `nowhere.example` has no route, everything else has an MX. */
-function routeByDomain(address: string): RouteDecision {
-  const domain = address.slice(address.lastIndexOf("@") + 1);
-  if (domain === "nowhere.example") return { kind: "refused", status: "5.4.4", text: "No route" };
-  if (domain === "local.example") {
-    return { kind: "hop", hop: { kind: "maildir", account: address, key: `maildir:${address}` } };
-  }
-  return { kind: "hop", hop: { kind: "mx", domain, key: `mx:${domain}` } };
-}
-
-/** Lets the spool in memory, which needs a few turns, come to rest. */
-async function settle(): Promise<void> {
-  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 0));
-}
+import { DELIVERED, HOUR, LATER, MINUTE, NEVER, QueueLab, routeByDomain, settle } from "../../support/queue_lab.ts";
+import { outcome, put, readContent, sampleContent, sampleEnvelope } from "../../support/queue_samples.ts";
 
 Deno.test("a message is delivered at once from memory, logged in one line, and gone", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   const content = sampleContent(700);
   const { queueId } = await lab.accept(sampleEnvelope(["bob@local.example"]), content);
   await settle();
@@ -165,7 +24,7 @@ Deno.test("a message is delivered at once from memory, logged in one line, and g
 });
 
 Deno.test("recipients with the same next hop share one delivery", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   await lab.accept(sampleEnvelope(["a@x.example", "b@y.example", "c@x.example"]));
   await settle();
   assertEquals(lab.requests.map(({ recipients }) => recipients.map(({ address }) => address)), [
@@ -176,7 +35,7 @@ Deno.test("recipients with the same next hop share one delivery", async () => {
 });
 
 Deno.test("a delayed recipient is tried again by the schedule, and the delivered one is not", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   let tries = 0;
   lab.answer = (address) => address.startsWith("a") && ++tries < 4 ? LATER : DELIVERED;
   await lab.accept(sampleEnvelope(["a@x.example", "b@x.example", "c@y.example"]));
@@ -193,13 +52,13 @@ Deno.test("a delayed recipient is tried again by the schedule, and the delivered
 Deno.test("after a restart the journal says who is to be tried, and when", async () => {
   const files = new MemoryFiles();
   {
-    await using lab = await Lab.open({}, files);
+    await using lab = await QueueLab.open({}, files);
     lab.answer = (address) => address.startsWith("a") ? LATER : DELIVERED;
     await lab.accept(sampleEnvelope(["a@x.example", "b@x.example"]));
     await settle();
   }
   const crashed = files.afterCrash(() => false);
-  await using lab = await Lab.open({}, crashed, "2026-01-01T00:02:00Z");
+  await using lab = await QueueLab.open({}, crashed, "2026-01-01T00:02:00Z");
   await lab.runner.start();
   await settle();
   assertEquals(lab.attempts, []);
@@ -211,11 +70,11 @@ Deno.test("after a restart the journal says who is to be tried, and when", async
 Deno.test("mail that is accepted while the spool is being read is delivered once", async () => {
   const files = new MemoryFiles();
   {
-    await using lab = await Lab.open({}, files);
+    await using lab = await QueueLab.open({}, files);
     await lab.runner.drain(0);
     for (let i = 0; i < 30; i++) await lab.accept(sampleEnvelope([`old${i}@x.example`]));
   }
-  await using lab = await Lab.open({}, files);
+  await using lab = await QueueLab.open({}, files);
   const gate = Promise.withResolvers<Outcome>();
   lab.answer = (address) => address.startsWith("new") ? gate.promise : DELIVERED;
   const accepted = await Promise.all(
@@ -235,7 +94,7 @@ Deno.test("mail that is accepted while the spool is being read is delivered once
 Deno.test("a queue that cannot be read at the start is read again, and nothing in it is lost or sent twice", async () => {
   const files = new MemoryFiles();
   {
-    await using lab = await Lab.open({}, files);
+    await using lab = await QueueLab.open({}, files);
     await lab.runner.drain(0);
     for (let i = 0; i < 3; i++) {
       await lab.accept(sampleEnvelope([`old${i}@x.example`]));
@@ -243,7 +102,7 @@ Deno.test("a queue that cannot be read at the start is read again, and nothing i
       await lab.clock.advance(10_000);
     }
   }
-  await using lab = await Lab.open({}, files, "2026-01-02T00:00:00Z");
+  await using lab = await QueueLab.open({}, files, "2026-01-02T00:00:00Z");
   let lists = 0;
   files.fault = ({ name }): void => {
     // The list of folders and the first of them can be read, the second cannot.
@@ -264,7 +123,7 @@ Deno.test("a queue that cannot be read at the start is read again, and nothing i
 });
 
 Deno.test("a permanent failure is reported to the sender, and the report is on disk before the message is gone", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   lab.answer = (address) => address.startsWith("alice") ? LATER : NEVER;
   const removed: string[] = [];
   lab.files.fault = ({ name, path }) => {
@@ -283,14 +142,14 @@ Deno.test("a permanent failure is reported to the sender, and the report is on d
 Deno.test("a crash between failure and report makes the next start report", async () => {
   const files = new MemoryFiles();
   {
-    await using lab = await Lab.open({}, files);
+    await using lab = await QueueLab.open({}, files);
     lab.answer = () => NEVER;
     lab.reportFault = diskFull();
     await lab.accept(sampleEnvelope(["bob@x.example"]));
     await settle();
     assertMatch(lab.log.lines.join("\n"), /cannot report to alice@example.net, will try again/);
   }
-  await using lab = await Lab.open({}, files.afterCrash(() => false));
+  await using lab = await QueueLab.open({}, files.afterCrash(() => false));
   await lab.runner.start();
   await lab.advance(1_000);
   assertEquals(lab.reports.map(({ kind }) => kind), ["failed"]);
@@ -298,7 +157,7 @@ Deno.test("a crash between failure and report makes the next start report", asyn
 });
 
 Deno.test("a report that cannot be made is made later, without another delivery", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   lab.answer = (address) => address.startsWith("alice") ? DELIVERED : NEVER;
   lab.reportFault = diskFull();
   await lab.accept(sampleEnvelope(["bob@x.example"]));
@@ -312,7 +171,7 @@ Deno.test("a report that cannot be made is made later, without another delivery"
 });
 
 Deno.test("a failed message with the null reverse-path ends in the log", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   lab.answer = () => NEVER;
   const { queueId } = await lab.accept(sampleEnvelope(["bob@x.example"], { reversePath: "" }));
   await settle();
@@ -322,7 +181,7 @@ Deno.test("a failed message with the null reverse-path ends in the log", async (
 });
 
 Deno.test("NOTIFY=NEVER is honoured: the failure ends in the log", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   lab.answer = () => NEVER;
   await lab.accept(sampleEnvelope([], { recipients: [{ address: "bob@x.example", notify: "never" }] }));
   await settle();
@@ -334,13 +193,13 @@ Deno.test("a held message is tried when its time comes and not before, also afte
   const files = new MemoryFiles();
   const holdUntil = new Date(Date.parse("2026-01-01T00:00:00Z") + 50 * HOUR).toISOString();
   {
-    await using lab = await Lab.open({}, files, "2026-01-01T00:00:00Z");
+    await using lab = await QueueLab.open({}, files, "2026-01-01T00:00:00Z");
     await lab.accept(sampleEnvelope(["bob@x.example"], { holdUntil }));
     await lab.advance(20 * HOUR);
     assertEquals(lab.attempts, []);
     assertEquals(lab.runner.size, { active: 0, scheduled: 1 });
   }
-  await using lab = await Lab.open({}, files, "2026-01-01T20:00:00Z");
+  await using lab = await QueueLab.open({}, files, "2026-01-01T20:00:00Z");
   lab.answer = (address) => address.startsWith("alice") ? DELIVERED : LATER;
   await lab.runner.start();
   await lab.advance(29 * HOUR);
@@ -355,7 +214,7 @@ Deno.test("a held message is tried when its time comes and not before, also afte
 });
 
 Deno.test("an operator's retry releases a held message", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   const holdUntil = new Date(lab.clock.now() + HOUR).toISOString();
   const { queueId } = await lab.accept(sampleEnvelope(["bob@x.example"], { holdUntil }));
   assert(await lab.runner.retry(queueId));
@@ -364,7 +223,7 @@ Deno.test("an operator's retry releases a held message", async () => {
 });
 
 Deno.test("a message that must arrive in time goes back when the time is over, without another attempt", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   lab.answer = (address) => address.startsWith("alice") ? DELIVERED : LATER;
   const until = new Date(lab.clock.now() + 7 * MINUTE).toISOString();
   const { queueId } = await lab.accept(
@@ -379,7 +238,7 @@ Deno.test("a message that must arrive in time goes back when the time is over, w
 });
 
 Deno.test("a sender who set a time hears of the delay then, and delivery goes on", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   lab.answer = (address) => address.startsWith("alice") ? DELIVERED : LATER;
   const until = new Date(lab.clock.now() + 7 * MINUTE).toISOString();
   const { queueId } = await lab.accept(
@@ -393,7 +252,7 @@ Deno.test("a sender who set a time hears of the delay then, and delivery goes on
 });
 
 Deno.test("messages of a higher priority go first to a destination that is busy", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   const first = Promise.withResolvers<Outcome>();
   lab.answer = (address) => address.startsWith("busy") ? first.promise : DELIVERED;
   for (const name of ["busy1", "busy2"]) await lab.accept(sampleEnvelope([`${name}@x.example`]));
@@ -413,7 +272,7 @@ Deno.test("messages of a higher priority go first to a destination that is busy"
 });
 
 Deno.test("success is reported where it was asked for and the next hop does not do it, once, and then all is done", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   lab.answer = (address) => {
     if (address.startsWith("alice")) return DELIVERED;
     if (address.startsWith("later")) return lab.clock.monotonic() === 0 ? LATER : DELIVERED;
@@ -436,7 +295,7 @@ Deno.test("success is reported where it was asked for and the next hop does not 
 });
 
 Deno.test("an expanded address of a message from the null reverse-path is not reported", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   const recipients: EnvelopeRecipient[] = [
     { address: "bob@x.example" },
     { address: "team@x.example", notify: ["success"], isExpanded: true },
@@ -448,7 +307,7 @@ Deno.test("an expanded address of a message from the null reverse-path is not re
 });
 
 Deno.test("the sender is warned once, and told at expiry with status 4.4.7 and the last reply", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   lab.answer = (address) => address.startsWith("alice") ? DELIVERED : LATER;
   const { queueId } = await lab.accept(sampleEnvelope(["bob@x.example"]));
   await lab.advance(23 * HOUR);
@@ -466,7 +325,7 @@ Deno.test("the sender is warned once, and told at expiry with status 4.4.7 and t
 });
 
 Deno.test("a recipient without a route fails at once, and the others are delivered", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   await lab.accept(sampleEnvelope(["a@nowhere.example", "b@x.example"]));
   await settle();
   assertEquals(lab.reports.map(({ recipients }) => recipients), [["a@nowhere.example"]]);
@@ -480,7 +339,7 @@ Deno.test("a target or a routing that throws delays the message, with the error 
     if (isBroken && address.startsWith("r")) throw new Error("secret of routing");
     return routeByDomain(address);
   };
-  await using lab = await Lab.open({ route });
+  await using lab = await QueueLab.open({ route });
   lab.answer = () => {
     if (isBroken) throw new Error("secret of delivery");
     return DELIVERED;
@@ -500,7 +359,7 @@ Deno.test("a target or a routing that throws delays the message, with the error 
 });
 
 Deno.test("a slow destination holds up nobody else, and its own limit is kept", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   const release = Promise.withResolvers<Outcome>();
   lab.answer = (address) => address.endsWith("@slow.example") ? release.promise : DELIVERED;
   for (let i = 0; i < 50; i++) await lab.accept(sampleEnvelope([`s${i}@slow.example`]));
@@ -516,7 +375,7 @@ Deno.test("a slow destination holds up nobody else, and its own limit is kept", 
 });
 
 Deno.test("deliveries into mailboxes have a limit of their own, not that of a destination", async () => {
-  await using lab = await Lab.open({ localConcurrency: 7 });
+  await using lab = await QueueLab.open({ localConcurrency: 7 });
   const release = Promise.withResolvers<Outcome>();
   lab.answer = () => release.promise;
   for (let i = 0; i < 20; i++) await lab.accept(sampleEnvelope(["bob@local.example"]));
@@ -528,7 +387,7 @@ Deno.test("deliveries into mailboxes have a limit of their own, not that of a de
 });
 
 Deno.test("messages that wait beyond the memory bound are read back, with the same content", async () => {
-  await using lab = await Lab.open({ memoryOctets: 20_000 });
+  await using lab = await QueueLab.open({ memoryOctets: 20_000 });
   const gates = [Promise.withResolvers<Outcome>()];
   const contents: Map<string, Uint8Array> = new Map();
   lab.answer = async (_address, { queueId, content }) => {
@@ -551,7 +410,7 @@ Deno.test("messages that wait beyond the memory bound are read back, with the sa
 });
 
 Deno.test("while the outcome cannot be recorded nothing is delivered twice, and it is recorded when the disk recovers", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   lab.answer = (address) => address.startsWith("a") ? LATER : DELIVERED;
   const { queueId } = await lab.accept(sampleEnvelope(["a@x.example", "b@x.example"]));
   lab.files.fault = ({ name }) => {
@@ -568,7 +427,7 @@ Deno.test("while the outcome cannot be recorded nothing is delivered twice, and 
 });
 
 Deno.test("a message that cannot be removed is not delivered again", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   lab.files.fault = ({ name }) => {
     if (name === "remove") throw new Error("Input/output error (os error 5)");
   };
@@ -581,7 +440,7 @@ Deno.test("a message that cannot be removed is not delivered again", async () =>
 });
 
 Deno.test("drain waits for what runs, starts nothing more, and leaves the rest for the next start", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   const gate = Promise.withResolvers<Outcome>();
   lab.answer = () => gate.promise;
   for (let i = 0; i < 5; i++) await lab.accept(sampleEnvelope([`r${i}@x.example`]));
@@ -595,7 +454,7 @@ Deno.test("drain waits for what runs, starts nothing more, and leaves the rest f
 });
 
 Deno.test("drain aborts what takes too long: final outcomes are recorded, given-up attempts do not count", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   lab.answer = (address, { signal }) =>
     new Promise((resolve) =>
       signal.addEventListener("abort", () => resolve(address.startsWith("d") ? DELIVERED : LATER))
@@ -611,7 +470,7 @@ Deno.test("drain aborts what takes too long: final outcomes are recorded, given-
 });
 
 Deno.test("a wall clock that is set back does not stop the retries", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   let tries = 0;
   lab.answer = () => ++tries < 3 ? LATER : DELIVERED;
   await lab.accept(sampleEnvelope(["a@x.example"]));
@@ -625,19 +484,19 @@ Deno.test("a wall clock that is set back does not stop the retries", async () =>
 Deno.test("a wall clock that was ahead before the restart delays by no more than the longest wait", async () => {
   const files = new MemoryFiles();
   {
-    await using lab = await Lab.open({}, files, "2030-01-01T00:00:00Z");
+    await using lab = await QueueLab.open({}, files, "2030-01-01T00:00:00Z");
     lab.answer = () => LATER;
     await lab.accept(sampleEnvelope(["a@x.example"]));
     await settle();
   }
-  await using lab = await Lab.open({}, files, "2026-01-01T00:00:00Z");
+  await using lab = await QueueLab.open({}, files, "2026-01-01T00:00:00Z");
   await lab.runner.start();
   await lab.advance(2 * HOUR);
   assertEquals(lab.attempts, ["a@x.example 66"]);
 });
 
 Deno.test("an operator's retry makes a message due at once", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   let tries = 0;
   lab.answer = () => ++tries < 2 ? LATER : DELIVERED;
   const { queueId } = await lab.accept(sampleEnvelope(["a@x.example"]));
@@ -650,7 +509,7 @@ Deno.test("an operator's retry makes a message due at once", async () => {
 });
 
 Deno.test("a message that an operator removed from disk is forgotten", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   lab.answer = () => LATER;
   const { queueId } = await lab.accept(sampleEnvelope(["a@x.example"]));
   await settle();
@@ -661,7 +520,7 @@ Deno.test("a message that an operator removed from disk is forgotten", async () 
 });
 
 Deno.test("hundreds of messages with every kind of outcome all come to an end", async () => {
-  await using lab = await Lab.open();
+  await using lab = await QueueLab.open();
   let turn = 0;
   lab.answer = (address) => {
     if (address.startsWith("alice")) return DELIVERED;
@@ -678,7 +537,7 @@ Deno.test("hundreds of messages with every kind of outcome all come to an end", 
 });
 
 Deno.test("a list with more members than the runtime takes arguments is delivered", async () => {
-  await using lab = await Lab.open({ route: () => ({ kind: "hop", hop: { kind: "mx", domain: "x", key: "x" } }) });
+  await using lab = await QueueLab.open({ route: () => ({ kind: "hop", hop: { kind: "mx", domain: "x", key: "x" } }) });
   lab.answer = () => LATER;
   const members = Array.from({ length: 200_000 }, (_, i) => ({ address: `m${i}@x` }));
   await lab.accept(sampleEnvelope([], { recipients: members }));

@@ -307,3 +307,30 @@ Deno.test("A login finds its account under any spelling of its address, but not 
     assertEquals(router.findAccount(login), undefined, login);
   }
 });
+
+Deno.test("A route with a fallback leads there for a recipient that is on it, and says so to the others", () => {
+  const fallback = { via: { ...server, host: "smarthost.example" }, after: 2, classes: ["block"] as const };
+  const router = routerOf({
+    routes: [{ domain: "a.example", via: "mx", fallback }, { ...route("b.example"), fallback }, {
+      domain: "*",
+      via: "mx",
+    }],
+  });
+  const told = { key: "smtp:smarthost.example:25", after: 2, classes: ["block"] };
+  const mx = (domain: string): unknown => ({ kind: "mx", domain, key: `mx:${domain}` });
+  assertEquals<unknown>(router.nextHop("x@a.example"), { kind: "hop", hop: mx("a.example"), fallback: told });
+  const direct = router.nextHop("x@b.example", { isOnFallback: false });
+  assertEquals([keyOf(direct), direct.kind === "hop" && direct.fallback], ["smtp:relay.example:25", told]);
+  for (const domain of ["a.example", "b.example"]) {
+    const decision = router.nextHop(`x@${domain}`, { isOnFallback: true });
+    assertEquals([keyOf(decision), decision.kind === "hop" && decision.fallback], [told.key, undefined]);
+  }
+  // The route was changed meanwhile: there is none any more.
+  assertEquals<unknown>(router.nextHop("x@c.example", { isOnFallback: true }), { kind: "hop", hop: mx("c.example") });
+});
+
+Deno.test("`mx` keeps a domain from the route for all", () => {
+  const router = routerOf({ routes: [{ domain: "a.example", via: "mx" }, route("*")] });
+  assertEquals(keyOf(router.nextHop("x@a.example")), "mx:a.example");
+  assertEquals(keyOf(router.nextHop("x@b.example")), "smtp:relay.example:25");
+});

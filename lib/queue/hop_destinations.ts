@@ -1,0 +1,61 @@
+/**
+ * Which destination each next hop leads to, as it was found last: the hop of a message is known from its envelope, its
+ * destination (the MX site) only after a look into DNS.
+ */
+
+/** What is remembered at most, apart from hops that messages are parked for. */
+const MAX_HOPS = 20_000;
+
+/** Remembers destinations. */
+export class HopDestinations {
+  readonly #destinations: Map<string, string> = new Map();
+  readonly #hops: Map<string, Set<string>> = new Map();
+  readonly #isNeeded: (hop: string) => boolean;
+
+  /**
+   * Starts empty.
+   *
+   * @param isNeeded True for a hop that must not be forgotten.
+   */
+  constructor(isNeeded: (hop: string) => boolean) {
+    this.#isNeeded = isNeeded;
+  }
+
+  /** The destination that a hop led to; undefined where that is not known. */
+  destinationOf(hop: string): string | undefined {
+    return this.#destinations.get(hop);
+  }
+
+  /** The hops that lead to a destination. */
+  hopsOf(destination: string): Iterable<string> {
+    return this.#hops.get(destination) ?? [];
+  }
+
+  /** Notes where a hop leads. */
+  learn(hop: string, destination: string): void {
+    const known = this.#destinations.get(hop);
+    if (known === destination) return;
+    if (known !== undefined) this.#forget(hop, known);
+    else if (this.#destinations.size >= MAX_HOPS) this.#makeRoom();
+    this.#destinations.set(hop, destination);
+    const hops = this.#hops.get(destination);
+    if (hops === undefined) this.#hops.set(destination, new Set([hop]));
+    else hops.add(hop);
+  }
+
+  #forget(hop: string, destination: string): void {
+    this.#destinations.delete(hop);
+    const hops = this.#hops.get(destination);
+    hops?.delete(hop);
+    if (hops?.size === 0) this.#hops.delete(destination);
+  }
+
+  /** Forgets the half that was learnt first. */
+  #makeRoom(): void {
+    let left = MAX_HOPS / 2;
+    for (const [hop, destination] of this.#destinations) {
+      if (left-- === 0) return;
+      if (!this.#isNeeded(hop)) this.#forget(hop, destination);
+    }
+  }
+}
