@@ -248,6 +248,10 @@ function queueSettings({ queue, delivery, destinations }: Config, clock: Clock):
   return {
     ...queue,
     concurrency,
-    limitsOf: (name) => limitsByRules(destinations, perDestination, name, clock.now()),
+    limitsOf: (name) => ({
+      ...limitsByRules(destinations, perDestination, name, clock.now()),
+      // Who wants one message tried again so soon does not want all of them to wait for longer.
+      ...(queue.retryMs[0] !== undefined && { firstPauseMs: queue.retryMs[0] }),
+    }),
   };
 }

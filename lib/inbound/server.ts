@@ -7,7 +7,8 @@ import { BufferPool } from "../smtp/octet_input.ts";
 import { formatReply, type Reply, reply } from "../smtp/reply.ts";
 import type { SocketTurn } from "../system/socket_turn.ts";
 import { type TlsConn, tlsFacts } from "../tls/tls_conn.ts";
-import type { BoundListener, IncomingConn } from "./bind.ts";
+import { AcceptTrouble } from "./accept_trouble.ts";
+import { type BoundListener, formatBind, type IncomingConn } from "./bind.ts";
 import { admit } from "./client_certificate.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
@@ -99,9 +100,11 @@ export class InboundServer {
 
   async #acceptLoop(listener: BoundListener): Promise<void> {
     const { clock, logger } = this.#options.services;
+    const trouble = new AcceptTrouble(clock, logger, formatBind(listener.config.bind));
     while (!this.#isStopping) {
       try {
         this.#welcome(await listener.accept(), listener.config);
+        trouble.accepted();
       } catch (error) {
         if (this.#isStopping) return;
         const reason = error instanceof Error ? error.message : String(error);
@@ -109,7 +112,7 @@ export class InboundServer {
           logger.debug("A connection was gone before it was accepted: {reason}", { reason });
           continue;
         }
-        logger.error("Cannot accept connections: {reason}; trying again", { reason });
+        trouble.failed(reason);
         await clock.sleep(ACCEPT_PAUSE_MS);
       }
     }

@@ -5,8 +5,11 @@ import type { Outcome } from "../mail/outcome.ts";
 import type { ScheduleSettings } from "./schedule.ts";
 import type { QueuedMessage } from "./spool.ts";
 
-/** What the age of a message is told from. */
-type Aged = Pick<QueuedMessage, "envelope" | "recipients">;
+/** What the age of a message is known from. */
+export type Aged = Pick<QueuedMessage, "envelope" | "recipients">;
+
+/** What decides when a message is too old. */
+export type Expiry = Pick<ScheduleSettings, "expireAfterMs" | "graceUntilMs">;
 
 /** When delivery begins, and ages are counted from, milliseconds since 1970: on arrival, or when the hold ends. */
 export function releaseMs({ arrived, holdUntil }: Envelope): number {
@@ -42,11 +45,9 @@ export function notifyMs({ deliverBy }: Envelope): number | undefined {
 }
 
 /** When a message is given up, by the settings or by its sender, milliseconds since 1970. */
-export function expiryMs(
-  message: Aged,
-  { expireAfterMs, graceUntilMs = -Infinity }: Pick<ScheduleSettings, "expireAfterMs" | "graceUntilMs">,
-): number {
-  return Math.min(Math.max(bornMs(message) + expireAfterMs, graceUntilMs), returnMs(message.envelope) ?? Infinity);
+export function expiryMs(message: Aged, { expireAfterMs, graceUntilMs }: Expiry): number {
+  const ageMs = Math.max(bornMs(message) + expireAfterMs, graceUntilMs ?? -Infinity);
+  return Math.min(ageMs, returnMs(message.envelope) ?? Infinity);
 }
 
 /** When its sender is to hear of a delay, milliseconds since 1970. */

@@ -8,6 +8,7 @@
  */
 
 import type { Outcome } from "../mail/outcome.ts";
+import { destinationPauseMs } from "./class_backoff.ts";
 import { RateKeeper, type SendRate } from "./send_rate.ts";
 
 /** What the configuration allows for a destination. */
@@ -18,6 +19,8 @@ export interface DestinationLimits {
   readonly initial: number;
   /** Messages in a time; absent: as many as it takes. */
   readonly rate?: SendRate;
+  /** The first pause where it cannot be reached, milliseconds; default 60,000, and at most that. */
+  readonly firstPauseMs?: number;
 }
 
 /** What an attempt says about its destination. */
@@ -35,6 +38,10 @@ export type Verdict =
 export interface Closure {
   /** When one message may look again; monotonic milliseconds. */
   readonly untilMs: number;
+  /** When it closed last; monotonic milliseconds. */
+  readonly closedMs: number;
+  /** It can be talked to, but asked for a pause. */
+  readonly isPause: boolean;
   /** When it closed first, milliseconds since 1970. */
   readonly sinceMs: number;
   /** The last answer or fault. */
@@ -123,20 +130,26 @@ export function noteVerdict(
     case "neutral":
       return "none";
     case "took":
-      return noteTaken(state, limits, moment);
-    case "pushback":
+      return noteTaken(state, limits, startedMs, moment);
+    case "pushback": {
+      const pauseMs = destinationPauseMs(verdict.reason.replyClass, state.closures + 1);
+      if (pauseMs !== undefined) return close(state, limits, verdict.reason, moment, pauseMs);
       // Those that run at the same time all hear the same: it counts once.
       if (startedMs < state.loweredMs && state.closure === undefined) return "none";
-      return lower(state, verdict.reason, moment);
+      return lower(state, limits, verdict.reason, moment);
+    }
     case "down":
       // Others get through: it is busy, or one of its hosts is ill.
-      if (state.tookMs > startedMs) return lower(state, verdict.reason, moment);
-      return close(state, verdict.reason, moment);
+      if (state.tookMs > startedMs) return lower(state, limits, verdict.reason, moment);
+      return close(state, limits, verdict.reason, moment);
   }
 }
 
-function noteTaken(state: DestinationState, limits: DestinationLimits, { nowMs }: Moment): Change {
+function noteTaken(state: DestinationState, limits: DestinationLimits, startedMs: number, { nowMs }: Moment): Change {
+  const { closure } = state;
   state.tookMs = nowMs;
+  // What was under way when it asked for a pause does not end the pause.
+  if (closure !== undefined && closure.isPause && startedMs < closure.closedMs) return "none";
   state.closures = 0;
   if (state.closure !== undefined) {
     state.closure = undefined;
@@ -148,21 +161,34 @@ function noteTaken(state: DestinationState, limits: DestinationLimits, { nowMs }
   return "none";
 }
 
-function lower(state: DestinationState, reason: Outcome, moment: Moment): Change {
+function lower(state: DestinationState, limits: DestinationLimits, reason: Outcome, moment: Moment): Change {
   // Not even one at a time: it wants nothing for now.
-  if (state.closure !== undefined || state.limit < 2) return close(state, reason, moment);
+  if (state.closure !== undefined || state.limit < 2) return close(state, limits, reason, moment);
   state.limit = Math.max(1, state.limit / 2);
   state.loweredMs = moment.nowMs;
   state.loweredBy = reason;
   return "lowered";
 }
 
-function close(state: DestinationState, reason: Outcome, { nowMs, wallMs, random }: Moment): Change {
+function close(
+  state: DestinationState,
+  { firstPauseMs = FIRST_PAUSE_MS }: DestinationLimits,
+  reason: Outcome,
+  { nowMs, wallMs, random }: Moment,
+  askedMs?: number,
+): Change {
   const { closure } = state;
   // Those that were under way when it closed say nothing new.
   if (closure !== undefined && closure.untilMs > nowMs) return "none";
-  const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** state.closures, LONGEST_PAUSE_MS);
-  state.closure = { untilMs: nowMs + pauseMs * (1 + JITTER * random), sinceMs: closure?.sinceMs ?? wallMs, reason };
+  const pauseMs = askedMs ??
+    Math.min(Math.min(firstPauseMs, FIRST_PAUSE_MS) * 2 ** state.closures, LONGEST_PAUSE_MS);
+  state.closure = {
+    untilMs: nowMs + pauseMs * (1 + JITTER * random),
+    closedMs: nowMs,
+    isPause: reason.destination === "pushback",
+    sinceMs: closure?.sinceMs ?? wallMs,
+    reason,
+  };
   state.closures++;
   state.limit = 1;
   return closure === undefined ? "closed" : "stillClosed";

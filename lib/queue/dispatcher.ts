@@ -245,6 +245,10 @@ export class Dispatcher<T> {
     const alarm = destination.alarm = new AbortController();
     this.#options.clock.sleep(waitMs, alarm.signal).then(() => {
       if (destination.alarm === alarm) destination.alarm = undefined;
+      const { closure, running } = destination.state;
+      const leftMs = running > 0 ? 0 : (closure?.untilMs ?? 0) - this.#options.clock.monotonic();
+      // A timer may end a moment too early; what is parked for a closed destination has no other.
+      if (leftMs > 0 && !this.#isStopped) return this.#wakeAfter(destination, Math.max(1, leftMs));
       this.#tellRoom(destination);
       this.#lineUp(destination);
       this.#fill();

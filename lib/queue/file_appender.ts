@@ -10,6 +10,7 @@ export class FileAppender {
   readonly #files: Files;
   readonly #path: string;
   #file: OpenFile | undefined;
+  #isMade = false;
   #waiting: Uint8Array[] = [];
   #waitingOctets = 0;
   #writing: Promise<void> | undefined;
@@ -19,6 +20,11 @@ export class FileAppender {
   constructor(files: Files, path: string) {
     this.#files = files;
     this.#path = path;
+  }
+
+  /** True once there is a file, which may have to be removed. */
+  get isMade(): boolean {
+    return this.#isMade;
   }
 
   /**
@@ -64,6 +70,7 @@ export class FileAppender {
   async #drain(): Promise<void> {
     try {
       this.#file ??= await this.#files.open(this.#path, { write: true, createNew: true, mode: 0o600 });
+      this.#isMade = true;
       while (this.#waiting.length > 0 && this.#failure === undefined) {
         const pieces = this.#waiting;
         this.#waiting = [];

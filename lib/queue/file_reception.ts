@@ -48,6 +48,8 @@ export class FileReception implements Reception {
   #octets = 0;
   #reserved = 0;
   #appender: FileAppender | undefined;
+  /** There is a file of a message that was in memory. */
+  #isMade = false;
   #isEnded = false;
 
   /** Takes the id of the message and the spool it is for. */
@@ -162,6 +164,7 @@ export class FileReception implements Reception {
     this.#buffer.set(envelopeLine, this.#used);
     const path = this.#host.incomingPath(this.queueId);
     const file = await this.#host.files.open(path, { write: true, createNew: true, mode: 0o600 });
+    this.#isMade = true;
     await syncAndClose(file, path, writeAll(file, this.#buffer.subarray(0, total)));
   }
 
@@ -182,7 +185,7 @@ export class FileReception implements Reception {
     this.#buffer = new Uint8Array(0);
     this.#release();
     await this.#appender?.close();
-    await this.#host.discard(this.#host.incomingPath(this.queueId));
+    if (this.#appender?.isMade ?? this.#isMade) await this.#host.discard(this.#host.incomingPath(this.queueId));
   }
 
   #release(): void {

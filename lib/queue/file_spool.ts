@@ -16,13 +16,16 @@ import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
 import { type Files, type OpenFile, parentOf } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
+import { Fifo } from "./fifo.ts";
 import { FileReception, type ReceptionHost } from "./file_reception.ts";
+import { Leftovers } from "./leftovers.ts";
 import { JournalWriter } from "./journal_writer.ts";
 import { bucketOf, isQueueId, QueueIds } from "./queue_id.ts";
+import { ReadPace } from "./read_pace.ts";
 import type { QueuedMessage, Reception, Spool, SpoolEvent } from "./spool.ts";
 import { SpoolFileError } from "./spool_json.ts";
 import { lockSpool } from "./spool_lock.ts";
-import { READ_OCTETS, readSpoolFile } from "./spool_read.ts";
+import { READ_OCTETS, readSpoolFile, readSpoolFileSync } from "./spool_read.ts";
 
 /** How a spool on disk is opened. */
 export interface FileSpoolOptions {
@@ -30,7 +33,7 @@ export interface FileSpoolOptions {
   readonly folder: string;
   /** The file system. */
   readonly files: Files;
-  /** The time, for queue ids. */
+  /** The time, for queue ids and the pace of `recover`. */
   readonly clock: Clock;
   /** For files that are set aside or cannot be removed. */
   readonly logger: Logger;
@@ -42,7 +45,7 @@ export interface FileSpoolOptions {
   readonly memoryOctets?: number;
   /** All messages being received take up to this much memory; beyond it, small ones go to disk too. Default: 32 MiB. */
   readonly totalMemoryOctets?: number;
-  /** Files read at the same time by `recover`. Default: 16. */
+  /** Files read at the same time by `recover` where the disk is waited for, at least 1. Default: 32. */
   readonly readers?: number;
 }
 
@@ -98,6 +101,7 @@ class FileSpool implements Spool, ReceptionHost {
   readonly memoryOctets: number;
   readonly onDisk: Set<Reception> = new Set();
   readonly #folder: string;
+  readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #lock: OpenFile;
   readonly #sync: FolderSync;
@@ -109,19 +113,20 @@ class FileSpool implements Spool, ReceptionHost {
   readonly #buckets: Map<string, Promise<void> | undefined> = new Map();
   /** In their folder, but not yet acknowledged: whoever commits them hands them over, so `recover` must not. */
   readonly #publishing: Set<string> = new Set();
-  /** Files of messages that were refused, and that the disk would not remove: nobody is to find and deliver them. */
-  readonly #leftovers: Set<string> = new Set();
+  readonly #leftovers: Leftovers;
 
   constructor(options: FileSpoolOptions, lock: OpenFile, sync: FolderSync) {
     this.files = options.files;
     this.memoryOctets = options.memoryOctets ?? 128 * 1024;
     this.#folder = options.folder;
+    this.#clock = options.clock;
     this.#logger = options.logger;
+    this.#leftovers = new Leftovers(options.files, options.logger);
     this.#lock = lock;
     this.#sync = sync;
     this.#ids = new QueueIds(options);
     this.#journals = new JournalWriter(options.files);
-    this.#readers = options.readers ?? 16;
+    this.#readers = options.readers ?? 32;
     this.#freeMemoryOctets = options.totalMemoryOctets ?? 32 * 1024 * 1024;
   }
 
@@ -152,22 +157,41 @@ class FileSpool implements Spool, ReceptionHost {
   }
 
   async *recover(unreadable: (queueId: string) => void = () => {}): AsyncGenerator<QueuedMessage> {
-    const buffers: Uint8Array[] = Array.from({ length: this.#readers }, () => new Uint8Array(READ_OCTETS));
-    const reading: { readonly buffer: Uint8Array; readonly message: Promise<QueuedMessage | undefined> }[] = [];
-    for await (const queueId of this.#list()) {
-      let buffer = buffers.pop();
-      if (buffer === undefined) {
-        const oldest = reading.shift();
-        const message = await oldest?.message;
-        if (message !== undefined) yield message;
-        buffer = oldest?.buffer ?? new Uint8Array(READ_OCTETS);
+    const pace = new ReadPace(this.#clock);
+    const buffers = Array.from({ length: this.#readers }, () => new Uint8Array(READ_OCTETS));
+    const [first = new Uint8Array(READ_OCTETS)] = buffers;
+    for await (const queueIds of this.#list()) {
+      for (let next = 0; next < queueIds.length;) {
+        const inBackground = queueIds.slice(next, next + pace.inBackground);
+        next += inBackground.length;
+        yield* this.#readTogether(inBackground, buffers, unreadable);
+        pace.resume();
+        for (; next < queueIds.length && pace.isQuick; next++) {
+          const queueId = queueIds[next] ?? "";
+          const message = pace.read(() => this.#readNow(queueId, first)) ??
+            await this.#readOrSkip(queueId, first, unreadable);
+          if (message !== undefined) yield message;
+        }
       }
-      const message = this.#readOrSkip(queueId, buffer, unreadable);
-      reading.push({ buffer, message });
     }
-    for (const { message } of reading) {
-      const read = await message;
-      if (read !== undefined) yield read;
+  }
+
+  /** Reads as many at the same time as there are buffers. */
+  async *#readTogether(
+    queueIds: readonly string[],
+    buffers: readonly Uint8Array[],
+    unreadable: (queueId: string) => void,
+  ): AsyncGenerator<QueuedMessage> {
+    const reading = new Fifo<Promise<QueuedMessage | undefined>>();
+    for (const [place, queueId] of queueIds.entries()) {
+      const buffer = buffers[place % buffers.length] ?? new Uint8Array(READ_OCTETS);
+      const oldest = reading.size < buffers.length ? undefined : await reading.shift();
+      if (oldest !== undefined) yield oldest;
+      reading.push(this.#readOrSkip(queueId, buffer, unreadable));
+    }
+    for (let read = reading.shift(); read !== undefined; read = reading.shift()) {
+      const message = await read;
+      if (message !== undefined) yield message;
     }
   }
 
@@ -231,7 +255,7 @@ class FileSpool implements Spool, ReceptionHost {
       await this.discard(path);
       throw error;
     }
-    if (this.#leftovers.size > 0) await this.#discardLeftovers();
+    if (!this.#leftovers.isEmpty) await this.#leftovers.retry();
   }
 
   async makeFolders(): Promise<void> {
@@ -240,30 +264,8 @@ class FileSpool implements Spool, ReceptionHost {
     await this.#sync.sync(this.#folder);
   }
 
-  async discard(path: string): Promise<void> {
-    try {
-      await this.files.remove(path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return;
-      this.#leftovers.add(path);
-      this.#logger.error(
-        "Cannot remove {path}, which belongs to no accepted message; will try again when the next one is stored: {error}",
-        { path, error },
-      );
-    }
-  }
-
-  /** The disk takes messages again: perhaps it also removes now. */
-  async #discardLeftovers(): Promise<void> {
-    for (const path of this.#leftovers) {
-      try {
-        await this.files.remove(path);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) return;
-      }
-      this.#leftovers.delete(path);
-      this.#logger.info("Removed {path}, which belongs to no accepted message", { path });
-    }
+  discard(path: string): Promise<void> {
+    return this.#leftovers.discard(path);
   }
 
   #makeBucket(bucket: string): Promise<void> {
@@ -286,22 +288,34 @@ class FileSpool implements Spool, ReceptionHost {
     }
   }
 
-  /** All queue ids. What is not named like a message in its place is set aside. */
-  async *#list(): AsyncGenerator<string> {
+  /** All queue ids, folder by folder, oldest first. What is not named like a message in its place is set aside. */
+  async *#list(): AsyncGenerator<readonly string[]> {
     const buckets: string[] = [];
     for await (const entry of this.files.list(`${this.#folder}/queue`)) {
       if (entry.isDirectory) buckets.push(entry.name);
     }
     for (const bucket of buckets.sort()) {
+      const queueIds: string[] = [];
       for await (const { name } of this.files.list(`${this.#folder}/queue/${bucket}`)) {
         if (this.#publishing.has(name) || this.#leftovers.has(`${this.#folder}/queue/${bucket}/${name}`)) continue;
-        if (isQueueId(name) && bucketOf(name) === bucket) yield name;
+        if (isQueueId(name) && bucketOf(name) === bucket) queueIds.push(name);
         else {await this.#setAside(
             `${this.#folder}/queue/${bucket}/${name}`,
             name,
             "its name is no queue id of this folder",
           );}
       }
+      yield queueIds.sort();
+    }
+  }
+
+  /** Reads a message at once; undefined where there is anything to say about it, which `#readOrSkip` does. */
+  #readNow(queueId: string, buffer: Uint8Array): QueuedMessage | undefined {
+    try {
+      const read = readSpoolFileSync(this.files, this.queuePath(queueId), queueId, buffer);
+      return read?.unreadableLines === 0 ? read.message : undefined;
+    } catch {
+      return undefined;
     }
   }
 

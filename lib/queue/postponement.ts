@@ -41,7 +41,8 @@ export function postponementOf(key: string, state: DestinationState | undefined,
       ...(remoteAddress !== undefined && { remoteAddress }),
       ...(replyClass !== undefined && { replyClass }),
     },
-    waitMs: Math.max(0, closure.untilMs - nowMs),
+    // Its time is over while one message looks, which takes minutes if nobody answers: to come back at once would be in vain.
+    waitMs: closure.untilMs > nowMs ? closure.untilMs - nowMs : TURN_MS,
     timesInARow: state?.closures ?? 1,
   };
 }

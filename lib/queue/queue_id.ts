@@ -44,6 +44,11 @@ export function bucketOf(queueId: string): string {
   return queueId.slice(-2);
 }
 
+/** The part of a queue id that all messages of one second share. */
+export function secondOf(queueId: string): string {
+  return queueId.slice(0, 6);
+}
+
 /** Makes queue ids; no two are the same in the life of a process. */
 export class QueueIds {
   readonly #options: QueueIdsOptions;

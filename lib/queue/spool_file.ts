@@ -33,6 +33,8 @@ const HEAD = /^posthorn-spool (\d+) (\d{12})\n$/;
 const LINE_FEED = 0x0a;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
+/** Any octets are text to it. */
+const latin1 = new TextDecoder("latin1");
 
 /**
  * Makes the first line for a content of this length.
@@ -65,7 +67,7 @@ export function encodeEvents(events: readonly SpoolEvent[]): Uint8Array {
  * @throws {SpoolFileError} It is no spool file, or one of a version that is not known.
  */
 export function decodeHead(head: Uint8Array): number {
-  const match = HEAD.exec(String.fromCharCode(...head.subarray(0, HEAD_OCTETS)));
+  const match = HEAD.exec(latin1.decode(head.subarray(0, HEAD_OCTETS)));
   if (match === null) throw new SpoolFileError("The first line is not that of a spool file");
   if (match[1] !== "1") throw new SpoolFileError(`The spool file format ${match[1]} is not known to this version`);
   return Number(match[2]);

@@ -179,10 +179,12 @@ function sessionFrom(value: unknown): SessionFacts {
 }
 
 function object(value: unknown, what: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new SpoolFileError(`The ${what} is not an object`);
-  }
-  return { ...value };
+  if (!isFields(value)) throw new SpoolFileError(`The ${what} is not an object`);
+  return value;
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function wrong(key: string, expected: string): SpoolFileError {

@@ -40,18 +40,42 @@ export async function readSpoolFile(
     const tailStart = HEAD_OCTETS + contentOctets;
     const isWhole = length < buffer.length;
     const tail = isWhole ? buffer.subarray(Math.min(tailStart, length), length) : await readTail(file, tailStart);
-    const { envelope, events, unreadableLines } = decodeTail(tail);
     const content = isWhole && keepContent
       ? new FileContent(files, path, contentOctets, buffer.subarray(HEAD_OCTETS, tailStart))
       : new FileContent(files, path, contentOctets);
-    const message = { queueId, envelope, content, recipients: initialStates(envelope), isHeld: false };
-    for (const event of events) applyEvent(message, event);
-    return { message, events, unreadableLines };
+    return messageFrom(queueId, content, tail);
   } catch (error) {
     throw error instanceof SpoolFileError ? error : errorAt(path, "read", error);
   } finally {
     file.close();
   }
+}
+
+/**
+ * Reads a spool file without its content, at once: nothing else can happen meanwhile.
+ *
+ * @param buffer Is used for reading only.
+ * @returns Undefined for a file that does not fit into the buffer.
+ * @throws {SpoolFileError} It cannot be understood.
+ */
+export function readSpoolFileSync(
+  files: Files,
+  path: string,
+  queueId: string,
+  buffer: Uint8Array,
+): ReadSpoolFile | undefined {
+  const length = files.readStartSync(path, buffer);
+  if (length === buffer.length) return undefined;
+  const contentOctets = decodeHead(buffer.subarray(0, length));
+  const tail = buffer.subarray(Math.min(HEAD_OCTETS + contentOctets, length), length);
+  return messageFrom(queueId, new FileContent(files, path, contentOctets), tail);
+}
+
+function messageFrom(queueId: string, content: FileContent, tail: Uint8Array): ReadSpoolFile {
+  const { envelope, events, unreadableLines } = decodeTail(tail);
+  const message = { queueId, envelope, content, recipients: initialStates(envelope), isHeld: false };
+  for (const event of events) applyEvent(message, event);
+  return { message, events, unreadableLines };
 }
 
 /** The content of a message in the queue. */

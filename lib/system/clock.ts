@@ -21,11 +21,12 @@ export const systemClock: Clock = {
         clearTimeout(timer);
         reject(signal?.reason);
       };
-      // setTimeout holds 31 bits; a longer wait is cut short and its caller looks at the clock again.
+      // setTimeout holds 31 bits; a longer wait is cut short and its caller looks at the clock again. A part of a
+      // millisecond would be cut off: nobody is woken before the time.
       const timer = setTimeout(() => {
         signal?.removeEventListener("abort", onAbort);
         resolve();
-      }, Math.min(Math.max(0, ms), 0x7fff_ffff));
+      }, Math.min(Math.max(0, Math.ceil(ms)), 0x7fff_ffff));
       signal?.addEventListener("abort", onAbort, { once: true });
     }),
 };

@@ -143,6 +143,10 @@ function check({ files, outside, accepted, lines, hits }: Course, where: string)
       assertEquals([copies, reports], [isDelivered, isReported], `${name} ${address}${detail}`);
     }
   }
+  // Where making a mailbox could not be synced, its folders are there for the next attempt, which takes them as they are.
+  const isMade = !hits.some((hit) => /^(sync|open) \/data(\/mail(\/local\.example(\/\w+)?)?)?$/.test(hit));
+  const durable = new Set(mailboxes(files.afterCrash(() => false), MESSAGES));
+  if (isMade) assertEquals(durable, new Set(mailboxes(files, MESSAGES)), `not durable${detail}`);
   assertEquals(folderTree(files, "/data/spool/broken").size, 0, `something was set aside${detail}`);
   assertEquals(files.openHandles, 0, `handles left open${detail}`);
   for (const line of lines) {
@@ -173,7 +177,7 @@ Deno.test("a disk that fails for 20 minutes from any operation on loses nothing 
   campaign(false, 20 * MINUTE, 2));
 
 Deno.test("an error of any one operation at a start with mail in the queue loses nothing and doubles nothing", () =>
-  campaign(true, 0, 1));
+  campaign(true, 0, 2));
 
 Deno.test("a disk that fails for 20 minutes from any operation of a start on loses nothing and doubles nothing", () =>
   campaign(true, 20 * MINUTE, 2));

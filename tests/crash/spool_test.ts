@@ -169,6 +169,8 @@ for (
       if (failed !== "remove" && told.begun.size > 0) {
         assertEquals(files.tree("/data/spool/incoming").size, 0, `${where}: left in incoming`);
       }
+      // What a failed sync lost is lost, whatever later syncs said.
+      await check(files.afterCrash(() => false), told, `${where}, then power loss`);
       const found = await check(files.afterCrash(() => true), told, where);
       for (const id of found.keys()) {
         // A file that could not be removed is delivered again; one that was refused must not be there.

@@ -30,7 +30,7 @@ export const PATH_SETTINGS = {
   warnAfterMs: 20 * MINUTE,
   expireAfterMs: 60 * MINUTE,
   concurrency: 20,
-  limitsOf: () => ({ concurrency: 5, initial: 5 }),
+  limitsOf: (): { concurrency: number; initial: number } => ({ concurrency: 5, initial: 5 }),
 };
 
 /** A message of a test, known by its name at every place that it comes to. */
@@ -124,6 +124,8 @@ export interface PathOptions {
   readonly logger?: Logger;
   /** The clock of the queue, where that is another. */
   readonly queueClock?: Clock;
+  /** Default: `PATH_SETTINGS`. */
+  readonly settings?: typeof PATH_SETTINGS;
 }
 
 /** A machine of ours. */
@@ -167,7 +169,7 @@ export class MailPath implements AsyncDisposable {
         expand: (address) => [address],
       }),
       random: () => 0,
-      settings: PATH_SETTINGS,
+      settings: options.settings ?? PATH_SETTINGS,
     });
   }
 

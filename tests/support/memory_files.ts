@@ -25,12 +25,20 @@ interface FileNode {
   data: Uint8Array;
   /** What survives a power loss. */
   durable: Uint8Array;
+  /** Written since the last sync: pieces as first octet and the one behind the last. */
+  dirty: Piece[];
+  /** Written before a sync that failed: the kernel takes it for clean, and no later sync writes it. */
+  lost: Piece[];
 }
+
+type Piece = readonly [from: number, to: number];
 
 interface FolderNode {
   kind: "folder";
   entries: Map<string, Node>;
   durable: Map<string, Node>;
+  /** Names that were added or removed before a sync that failed, and not since: no later sync makes that durable. */
+  lost: Set<string>;
 }
 
 type Node = FileNode | FolderNode;
@@ -71,8 +79,8 @@ export class MemoryFiles implements Files {
       if (node !== undefined && options.createNew) throw new Deno.errors.AlreadyExists(path);
       if (node === undefined) {
         if (!options.create && !options.createNew) throw new Deno.errors.NotFound(path);
-        node = { kind: "file", data: new Uint8Array(0), durable: new Uint8Array(0) };
-        parent.entries.set(name, node);
+        node = file(new Uint8Array(0));
+        setEntry(parent, name, node);
       }
       this.openHandles++;
       return this.#handle(path, node, options.append === true);
@@ -85,15 +93,20 @@ export class MemoryFiles implements Files {
       const [target, newName] = this.#parent(to);
       const node = source.entries.get(oldName);
       if (node === undefined) throw new Deno.errors.NotFound(from);
-      source.entries.delete(oldName);
-      target.entries.set(newName, node);
+      setEntry(source, oldName, undefined);
+      setEntry(target, newName, node);
     });
   }
 
   remove(path: string): Promise<void> {
     return this.#do("remove", path, () => {
       const [parent, name] = this.#parent(path);
-      if (!parent.entries.delete(name)) throw new Deno.errors.NotFound(path);
+      const node = parent.entries.get(name);
+      if (node?.kind === "folder" && node.entries.size > 0) {
+        throw new Error(`Directory not empty (os error 39): remove '${path}'`);
+      }
+      if (node === undefined) throw new Deno.errors.NotFound(path);
+      setEntry(parent, name, undefined);
     });
   }
 
@@ -103,10 +116,21 @@ export class MemoryFiles implements Files {
       for (const name of path.split("/").filter(Boolean)) {
         const next = node.entries.get(name) ?? folder();
         if (next.kind !== "folder") throw new Deno.errors.AlreadyExists(path);
-        node.entries.set(name, next);
+        if (next !== node.entries.get(name)) setEntry(node, name, next);
         node = next;
       }
     });
+  }
+
+  readStartSync(path: string, into: Uint8Array): number {
+    this.fault?.({ name: "open", path, count: this.operations });
+    this.fault?.({ name: "read", path, count: this.operations });
+    const node = this.#find(path);
+    if (node === undefined) throw new Deno.errors.NotFound(path);
+    if (node.kind === "folder") throw new Deno.errors.IsADirectory(path);
+    const octets = node.data.subarray(0, into.length);
+    into.set(octets);
+    return octets.length;
   }
 
   async *list(path: string): AsyncGenerator<FolderEntry> {
@@ -137,7 +161,7 @@ export class MemoryFiles implements Files {
   /** Replaces the content of a file behind everybody's back. */
   overwrite(path: string, data: Uint8Array): void {
     const [parent, name] = this.#parent(path);
-    parent.entries.set(name, { kind: "file", data, durable: data });
+    parent.entries.set(name, file(data));
   }
 
   /** The disk as the next start finds it after a crash now. */
@@ -151,29 +175,45 @@ export class MemoryFiles implements Files {
   #handle(path: string, node: Node, isAppend: boolean): OpenFile {
     let position = 0;
     let isOpen = true;
-    const file = (): FileNode => {
+    const opened = (): FileNode => {
       if (!isOpen) throw new Deno.errors.BadResource(path);
       if (node.kind === "folder") throw new Deno.errors.IsADirectory(path);
       return node;
     };
     const put = (octets: Uint8Array): number => {
-      const target = file();
+      const target = opened();
       if (isAppend) position = target.data.length;
       const data = new Uint8Array(Math.max(target.data.length, position + octets.length));
       data.set(target.data);
       data.set(octets, position);
-      position += octets.length;
+      const end = position + octets.length;
+      target.lost = target.lost.flatMap((piece) => without(piece, position, end));
+      target.dirty.push([position, end]);
+      position = end;
       target.data = data;
       return octets.length;
     };
     const sync = (): void => {
-      if (node.kind === "file") node.durable = node.data.slice();
-      else node.durable = new Map(node.entries);
+      if (node.kind === "folder") return syncFolder(node);
+      const before = node.durable;
+      node.durable = node.data.slice();
+      for (const [from, to] of node.lost) {
+        for (let at = from; at < to; at++) node.durable[at] = before[at] ?? 0;
+      }
+      node.dirty = [];
+    };
+    const failSync = (): void => {
+      if (node.kind === "folder") {
+        for (const name of changedNames(node)) node.lost.add(name);
+        return;
+      }
+      node.lost.push(...node.dirty);
+      node.dirty = [];
     };
     return {
       read: (into) =>
         this.#do("read", path, () => {
-          const { data } = file();
+          const { data } = opened();
           if (position >= data.length && into.length > 0) return null;
           // Short reads, as a file system may give.
           const octets = data.subarray(position, position + Math.max(1, Math.ceil(into.length / 2)));
@@ -187,12 +227,14 @@ export class MemoryFiles implements Files {
         position = offset;
         return Promise.resolve(offset);
       },
-      syncData: () => this.#do("syncData", path, sync),
-      sync: () => this.#do("sync", path, sync),
-      stat: () => Promise.resolve({ size: file().data.length }),
+      syncData: () => this.#do("syncData", path, sync, failSync),
+      sync: () => this.#do("sync", path, sync, failSync),
+      stat: () => Promise.resolve({ size: opened().data.length }),
       truncate: (octets) =>
         this.#do("truncate", path, () => {
-          file().data = file().data.slice(0, octets);
+          const target = opened();
+          target.data = target.data.slice(0, octets);
+          target.lost = target.lost.flatMap((piece) => without(piece, octets, Infinity));
         }),
       close: () => {
         if (!isOpen) throw new Deno.errors.BadResource(path);
@@ -235,8 +277,37 @@ export class MemoryFiles implements Files {
   }
 }
 
+function file(data: Uint8Array): FileNode {
+  return { kind: "file", data, durable: data, dirty: [], lost: [] };
+}
+
+/** What is left of a piece. */
+function without([from, to]: Piece, start: number, end: number): Piece[] {
+  const rest: Piece[] = [[from, Math.min(to, start)], [Math.max(from, end), to]];
+  return rest.filter((piece) => piece[0] < piece[1]);
+}
+
 function folder(): FolderNode {
-  return { kind: "folder", entries: new Map(), durable: new Map() };
+  return { kind: "folder", entries: new Map(), durable: new Map(), lost: new Set() };
+}
+
+function setEntry(parent: FolderNode, name: string, node: Node | undefined): void {
+  if (node === undefined) parent.entries.delete(name);
+  else parent.entries.set(name, node);
+  parent.lost.delete(name);
+}
+
+function changedNames({ entries, durable }: FolderNode): string[] {
+  return [...new Set([...entries.keys(), ...durable.keys()])].filter((name) => entries.get(name) !== durable.get(name));
+}
+
+function syncFolder(node: FolderNode): void {
+  for (const name of changedNames(node)) {
+    if (node.lost.has(name)) continue;
+    const entry = node.entries.get(name);
+    if (entry === undefined) node.durable.delete(name);
+    else node.durable.set(name, entry);
+  }
 }
 
 /** A node as it stands on the disk; one that stands in two folders after a lost rename is one node still. */
@@ -245,7 +316,7 @@ function crashed(node: Node, survives: Survives, copies: Map<Node, Node>): Node 
   if (known !== undefined) return known;
   if (node.kind === "file") {
     const data = crashedData(node, survives);
-    const copy: FileNode = { kind: "file", data, durable: data };
+    const copy = file(data);
     copies.set(node, copy);
     return copy;
   }

@@ -50,7 +50,7 @@ export function delayedEvent(text = "450 4.2.0 later", recipients: readonly numb
 /** A spool on the file system given. */
 export function openSpool(
   files: Files,
-  more: { folder?: string; clock?: Clock; memoryOctets?: number } = {},
+  more: { folder?: string; clock?: Clock; memoryOctets?: number; logger?: Logger } = {},
 ): Promise<Spool> {
   return openFileSpool({
     folder: "/data/spool",
@@ -89,7 +89,7 @@ export async function recoverAll(spool: Spool): Promise<Map<string, QueuedMessag
 }
 
 /** The octets of a message, read in pieces. */
-export async function readContent({ content }: QueuedMessage): Promise<Uint8Array> {
+export async function readContent({ content }: Pick<QueuedMessage, "content">): Promise<Uint8Array> {
   const read = new Uint8Array(content.octets);
   let at = 0;
   for await (const piece of content.chunks()) {

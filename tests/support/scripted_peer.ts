@@ -3,7 +3,8 @@
  *
  * Local parts: `reply-NNN` gets that code at RCPT; `dot-NNN` at the final dot (LMTP: only that recipient); `drop-rcpt`,
  * `drop-data` and `drop-dot` lose the connection at RCPT, after 354, and after the final dot without a reply; `garbage`,
- * `overlong` and `silent` answer RCPT with octets that are no reply, with a reply without end, and no more at all.
+ * `overlong` and `silent` answer RCPT with octets that are no reply, with a reply without end, and no more at all. Many
+ * more faults, by local part and for whole peers, are in `bad_peer.ts`.
  */
 
 import { PeerConversation } from "./scripted_peer_conversation.ts";
@@ -21,10 +22,33 @@ export type PeerPoint =
   | "dot"
   | "rset"
   | "quit"
-  | "xclient";
+  | "xclient"
+  /** Each chunk of BDAT, when its octets are in; the answer to the last one is that to `dot`. */
+  | "chunk";
 
-/** A whole reply without the last CRLF; `drop` closes the connection, `silent` answers nothing any more; undefined: the usual. */
-export type PeerAnswer = string | ((line: string, conversation: PeerConversation) => string | undefined);
+/** Octets that need not be a reply. */
+export interface PeerOctets {
+  /** Latin-1, sent as they are: nothing is put behind. */
+  readonly octets: string;
+  /** Again and again, until the client closes. */
+  readonly isEndless?: boolean;
+  /** One octet at a time, and this many milliseconds before the next. */
+  readonly everyMs?: number;
+  /** What comes after them; `deaf` reads nothing any more; default: the conversation goes on. */
+  readonly then?: "drop" | "silent" | "deaf";
+}
+
+/** A whole reply without the last CRLF; `drop` closes the connection, `silent` answers nothing any more. */
+export type PeerSaid = string | PeerOctets;
+
+/** What is said at a point; undefined: the usual. */
+export type PeerAnswer = PeerSaid | ((line: string, conversation: PeerConversation) => PeerSaid | undefined);
+
+/**
+ * What comes after 220 to STARTTLS instead of a handshake: other octets, replies in the clear behind the 220, nothing, an
+ * alert of TLS, or the end of the connection.
+ */
+export type TlsFault = "garbage" | "injection" | "silence" | "alert" | "closed";
 
 /** What the peer offers and does. */
 export interface PeerOptions {
@@ -39,8 +63,19 @@ export interface PeerOptions {
   readonly extensions?: readonly string[];
   /** Default: none. The certificate is that of tests/fixtures/tls, valid for `mx.test` (and more: see there). */
   readonly tls?: "starttls" | "implicit";
-  /** After 220 to STARTTLS: no handshake but garbage, plaintext pipelined behind the 220, or nothing. */
-  readonly tlsFault?: "garbage" | "injection" | "silence";
+  /** Default: that of tests/fixtures/tls. */
+  readonly certificate?: { readonly chain: string; readonly key: string };
+  readonly tlsFault?: TlsFault;
+  /** Closes the connection without a word after so many transactions. */
+  readonly maxTransactions?: number;
+  /** How long a conversation that has come to rest by a fault keeps its connection; default: until the client closes. */
+  readonly restMs?: number;
+  /** How often the fault that a local part chooses happens to it; default: always. */
+  readonly faultTimes?: number;
+  /** Told of each connection. */
+  readonly onConnection?: () => void;
+  /** Told of each transaction that reached its final dot. */
+  readonly onMessage?: (message: ReceivedMessage) => void;
   /** Offers AUTH PLAIN LOGIN and accepts this pair. */
   readonly login?: { readonly username: string; readonly password: string; readonly mechanisms?: string };
   readonly replies?: Partial<Record<PeerPoint, PeerAnswer>>;
@@ -74,8 +109,11 @@ export const DEFAULT_EXTENSIONS: readonly string[] = [
 
 const TLS_FOLDER = new URL("../fixtures/tls/", import.meta.url);
 
-/** Reads a PEM file of tests/fixtures/tls: `ca.pem`, `certificate.pem` or `key.pem`. */
-export function readTestPem(name: "ca.pem" | "certificate.pem" | "key.pem"): string {
+/** A PEM file of tests/fixtures/tls. */
+export type TestPem = "ca.pem" | "certificate.pem" | "key.pem" | "expired_ca.pem" | "expired.pem" | "expired.key.pem";
+
+/** Reads it. */
+export function readTestPem(name: TestPem): string {
   return Deno.readTextFileSync(new URL(name, TLS_FOLDER));
 }
 
@@ -90,17 +128,25 @@ export class ScriptedPeer implements AsyncDisposable {
   readonly reads: string[] = [];
   /** Connections so far. */
   connections = 0;
+  /** Conversations so far that came to rest by a fault. */
+  stalls = 0;
+  readonly #faultsLeft: Map<string, number> = new Map();
+  readonly #end = Promise.withResolvers<void>();
   readonly #listener: Deno.Listener;
   readonly #tlsListener: Deno.TlsListener;
   readonly #open = new Set<Disposable>();
   readonly #running = new Set<Promise<void>>();
   readonly #talks = new Set<Promise<void>>();
   readonly #waiting: { readonly count: number; readonly resolve: () => void }[] = [];
+  readonly #waitingForStalls: { readonly count: number; readonly resolve: () => void }[] = [];
 
   /** Use {@linkcode startPeer}. */
   constructor(options: PeerOptions) {
     this.options = options;
-    const pair = { cert: readTestPem("certificate.pem"), key: readTestPem("key.pem") };
+    const { certificate } = options;
+    const pair = certificate === undefined
+      ? { cert: readTestPem("certificate.pem"), key: readTestPem("key.pem") }
+      : { cert: certificate.chain, key: certificate.key };
     const at = { hostname: options.host ?? "127.0.0.1", port: options.port ?? 0 };
     // STARTTLS goes through a second listener: Deno cannot upgrade the server side of a connection.
     this.#tlsListener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...pair });
@@ -120,6 +166,11 @@ export class ScriptedPeer implements AsyncDisposable {
   /** The address it listens on. */
   get host(): string {
     return this.options.host ?? "127.0.0.1";
+  }
+
+  /** Resolves when the peer is disposed of. */
+  get ended(): Promise<void> {
+    return this.#end.promise;
   }
 
   /** Content of the messages as text. */
@@ -143,9 +194,29 @@ export class ScriptedPeer implements AsyncDisposable {
     return isInTime;
   }
 
+  /** Resolves when at least `count` conversations have come to rest by a fault: now only a time limit helps the client. */
+  stalled(count: number): Promise<void> {
+    if (this.stalls >= count) return Promise.resolve();
+    return new Promise((resolve) => this.#waitingForStalls.push({ count, resolve }));
+  }
+
+  /** Whether the fault of a local part happens once more; where it does not, it is over for good. */
+  spendFault(localPart: string): boolean {
+    const left = this.#faultsLeft.get(localPart) ?? this.options.faultTimes ?? Infinity;
+    this.#faultsLeft.set(localPart, left - 1);
+    return left > 0;
+  }
+
+  /** Called by a conversation that comes to rest by a fault. */
+  noteStall(): void {
+    this.stalls++;
+    for (const { count, resolve } of this.#waitingForStalls) if (this.stalls >= count) resolve();
+  }
+
   /** Called by a conversation at the final dot. */
   record(message: ReceivedMessage): void {
     this.messages.push(message);
+    this.options.onMessage?.(message);
     for (const { count, resolve } of this.#waiting) if (this.messages.length >= count) resolve();
   }
 
@@ -186,6 +257,7 @@ export class ScriptedPeer implements AsyncDisposable {
       }
       this.connections++;
       this.keep(connection);
+      this.options.onConnection?.();
       const talk = new PeerConversation(this, connection, this.connections).run();
       this.#talks.add(talk);
       this.#running.add(talk);
@@ -196,6 +268,7 @@ export class ScriptedPeer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
     this.#tlsListener.close();
+    this.#end.resolve();
     this.dropConnections();
     while (this.#running.size > 0) {
       const running = [...this.#running];

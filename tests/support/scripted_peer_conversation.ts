@@ -1,10 +1,13 @@
 /** One connection to a scripted peer. */
 
 import { Buffer } from "node:buffer";
-import { DEFAULT_EXTENSIONS, type PeerPoint, type ScriptedPeer } from "./scripted_peer.ts";
+import { faultOf } from "./bad_peer.ts";
+import { DEFAULT_EXTENSIONS, type PeerPoint, type PeerSaid, type ScriptedPeer } from "./scripted_peer.ts";
 
 const ENCODER = new TextEncoder();
 const END = "\r\n.\r\n";
+/** TLS 1.2 record: fatal alert 40, handshake_failure (RFC 5246 §7.2). */
+const TLS_ALERT = "\u0015\u0003\u0003\u0000\u0002\u0002\u0028";
 
 class Dropped extends Error {}
 
@@ -25,6 +28,10 @@ export class PeerConversation {
   // Octets as Latin-1, so that text functions work on them unchanged.
   #unread = "";
   #isReadingContent = false;
+  #restTimer: ReturnType<typeof setTimeout> | undefined;
+  #chunks = "";
+  /** Octets in all chunks of BDAT so far. */
+  chunkOctets = 0;
 
   /** Takes over a fresh connection. */
   constructor(peer: ScriptedPeer, connection: Deno.Conn, number: number) {
@@ -47,6 +54,11 @@ export class PeerConversation {
     } catch {
       // Dropped by script, by the client, or by the end of the test.
     }
+    clearTimeout(this.#restTimer);
+    this.#close();
+  }
+
+  #close(): void {
     try {
       this.#connection.close();
     } catch {
@@ -81,7 +93,7 @@ export class PeerConversation {
         await this.#data(line);
         return false;
       case "BDAT":
-        await this.#chunk(argument);
+        await this.#chunk(line, argument);
         return false;
       case "RSET":
         this.#reset();
@@ -111,6 +123,7 @@ export class PeerConversation {
   #reset(): void {
     this.mail = undefined;
     this.recipients = [];
+    this.#chunks = "";
   }
 
   async #mail(line: string, argument: string): Promise<void> {
@@ -120,58 +133,66 @@ export class PeerConversation {
   }
 
   async #rcpt(line: string, argument: string): Promise<void> {
-    const localPart = /^TO:<"?([^@">]*)/i.exec(argument)?.[1] ?? "";
-    let usual = this.mail === undefined ? "503 5.5.1 Need MAIL before RCPT" : "250 2.1.5 Recipient ok";
+    const localPart = localPartOf(argument);
+    let usual: PeerSaid = this.mail === undefined ? "503 5.5.1 Need MAIL before RCPT" : "250 2.1.5 Recipient ok";
     const code = /^reply-([2-5]\d\d)/.exec(localPart)?.[1];
     if (code !== undefined) usual = `${code} ${code[0]}.2.0 As asked`;
     else if (localPart === "drop-rcpt") usual = "drop";
     else if (localPart === "silent") usual = "silent";
     else if (localPart === "garbage") usual = "\u0000\u00ff garbage";
     else if (localPart === "overlong") usual = `250 ${"x".repeat(100_000)}`;
+    else usual = this.#faultOf(localPart, "rcpt") ?? usual;
     const sent = await this.#answer("rcpt", line, usual);
     if (sent.startsWith("2")) this.recipients.push(argument);
   }
 
   async #data(line: string): Promise<void> {
-    const sent = await this.#answer(
-      "data",
-      line,
-      this.recipients.length > 0 ? "354 Go ahead" : "554 5.5.1 No recipients",
-    );
+    const usual = this.recipients.length > 0 ? "354 Go ahead" : "554 5.5.1 No recipients";
+    const sent = await this.#answer("data", line, this.#fault("data") ?? usual);
     if (!sent.startsWith("354")) return;
     if (this.#hasRecipient("drop-data")) throw new Dropped();
+    const early = this.#fault("content");
+    if (early !== undefined) {
+      if (this.#unread === "") this.#unread = await this.#read();
+      await this.#say(early);
+    }
     this.#isReadingContent = true;
     // The CRLF of the DATA line counts as the one before the dot of an empty message (RFC 5321 §4.1.1.4).
     this.#unread = "\r\n" + this.#unread;
     const stuffed = await this.#readTo(END);
     this.#isReadingContent = false;
     const text = (stuffed + "\r\n").slice(2).replace(/^\./gm, "");
-    const content = Uint8Array.from(stuffed === "" ? "" : text, (character) => character.charCodeAt(0));
+    const content = binaryOctets(stuffed === "" ? "" : text);
     await this.#endOfData(content);
   }
 
-  /** Takes one chunk, which is the last one too. */
-  async #chunk(argument: string): Promise<void> {
-    const octets = Number(/^(\d+) LAST$/.exec(argument)?.[1]);
+  async #chunk(line: string, argument: string): Promise<void> {
+    const [, digits, last] = /^(\d+)( LAST)?$/.exec(argument) ?? [];
+    const octets = Number(digits);
     this.#isReadingContent = true;
-    const buffer = new Uint8Array(65_536);
-    while (this.#unread.length < octets) {
-      const count = await this.#connection.read(buffer);
-      if (count === null) throw new Dropped();
-      this.#unread += binaryText(buffer.subarray(0, count));
-    }
+    while (this.#unread.length < octets) this.#unread += await this.#read();
     this.#isReadingContent = false;
-    const content = Uint8Array.from(this.#unread.slice(0, octets), (character) => character.charCodeAt(0));
+    this.chunkOctets += octets;
+    this.#chunks += this.#unread.slice(0, octets);
     this.#unread = this.#unread.slice(octets);
+    const scripted = this.#scripted("chunk", line) ??
+      (this.recipients.length > 0 ? undefined : "503 5.5.1 No recipients");
+    if (scripted !== undefined) {
+      this.#reset();
+      return await this.#say(scripted);
+    }
+    if (last === undefined) return await this.#send(`250 2.0.0 ${octets} octets`);
+    const content = binaryOctets(this.#chunks);
+    this.#chunks = "";
     await this.#endOfData(content);
   }
 
   async #endOfData(content: Uint8Array): Promise<void> {
     const isLmtp = this.#peer.options.protocol === "lmtp";
     const answers = (isLmtp ? this.recipients : [this.recipients.join(" ")]).map((recipient) => {
-      const code = /<dot-([2-5]\d\d)/.exec(recipient)?.[1];
-      const usual = code === undefined ? "250 2.6.0 Taken" : `${code} ${code[0]}.3.0 As asked`;
-      return this.#scripted("dot", recipient) ?? usual;
+      const localParts = recipient.split(" ").map(localPartOf);
+      const fault = localParts.map((localPart) => this.#faultOf(localPart, "dot")).find((each) => each !== undefined);
+      return this.#scripted("dot", recipient) ?? fault ?? "250 2.6.0 Taken";
     });
     this.transactions++;
     this.#peer.record({
@@ -181,11 +202,22 @@ export class PeerConversation {
       isTls: this.isTls,
       connection: this.number,
       ...(this.login === undefined ? {} : { login: this.login }),
-      isAccepted: answers.some((answer) => answer.startsWith("2")) && !this.#hasRecipient("drop-dot"),
+      isAccepted: answers.some((answer) => textOf(answer).startsWith("2")) && !this.#hasRecipient("drop-dot"),
     });
     if (this.#hasRecipient("drop-dot")) throw new Dropped();
     this.#reset();
     for (const answer of answers) await this.#say(answer);
+    if (this.transactions === this.#peer.options.maxTransactions) throw new Dropped();
+  }
+
+  /** What the first accepted recipient with a fault wants at a point. */
+  #fault(point: "data" | "content"): PeerSaid | undefined {
+    return this.recipients.map((each) => this.#faultOf(localPartOf(each), point)).find((each) => each !== undefined);
+  }
+
+  #faultOf(localPart: string, point: "rcpt" | "data" | "content" | "dot"): PeerSaid | undefined {
+    const fault = faultOf(localPart, point);
+    return fault !== undefined && this.#peer.spendFault(localPart) ? fault : undefined;
   }
 
   #hasRecipient(localPart: string): boolean {
@@ -204,6 +236,10 @@ export class PeerConversation {
     if (tlsFault === "garbage") {
       await this.#send("this is no handshake");
       throw new Dropped();
+    }
+    if (tlsFault === "alert" || tlsFault === "closed") {
+      await this.#read();
+      return await this.#say(tlsFault === "alert" ? { octets: TLS_ALERT, then: "drop" } : "drop");
     }
     this.#unread = "";
     this.#reset();
@@ -235,38 +271,78 @@ export class PeerConversation {
     return await this.#readTo("\r\n");
   }
 
-  #scripted(point: PeerPoint, line: string): string | undefined {
+  #scripted(point: PeerPoint, line: string): PeerSaid | undefined {
     const answer = this.#peer.options.replies?.[point];
     return typeof answer === "function" ? answer(line, this) : answer;
   }
 
-  async #answer(point: PeerPoint, line: string, usual: string): Promise<string> {
-    const text = this.#scripted(point, line) ?? usual;
-    await this.#say(text);
-    return text;
+  async #answer(point: PeerPoint, line: string, usual: PeerSaid): Promise<string> {
+    const said = this.#scripted(point, line) ?? usual;
+    await this.#say(said);
+    return textOf(said);
   }
 
-  async #say(text: string): Promise<void> {
-    if (text === "drop") throw new Dropped();
-    // Silent for good: the answer to the next pipelined command would look like the one that is missing.
-    if (text === "silent") await this.#readTo("\u0100");
-    await this.#send(text);
+  async #say(said: PeerSaid): Promise<void> {
+    if (said === "drop") throw new Dropped();
+    if (said === "silent") return await this.#stall();
+    if (typeof said === "string") return await this.#send(said);
+    const octets = Uint8Array.from(said.octets, (character) => character.charCodeAt(0));
+    if (said.everyMs !== undefined) this.#rest();
+    do {
+      if (said.everyMs === undefined) await this.#write(octets);
+      else await this.#drip(octets, said.everyMs);
+    } while (said.isEndless);
+    if (said.then === "drop") throw new Dropped();
+    if (said.then === "silent") await this.#stall();
+    if (said.then === "deaf") await this.#goDeaf();
+  }
+
+  #rest(): void {
+    this.#peer.noteStall();
+    const { restMs } = this.#peer.options;
+    if (restMs !== undefined) this.#restTimer = setTimeout(() => this.#close(), restMs);
+  }
+
+  async #goDeaf(): Promise<void> {
+    this.#rest();
+    await this.#peer.ended;
+    throw new Dropped();
+  }
+
+  /** Silent for good: the answer to the next pipelined command would look like the one that is missing. */
+  async #stall(): Promise<void> {
+    this.#rest();
+    await this.#readTo("\u0100");
+  }
+
+  async #drip(octets: Uint8Array, everyMs: number): Promise<void> {
+    for (let at = 0; at < octets.length; at++) {
+      await this.#write(octets.subarray(at, at + 1));
+      await new Promise((resolve) => setTimeout(resolve, everyMs));
+    }
   }
 
   async #send(text: string): Promise<void> {
-    const octets = ENCODER.encode(text + "\r\n");
+    await this.#write(ENCODER.encode(text + "\r\n"));
+  }
+
+  async #write(octets: Uint8Array): Promise<void> {
     for (let sent = 0; sent < octets.length;) sent += await this.#connection.write(octets.subarray(sent));
+  }
+
+  async #read(): Promise<string> {
+    const buffer = new Uint8Array(65_536);
+    const count = await this.#connection.read(buffer);
+    if (count === null) throw new Dropped();
+    return binaryText(buffer.subarray(0, count));
   }
 
   /** Reads up to a delimiter and returns what is before it. */
   async #readTo(delimiter: string): Promise<string> {
-    const buffer = new Uint8Array(65_536);
     const parts = [this.#unread];
     let tail = this.#unread;
     while (!tail.includes(delimiter)) {
-      const count = await this.#connection.read(buffer);
-      if (count === null) throw new Dropped();
-      const text = binaryText(buffer.subarray(0, count));
+      const text = await this.#read();
       if (!this.#isReadingContent) this.#peer.reads.push(text);
       parts.push(text);
       tail = tail.slice(-delimiter.length) + text;
@@ -278,9 +354,23 @@ export class PeerConversation {
   }
 }
 
+/** The text that decides how the conversation goes on. */
+function textOf(said: PeerSaid): string {
+  return typeof said === "string" ? said : said.octets;
+}
+
+/** Of the argument of RCPT. */
+function localPartOf(argument: string): string {
+  return /^TO:<"?([^@">]*)/i.exec(argument)?.[1] ?? "";
+}
+
 /** One character for each octet. */
 function binaryText(octets: Uint8Array): string {
   return Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString("latin1");
+}
+
+function binaryOctets(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, "latin1"));
 }
 
 function asEhloLine(text: string, index: number, all: readonly string[]): string {

@@ -3,6 +3,7 @@
 import type { QueueAccess } from "../../admin/queue_access.ts";
 import { domainOf } from "../../mail/mailbox.ts";
 import { listQueueIds, readMessages } from "../../queue/list_spool.ts";
+import { secondOf } from "../../queue/queue_id.ts";
 import type { QueuedMessage } from "../../queue/spool.ts";
 import { type QueueContext } from "./context.ts";
 import { type DestinationOf, type Filter, matches } from "./filter.ts";
@@ -51,7 +52,7 @@ export interface Selecting {
   readonly destinations?: Destinations | undefined;
 }
 
-/** Yields the messages that the filter takes, in the order in which they began to arrive. */
+/** Yields the messages that the filter takes, in the order of their arrival, as exactly as their ids tell it. */
 export async function* selected(
   { files, folder, clock }: Pick<QueueContext, "files" | "folder" | "clock">,
   { filter, isReverse = false, destinations }: Selecting,
@@ -59,7 +60,7 @@ export async function* selected(
   const ids = await listQueueIds(files, folder);
   if (isReverse) ids.reverse();
   const nowMs = clock.now();
-  const messages = readMessages(files, folder, ids);
+  const messages = inOrderOfArrival(readMessages(files, folder, ids), isReverse);
   if (destinations === undefined) {
     for await (const message of messages) if (matches(message, filter, nowMs, () => undefined)) yield message;
     return;
@@ -70,6 +71,27 @@ export async function* selected(
     await destinations.learn(batch);
     for (const message of batch) if (matches(message, filter, nowMs, destinations.of)) yield message;
   }
+}
+
+/** Ids have the order of seconds; within one, the envelopes tell. */
+async function* inOrderOfArrival(
+  messages: AsyncIterable<QueuedMessage>,
+  isReverse: boolean,
+): AsyncGenerator<QueuedMessage> {
+  let group: QueuedMessage[] = [];
+  const sorted = (): QueuedMessage[] => {
+    const sign = isReverse ? -1 : 1;
+    return group.sort((a, b) => sign * (Date.parse(a.envelope.arrived) - Date.parse(b.envelope.arrived)));
+  };
+  for await (const message of messages) {
+    const [first] = group;
+    if (first !== undefined && secondOf(first.queueId) !== secondOf(message.queueId)) {
+      yield* sorted();
+      group = [];
+    }
+    group.push(message);
+  }
+  yield* sorted();
 }
 
 async function* batches<T>(items: AsyncIterable<T>, takes: (item: T) => boolean): AsyncGenerator<T[]> {

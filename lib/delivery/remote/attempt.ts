@@ -7,9 +7,12 @@ import type { SmtpConnection } from "../../smtp/client/connection.ts";
 import type { PeerExtensions } from "../../smtp/client/extensions.ts";
 import { ClientError, errorText } from "../../smtp/client/client_error.ts";
 import type { RaceResult } from "../../smtp/client/race.ts";
-import { runTransaction, type TransactionResult } from "../../smtp/client/transaction.ts";
+import { replyText } from "../../smtp/client/reply_parser.ts";
+import { runTransaction, type Stage, type StageReply, type TransactionResult } from "../../smtp/client/transaction.ts";
 import type { Wire } from "../../smtp/client/wire.ts";
+import type { Reply } from "../../smtp/reply.ts";
 import type { DeliveryRequest } from "../target.ts";
+import { type Chunking, CHUNKING_OCTETS } from "./chunking.ts";
 import { type MailPlan, planMail } from "./mail_parameters.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome, replyOutcome, stageText } from "./outcomes.ts";
 import type { HostsAnswer, RemoteHost } from "./remote_host.ts";
@@ -34,10 +37,14 @@ export interface AttemptTools {
     wire: Wire,
     onConnection: (connection: SmtpConnection) => void,
   ) => Promise<SessionResult>;
+  /** Knows which hosts may get BDAT. */
+  readonly chunking: Chunking;
   /** Wall clock, milliseconds since 1970. */
   readonly now: () => number;
   /** Told why a host could not be used. */
   readonly onUnusable: (host: RemoteHost, outcome: Outcome) => void;
+  /** Told what a host that has seen the message said, before another host is asked to take it. */
+  readonly onPutOff: (host: RemoteHost, recipients: readonly string[], outcome: Outcome) => void;
   /** Told of a fault on our own side: the message cannot be read, or a bug. */
   readonly onBroken: (error: unknown) => void;
 }
@@ -65,6 +72,8 @@ export class Attempt {
   #pending: number[];
   /** Those among them that the host at work has seen, while others go to it over another connection. */
   #seen: number[] = [];
+  /** Outcomes of hosts that have seen the message: not yet logged while another host may make good for them. */
+  readonly #sayings: Map<Outcome, RemoteHost> = new Map();
   readonly #head: Uint8Array;
   #connection: SmtpConnection | undefined;
   /** What was heard of the hosts that were tried. */
@@ -195,11 +204,15 @@ export class Attempt {
   async #send(session: Session, isKept: boolean): Promise<SendResult> {
     const { connection, host } = session;
     this.#connection = connection;
-    const peer: Peer = { host, tls: connection.tlsInfo, offersDsn: connection.extensions.dsn };
+    const { tlsInfo: tls, extensions: { dsn: offersDsn, startTls } } = connection;
+    const peer: Peer = { host, tls, offersDsn, offersTls: startTls && tls === undefined };
     const left = this.#pending;
     this.#pending = [];
+    this.#tellPutOff(left, host);
     let isFresh = !isKept;
     let isLimited = false;
+    // Unless it says so in LIMITS, a peer shows only by 452 how many it takes.
+    let mostTaken = MAX_RECIPIENTS;
     while (left.length > 0) {
       if (!connection.mayTransact) {
         // RFC 9422 §4.1: over another connection.
@@ -208,7 +221,7 @@ export class Attempt {
         isLimited = true;
         break;
       }
-      const indexes = left.splice(0, this.#groupSize(left, connection.extensions));
+      const indexes = left.splice(0, Math.min(mostTaken, this.#groupSize(left, connection.extensions)));
       const result = await this.#transact(connection, indexes, peer);
       if (result === undefined) continue;
       if (!isFresh && isDead(result)) {
@@ -216,7 +229,10 @@ export class Attempt {
         break;
       }
       isFresh = true;
-      left.unshift(...this.#judge(result, indexes, peer));
+      const tooMany = this.#judge(result, indexes, peer);
+      left.unshift(...tooMany);
+      const taken = result.replies.filter(isTaken).length;
+      if (tooMany.length > 0 && taken > 0) mostTaken = taken;
       if (result.failure !== undefined) this.#judgeFailure(result.failure, left.splice(0), peer);
     }
     this.#connection = undefined;
@@ -224,6 +240,16 @@ export class Attempt {
     if (isFresh) this.#noteContact(false);
     if (isLimited) return "limited";
     return isFresh ? "sent" : "dead";
+  }
+
+  /** The outcome of this attempt will be that of the next host: what the last one said is told now. */
+  #tellPutOff(indexes: readonly number[], next: RemoteHost): void {
+    for (const [outcome, host] of this.#sayings) {
+      const concerned = indexes.filter((index) => this.#outcomes[index] === outcome);
+      if (host.name === next.name || concerned.length === 0) continue;
+      this.#tools.onPutOff(host, concerned.map((index) => this.#recipient(index).address), outcome);
+      this.#sayings.delete(outcome);
+    }
   }
 
   /** How many of the next recipients go in one transaction, at least one (RFC 9422 §4.2, §4.3). */
@@ -272,28 +298,43 @@ export class Attempt {
     });
     indexes.splice(0, Infinity, ...asked);
     if (asked.length === 0) return undefined;
-    const { mail, isBinary } = plan;
-    return await runTransaction(connection, { mail, recipients: commands, head: this.#head, content, isBinary });
+    const mayChunk = connection.extensions.chunking && this.#head.length + content.octets >= CHUNKING_OCTETS &&
+      this.#tools.chunking.isTrusted(peer.host.name);
+    const chunks = plan.isBinary ? { chunks: "binary" as const } : mayChunk ? { chunks: "lines" as const } : {};
+    const transaction = { mail: plan.mail, recipients: commands, head: this.#head, content, ...chunks };
+    return await runTransaction(connection, transaction);
   }
 
-  /** Notes the outcomes. Returns recipients that were too many, for another transaction (RFC 5321 §4.5.3.1.10). */
-  #judge({ replies, failure }: TransactionResult, indexes: readonly number[], peer: Peer): number[] {
+  /** Notes the outcomes. Returns recipients for another transaction: that were too many (RFC 5321 §4.5.3.1.10), or by DATA. */
+  #judge({ replies, failure, chunks }: TransactionResult, indexes: readonly number[], peer: Peer): number[] {
     const success = this.#request.hop.kind === "smarthost" && this.#request.hop.smarthost.scheme === "lmtp"
       ? "delivered"
       : "relayed";
     const tooMany: number[] = [];
-    const isTaken = failure === undefined &&
-      replies.some((answer) => answer?.stage === "dot" && answer.reply.code < 300);
+    const isChunkRefusal = ({ stage, reply }: StageReply): boolean => chunks === "lines" && isUnknownBdat(stage, reply);
+    const refusal = replies.find((answer) => answer !== undefined && isChunkRefusal(answer));
+    if (refusal !== undefined) this.#tools.chunking.doubt(peer.host.name, replyText(refusal.reply));
+    if (chunks === "lines" && failure !== undefined && isChunkFault(failure)) {
+      this.#tools.chunking.doubt(peer.host.name, failure.error.message);
+    }
+    const areSomeTaken = failure === undefined && replies.some(isTaken);
     for (const [at, index] of indexes.entries()) {
       const answer = replies[at];
       if (answer === undefined) continue;
-      if (isTaken && answer.stage === "rcpt" && answer.reply.code === 452) {
+      if (isChunkRefusal(answer)) {
+        // The message itself was not refused: once more, with DATA.
+        tooMany.push(index);
+        continue;
+      }
+      if (areSomeTaken && isTooMany(answer)) {
         tooMany.push(index);
         continue;
       }
       const outcome = replyOutcome(answer, success, peer);
       this.#note([index], outcome);
-      if (outcome.action === "delayed") this.#pending.push(index);
+      if (outcome.action !== "delayed") continue;
+      this.#pending.push(index);
+      this.#sayings.set(outcome, peer.host);
     }
     if (failure !== undefined) this.#judgeFailure(failure, indexes.filter((_, at) => replies[at] === undefined), peer);
     return tooMany;
@@ -307,6 +348,7 @@ export class Attempt {
       ? faultOutcome(error, stageText(stage), peer)
       : refusalOutcome(farewell, peer, stage);
     this.#note(indexes, outcome);
+    this.#sayings.set(outcome, peer.host);
     if (stage !== "dot" && error.fault !== "aborted" && error.fault !== "content") this.#pending.push(...indexes);
   }
 
@@ -325,15 +367,35 @@ export class Attempt {
   }
 }
 
-/** The peer closed a kept connection, or said 421, before it answered MAIL: it was idle or used for too long. */
+function isTaken(answer: StageReply | undefined): boolean {
+  return answer?.stage === "dot" && answer.reply.code < 300;
+}
+
+/** 452, formerly 552 (RFC 5321 §4.5.3.1.10); but some say the same of a mailbox, with a status of its own (RFC 3463 §3.3). */
+function isTooMany({ stage, reply: { code, enhanced } }: StageReply): boolean {
+  return stage === "rcpt" && (code === 452 || code === 552) && enhanced?.split(".")[1] !== "2";
+}
+
+/** The peer closed a kept connection, said 421, or got confused, before it answered MAIL: it was idle or used for too long. */
 function isDead({ replies, failure }: TransactionResult): boolean {
   if (failure !== undefined) {
     const { stage, error, farewell } = failure;
-    if (stage === "mail") return error.fault === "closed" || farewell !== undefined;
+    // `protocol`: RSET was refused, or it answers something else.
+    if (stage === "mail") return error.fault === "closed" || error.fault === "protocol" || farewell !== undefined;
     // With PIPELINING: 421 to MAIL, and the connection was closed before the answers to RCPT.
     return stage === "rcpt" && farewell !== undefined && replies.every((answer) => answer === undefined);
   }
   return replies.every((answer) => answer?.stage === "mail" && answer.reply.code === 421);
+}
+
+/** A peer that offers CHUNKING, and answers BDAT as a command that it does not know or expect. */
+function isUnknownBdat(stage: Stage, { code }: Reply): boolean {
+  return stage === "content" && code >= 500 && code <= 504;
+}
+
+/** The connection broke in or behind the chunks, for whatever reason. */
+function isChunkFault({ stage, error }: NonNullable<TransactionResult["failure"]>): boolean {
+  return (stage === "content" || stage === "dot") && ["closed", "timeout", "protocol"].includes(error.fault);
 }
 
 /** The addresses of each host, in the order in which they come. */

@@ -20,6 +20,8 @@ export interface Peer {
   readonly tls?: string | undefined;
   /** It offers DSN, so it gets the DSN parameters. */
   readonly offersDsn?: boolean;
+  /** It offers STARTTLS, and the connection is in the clear. */
+  readonly offersTls?: boolean;
 }
 
 /** Our own words about a recipient. */
@@ -29,7 +31,8 @@ export function ownOutcome(action: "delayed" | "failed", status: string, text: s
 
 /**
  * What a reply means for a recipient. 552 to RCPT is transient: it used to say "too many recipients"
- * (RFC 5321 §4.5.3.1.10). 2yz means success after the end of data only. What makes no sense is `delayed`.
+ * (RFC 5321 §4.5.3.1.10). 530 asks for TLS (RFC 3207 §4), which did not come about this time. 2yz means success after the
+ * end of data only. What makes no sense is `delayed`.
  *
  * @param success The action of 2yz: `relayed`, or `delivered` for LMTP.
  */
@@ -39,7 +42,8 @@ export function replyOutcome({ stage, reply }: StageReply, success: Action, peer
   if (first === 2 && stage === "dot") {
     return { ...remoteOutcome(success, 2, reply, peer), ...(peer.offersDsn && { isDsnPassedOn: true }) };
   }
-  if (first === 5 && !isFull) return refusal("failed", reply, peer, stage);
+  const wantsTls = reply.code === 530 && peer.offersTls === true;
+  if (first === 5 && !isFull && !wantsTls) return refusal("failed", reply, peer, stage);
   return refusal("delayed", reply, peer, stage);
 }
 

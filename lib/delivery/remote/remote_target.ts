@@ -13,6 +13,7 @@ import { canJudgePeers } from "../../tls/peer_chain.ts";
 import type { SourceAddresses, TlsUse } from "../next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "../target.ts";
 import { Attempt, type AttemptTools } from "./attempt.ts";
+import { Chunking } from "./chunking.ts";
 import { type FoundHosts, HostPolicies, type HostPoliciesOptions } from "./host_policies.ts";
 import { findMxHosts, type MxOptions } from "./mx.ts";
 import type { MtaSts } from "./mta_sts.ts";
@@ -73,6 +74,7 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
   readonly #sites: Sites;
   readonly #ipv6: Ipv6Check;
   readonly #policies: HostPoliciesOptions;
+  readonly #chunking: Chunking;
 
   /** Opens nothing yet. */
   constructor(options: RemoteTargetOptions) {
@@ -90,6 +92,7 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
       results,
       ...(caCertificates === undefined ? {} : { caCertificates }),
     };
+    this.#chunking = new Chunking(clock, logger);
     this.#sites = new Sites({ resolver, clock });
     const v6 = options.source?.v6;
     const addresses = v6 === undefined ? options.ownAddresses ?? ((): string[] => []) : (): string[] => [v6];
@@ -127,6 +130,7 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
         if (refusal !== undefined) throw new TypeError(`Cannot use ${host.name}: its policy forbids it`);
         return await openSession(host, { ...plan, policy }, this.#session, onConnection, wire);
       },
+      chunking: this.#chunking,
       now: () => this.#options.clock.now(),
       onUnusable: ({ name, address }, { status, text }) =>
         this.#options.logger.info("{queueId}: cannot use {host} at {address}: {status} {text}", {
@@ -136,6 +140,11 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
           status,
           text,
         }),
+      onPutOff: ({ name, address }, recipients, { status, text }) =>
+        this.#options.logger.info(
+          "{queueId}: {host} at {address} put off {recipients}, the next host is asked: {status} {text}",
+          { queueId, host: name, address: addressText(address), recipients: recipients.join(", "), status, text },
+        ),
       onBroken: (error) =>
         this.#options.logger.error("{queueId}: delivery to {hop} broke off: {error}", {
           queueId,

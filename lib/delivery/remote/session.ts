@@ -5,9 +5,11 @@ import type { Outcome } from "../../mail/outcome.ts";
 import { authenticate, type Login } from "../../smtp/client/authenticate.ts";
 import { ClientError, type ClientFault } from "../../smtp/client/client_error.ts";
 import { SmtpConnection } from "../../smtp/client/connection.ts";
+import { replyText } from "../../smtp/client/reply_parser.ts";
 import type { TimeLimits } from "../../smtp/client/time_limits.ts";
 import type { Wire } from "../../smtp/client/wire.ts";
 import { type ClientFacts, introduceClient } from "../../smtp/client/xclient.ts";
+import type { Reply } from "../../smtp/reply.ts";
 import type { Clock } from "../../system/clock.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome } from "./outcomes.ts";
 import { isLoopback, type RemoteHost } from "./remote_host.ts";
@@ -148,10 +150,18 @@ async function attempt(
     if (isTlsFault && use === "opportunistic" && !isImplicit) return { kind: "tlsFailed", error };
     return {
       kind: "unusable",
-      outcome: faultOutcome(error, "waiting for the greeting or the reply to EHLO", { host }),
+      outcome: lostOutcome(connection, error, { host }),
       isSilent: !connection.hasGreeted && SILENCES.has(error.fault),
     };
   }
+}
+
+/** A peer that closes has often said why (RFC 5321 §3.8). */
+function lostOutcome(connection: SmtpConnection, error: ClientError, peer: Peer): Outcome {
+  const last = connection.farewell ?? connection.bufferedReply();
+  return last !== undefined && last.code >= 400
+    ? refusalOutcome(last, peer)
+    : faultOutcome(error, connection.doing, peer);
 }
 
 /** Returns why the host cannot be used, if so. */
@@ -164,7 +174,7 @@ async function prepare(
   const { policy, login, client } = plan;
   const tls = wireTls(host, policy, options);
   const greeting = await connection.open(policy.isImplicit ? tls : undefined);
-  if (greeting.code !== 220) return refusalOutcome(greeting, { host }, "greeting");
+  if (greeting.code !== 220) return refused(greeting, { host }, "greeting");
   let hello = await connection.hello();
   if (hello.code === 250 && policy.use !== "off" && !policy.isImplicit) {
     const offer = connection.extensions.startTls ? await connection.startTls(tls) : undefined;
@@ -173,14 +183,21 @@ async function prepare(
     if (outcome !== undefined) return outcome;
   }
   const peer = { host, tls: connection.tlsInfo };
-  if (hello.code !== 250) return refusalOutcome(hello, peer, "hello");
+  if (hello.code !== 250) return refused(hello, peer, "hello");
   if (policy.needsRequireTls && !connection.extensions.requireTls) {
     return ownOutcome("failed", "5.7.30", `${host.name} does not offer REQUIRETLS, which the sender demands`, peer);
   }
+  if (client !== undefined) connection.doing = "waiting for the reply to XCLIENT";
   const refusal = client === undefined ? undefined : await introduceClient(connection, client);
   // Without it the server would take the message for ours, and trust it.
   if (refusal !== undefined) return refusalOutcome(refusal, peer);
   return login === undefined ? undefined : await logIn(connection, login, peer);
+}
+
+/** What is neither a refusal nor the answer that was waited for answers something else. */
+function refused(reply: Reply, peer: Peer, stage: "greeting" | "hello"): Outcome {
+  if (reply.code >= 400) return refusalOutcome(reply, peer, stage);
+  throw new ClientError("protocol", `Peer answered with ${replyText(reply)}`);
 }
 
 /** A login that fails is for an operator to mend: mail waits (so does Postfix, `smtp_sasl_auth_soft_bounce`). */
@@ -189,6 +206,7 @@ async function logIn(connection: SmtpConnection, login: Login, peer: Peer): Prom
   if (connection.tlsInfo === undefined && !isLoopback(address)) {
     return ownOutcome("delayed", "4.7.11", `Cannot log in at ${name}: the password is sent under TLS only`, peer);
   }
+  connection.doing = "logging in";
   const result = await authenticate(connection, login);
   if (result.kind === "ok") return undefined;
   if (result.kind === "refused") return refusalOutcome(result.reply, peer, "login");

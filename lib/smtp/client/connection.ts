@@ -4,7 +4,7 @@ import type { Clock } from "../../system/clock.ts";
 import type { Reply } from "../reply.ts";
 import { ClientError } from "./client_error.ts";
 import { NO_EXTENSIONS, parseExtensions, type PeerExtensions } from "./extensions.ts";
-import { ReplyParser } from "./reply_parser.ts";
+import { ReplyParser, replyText } from "./reply_parser.ts";
 import type { TimeLimits } from "./time_limits.ts";
 import { Wire, type WireAddress, type WireTls } from "./wire.ts";
 
@@ -44,6 +44,8 @@ export class SmtpConnection {
   hasGreeted = false;
   /** The latest 421, after which the peer closes (RFC 5321 §3.8). */
   farewell: Reply | undefined;
+  /** What is waited for until transactions begin, as the end of a sentence. */
+  doing = "waiting for the greeting";
   readonly #wire: Wire;
   readonly #hostname: string;
   #parser = new ReplyParser();
@@ -64,7 +66,12 @@ export class SmtpConnection {
 
   /** True where another transaction may be tried: open, not told to go, and nothing unexpected has arrived. */
   get isReusable(): boolean {
-    return this.#wire.isOpen && this.farewell === undefined && !this.#wire.hasUnread && !this.#parser.hasUnused;
+    return this.#wire.isOpen && this.farewell === undefined && !this.hasSpoken;
+  }
+
+  /** True where octets arrived that nobody has asked for yet. */
+  get hasSpoken(): boolean {
+    return this.#wire.hasUnread || this.#parser.hasUnused;
   }
 
   /** False where the peer takes no more transactions over this connection (MAILMAX, RFC 9422 §4.1). */
@@ -82,27 +89,30 @@ export class SmtpConnection {
   /**
    * Says EHLO, or HELO where the peer does not know EHLO; LHLO for LMTP, which has nothing to fall back on.
    *
+   * @param name Said instead of our name.
    * @returns The last answer; `extensions` are set where it is 250.
    * @see RFC 5321 §3.2, §4.1.1.1; RFC 2033 §4.1
    */
-  async hello(): Promise<Reply> {
+  async hello(name: string = this.#hostname): Promise<Reply> {
     this.extensions = NO_EXTENSIONS;
-    const reply = await this.command(`${this.protocol === "lmtp" ? "LHLO" : "EHLO"} ${this.#hostname}`);
+    const verb = this.protocol === "lmtp" ? "LHLO" : "EHLO";
+    this.doing = `waiting for the reply to ${verb}`;
+    const reply = await this.command(`${verb} ${name}`);
     if (reply.code === 250) this.extensions = parseExtensions(reply);
     const isUnknown = reply.code >= 500 && this.protocol === "smtp" && this.isReusable;
-    return isUnknown ? await this.command(`HELO ${this.#hostname}`) : reply;
+    return isUnknown ? await this.command(`HELO ${name}`) : reply;
   }
 
   /**
    * Says STARTTLS, makes TLS, forgets what was learnt in the clear, and says EHLO again.
    *
-   * @returns The answer to STARTTLS where it is not 220 (nothing has changed then), else the answer to the new EHLO.
-   * @throws {ClientError} `tls` or `certificate`, also where the peer sent more than the one answer in the clear.
+   * @returns The answer to STARTTLS where it is a refusal (nothing has changed then), else the answer to the new EHLO.
+   * @throws {ClientError} `tls` or `certificate`, also where the peer sent more than the one answer in the clear, or none.
    * @see RFC 3207 §4.2, §6
    */
   async startTls(options: WireTls): Promise<{ readonly isTls: boolean; readonly reply: Reply }> {
     this.#wire.readSparingly();
-    const reply = await this.command("STARTTLS");
+    const reply = await this.#askForTls();
     if (reply.code !== 220) return { isTls: false, reply };
     if (this.#parser.hasUnused) {
       throw this.#wire.fail(new ClientError("tls", "Peer sent octets in the clear after its go-ahead for TLS"));
@@ -113,8 +123,23 @@ export class SmtpConnection {
     return { isTls: true, reply: await this.hello() };
   }
 
+  /** Whatever goes wrong here is a fault of TLS: a peer that cannot even answer STARTTLS may take mail without. */
+  async #askForTls(): Promise<Reply> {
+    this.doing = "waiting for the reply to STARTTLS";
+    try {
+      const reply = await this.command("STARTTLS");
+      if (reply.code === 220 || reply.code >= 400) return reply;
+      throw new ClientError("protocol", `Peer answered with ${replyText(reply)}`);
+    } catch (error) {
+      if (!(error instanceof ClientError) || error.fault === "aborted") throw error;
+      this.fail(error);
+      throw new ClientError("tls", `no go-ahead after STARTTLS: ${error.message}`, { cause: error });
+    }
+  }
+
   /** Sends one command line, without its CRLF, and reads the answer. */
   async command(line: string, limitMs: number = this.limits.commandMs): Promise<Reply> {
+    this.expectSilence();
     await this.write(line + "\r\n");
     return await this.readReply(limitMs);
   }
@@ -147,11 +172,26 @@ export class SmtpConnection {
     }
   }
 
+  /**
+   * To be called before something is sent that has an answer: with a reply too many, each would be taken for the next one.
+   *
+   * @throws {ClientError} Where the peer has spoken before it was asked; `farewell` is set where it said 421, which may come
+   * at any time (RFC 5321 §3.8).
+   */
+  expectSilence(): void {
+    if (!this.hasSpoken) return;
+    const reply = this.bufferedReply();
+    if (reply?.code === 421) throw this.#wire.fail(new ClientError("closed", "Peer closes the connection"));
+    const what = reply === undefined ? "" : `: ${replyText(reply)}`;
+    throw this.#wire.fail(new ClientError("protocol", `Peer spoke before it was asked${what}`));
+  }
+
   /** A reply that came before it was asked for, e.g. why the peer closed in the middle of the content. */
   bufferedReply(): Reply | undefined {
     try {
       for (;;) {
         const reply = this.#parser.next();
+        if (reply?.code === 421) this.farewell = reply;
         const octets = reply === undefined ? this.#wire.readBuffered() : undefined;
         if (octets === undefined) return reply;
         this.#parser.push(octets);

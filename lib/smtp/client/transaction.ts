@@ -3,6 +3,7 @@
 import type { Content } from "../../mail/content.ts";
 import type { Reply } from "../reply.ts";
 import { ClientError, errorText } from "./client_error.ts";
+import { ChunkSender } from "./chunk_sender.ts";
 import type { SmtpConnection } from "./connection.ts";
 import { DotStuffer } from "./dot_stuffing.ts";
 import { replyText } from "./reply_parser.ts";
@@ -17,8 +18,8 @@ export interface Transaction {
   readonly head: Uint8Array;
   /** The message as it was received. */
   readonly content: Content;
-  /** Head and content go in one chunk (BDAT, RFC 3030 §2), as they are, instead of DATA. */
-  readonly isBinary?: boolean;
+  /** How head and content go: absent with DATA; `binary` in one chunk (BDAT, RFC 3030 §2), as they are; `lines` in several. */
+  readonly chunks?: "binary" | "lines";
 }
 
 /** What a reply answers; `content` is the time in which the content is sent, and has none of its own. */
@@ -38,6 +39,8 @@ export interface TransactionResult {
   readonly replies: readonly (StageReply | undefined)[];
   /** Set where the connection failed, and where it had got to; `farewell` is the 421 that the peer sent before. */
   readonly failure?: { readonly stage: Stage; readonly error: ClientError; readonly farewell?: Reply };
+  /** The content went, or was to go, with BDAT. */
+  readonly chunks?: "binary" | "lines";
 }
 
 /** Content up to this size leaves in one write, if it is in memory. */
@@ -56,30 +59,33 @@ interface Run {
 /** Carries out one transaction; faults of the connection are part of the result. */
 export async function runTransaction(connection: SmtpConnection, transaction: Transaction): Promise<TransactionResult> {
   const replies = transaction.recipients.map(() => undefined);
+  const chunks = transaction.chunks === undefined ? {} : { chunks: transaction.chunks };
   const run: Run = { connection, transaction, replies, accepted: [], stage: "mail" };
   connection.transactions++;
   try {
     const isGoAhead = connection.extensions.pipelining ? await sendPipelined(run) : await sendStepwise(run);
-    if (isGoAhead) {
-      await sendContent(run);
-      await readVerdicts(run);
-    }
-    return { replies: run.replies };
+    if (isGoAhead && await sendContent(run)) await readVerdicts(run);
+    return { replies: run.replies, ...chunks };
   } catch (error) {
     if (!(error instanceof ClientError)) throw error;
     connection.fail(error);
-    return failed(run, error);
+    return { ...failed(run, error), ...chunks };
   } finally {
     connection.isAwaitingVerdict = false;
   }
 }
 
 function failed({ connection, stage, replies, accepted }: Run, error: ClientError): TransactionResult {
-  // A peer that closes in the middle of the content has often said why (RFC 5321 §4.2.5).
-  const early = stage === "content" ? connection.bufferedReply() : undefined;
-  if (early !== undefined && early.code >= 400) {
-    for (const index of accepted) replies[index] = { stage, reply: early };
+  // A peer that closes, or no longer listens, has often said why (RFC 5321 §3.8, §4.2.5).
+  let last = connection.bufferedReply();
+  const isAboutContent = stage === "content" || (stage === "dot" && connection.protocol === "smtp");
+  // Answers to chunks that were taken may stand before it.
+  while (isAboutContent && last !== undefined && last.code < 400) last = connection.bufferedReply();
+  if (isAboutContent && last !== undefined) {
+    for (const index of accepted) replies[index] = { stage, reply: last };
   }
+  // With a reply too many or too few, a refusal may have been meant for another recipient.
+  if (error.fault === "protocol" && !isAboutContent && stage !== "dot") replies.fill(undefined);
   const { farewell } = connection;
   return { replies, failure: { stage, error, ...(farewell === undefined ? {} : { farewell }) } };
 }
@@ -87,22 +93,23 @@ function failed({ connection, stage, replies, accepted }: Run, error: ClientErro
 /** RFC 2920 §3.1: MAIL, all RCPT and DATA in one write, then all the answers. */
 async function sendPipelined(run: Run): Promise<boolean> {
   const { connection, transaction } = run;
+  connection.expectSilence();
   const isReset = connection.needsReset;
   let group = isReset ? "RSET\r\n" : "";
   group += `MAIL FROM:${transaction.mail}\r\n`;
   for (const recipient of transaction.recipients) group += `RCPT TO:${recipient}\r\n`;
   // A chunk is not sent before somebody wants it.
-  await connection.write(transaction.isBinary ? group : group + "DATA\r\n");
+  await connection.write(transaction.chunks === undefined ? group + "DATA\r\n" : group);
   if (isReset) await readReset(run);
   const { commandMs, dataMs } = connection.limits;
-  const mail = await connection.readReply(commandMs);
+  const mail = decided(await connection.readReply(commandMs));
   run.stage = "rcpt";
   for (let index = 0; index < transaction.recipients.length; index++) {
-    const reply = await connection.readReply(commandMs);
+    const reply = decided(await connection.readReply(commandMs));
     noteRecipient(run, index, isPositive(mail) ? { stage: "rcpt", reply } : { stage: "mail", reply: mail });
   }
   connection.needsReset = isPositive(mail);
-  if (transaction.isBinary) return run.accepted.length > 0;
+  if (transaction.chunks !== undefined) return run.accepted.length > 0;
   run.stage = "data";
   return await noteData(run, await connection.readReply(dataMs));
 }
@@ -110,10 +117,11 @@ async function sendPipelined(run: Run): Promise<boolean> {
 async function sendStepwise(run: Run): Promise<boolean> {
   const { connection, transaction } = run;
   if (connection.needsReset) {
+    connection.expectSilence();
     await connection.write("RSET\r\n");
     await readReset(run);
   }
-  const mail = await connection.command(`MAIL FROM:${transaction.mail}`);
+  const mail = decided(await connection.command(`MAIL FROM:${transaction.mail}`));
   if (!isPositive(mail)) {
     transaction.recipients.forEach((_, index) => noteRecipient(run, index, { stage: "mail", reply: mail }));
     return false;
@@ -121,10 +129,10 @@ async function sendStepwise(run: Run): Promise<boolean> {
   run.stage = "rcpt";
   connection.needsReset = true;
   for (const [index, recipient] of transaction.recipients.entries()) {
-    noteRecipient(run, index, { stage: "rcpt", reply: await connection.command(`RCPT TO:${recipient}`) });
+    noteRecipient(run, index, { stage: "rcpt", reply: decided(await connection.command(`RCPT TO:${recipient}`)) });
   }
   if (run.accepted.length === 0) return false;
-  if (transaction.isBinary) return true;
+  if (transaction.chunks !== undefined) return true;
   run.stage = "data";
   return await noteData(run, await connection.command("DATA", connection.limits.dataMs));
 }
@@ -144,10 +152,12 @@ function noteRecipient(run: Run, index: number, answer: StageReply): void {
 async function noteData({ connection, replies, accepted }: Run, reply: Reply): Promise<boolean> {
   // Neither a go-ahead nor a refusal: who answers what is not known any more, and nothing was sent that it could be for.
   if (reply.code < 400 && reply.code !== 354) {
-    throw new ClientError("protocol", `Peer answered DATA with ${replyText(reply)}`);
+    throw new ClientError("protocol", `Peer answered with ${replyText(reply)}`);
   }
   if (reply.code !== 354) {
     for (const index of accepted) replies[index] = { stage: "data", reply };
+    // The answer to DATA may be the one that is too many.
+    if (connection.hasSpoken && connection.farewell === undefined) connection.expectSilence();
     return false;
   }
   if (accepted.length > 0) return true;
@@ -161,22 +171,34 @@ async function noteData({ connection, replies, accepted }: Run, reply: Reply): P
   return false;
 }
 
-async function sendContent(run: Run): Promise<void> {
-  const { connection, transaction: { head, content } } = run;
+/** Returns false where the peer refused it before its end. */
+async function sendContent(run: Run): Promise<boolean> {
+  run.connection.expectSilence();
   run.stage = "content";
-  if (run.transaction.isBinary) return await sendChunk(run);
+  const { chunks } = run.transaction;
+  if (chunks === "lines") return await sendChunks(run);
+  if (chunks === "binary") await sendChunk(run);
+  else await sendStuffed(run);
+  return true;
+}
+
+async function sendStuffed(run: Run): Promise<void> {
+  const { connection, transaction: { head, content } } = run;
   const stuffer = new DotStuffer();
   if (content.inMemory !== undefined && content.octets <= ONE_WRITE_OCTETS) {
     const isSent = connection.write(stuffer.whole(head, content.inMemory));
     enterVerdict(run);
-    return await isSent;
+    await isSent;
+    return;
   }
   await connection.write(stuffer.stuff(head));
   for await (const chunk of readChunks(content)) {
     for (let at = 0; at < chunk.length; at += PIECE_OCTETS) {
+      expectNoVerdict(run);
       await connection.write(stuffer.stuff(chunk.subarray(at, at + PIECE_OCTETS)));
     }
   }
+  expectNoVerdict(run);
   const isSent = connection.write(stuffer.end());
   enterVerdict(run);
   await isSent;
@@ -191,11 +213,39 @@ async function sendChunk(run: Run): Promise<void> {
   if (left === 0) enterVerdict(run);
   for await (const chunk of readChunks(content)) {
     left -= chunk.length;
+    expectNoVerdict(run);
     // Pieces of a file are read into one buffer: each must have left before the next.
     const isSent = connection.write(chunk.slice());
     if (left === 0) enterVerdict(run);
     await isSent;
   }
+}
+
+/**
+ * A peer that speaks before the end has refused the content, which then needs no end; or, with 2yz, it speaks of something
+ * else, and taking that for its verdict would lose the message.
+ */
+function expectNoVerdict({ connection }: Run): void {
+  if (connection.hasSpoken) throw new ClientError("protocol", "Peer spoke before the end of the content");
+}
+
+/** Returns false where a chunk was refused: the next transaction begins with RSET then (RFC 3030 §2). */
+async function sendChunks(run: Run): Promise<boolean> {
+  const { connection, transaction: { head, content }, replies, accepted } = run;
+  const sender = new ChunkSender(connection, head.length + content.octets);
+  const isShared = content.inMemory === undefined;
+  let refusal = await sender.send(head, false);
+  if (refusal === undefined) {
+    for await (const chunk of readChunks(content)) {
+      refusal = await sender.send(chunk, isShared);
+      if (refusal !== undefined) break;
+    }
+  }
+  refusal ??= await sender.finish(() => enterVerdict(run));
+  for (const index of refusal === undefined ? [] : accepted) {
+    if (refusal !== undefined) replies[index] = { stage: "content", reply: refusal };
+  }
+  return refusal === undefined;
 }
 
 /** From here a lost connection leaves open whether the peer has the message. */
@@ -222,12 +272,18 @@ async function* readChunks(content: Content): AsyncGenerator<Uint8Array> {
 async function readVerdicts({ connection, replies, accepted }: Run): Promise<void> {
   const { dotMs } = connection.limits;
   if (connection.protocol === "lmtp") {
-    for (const index of accepted) replies[index] = { stage: "dot", reply: await connection.readReply(dotMs) };
+    for (const index of accepted) replies[index] = { stage: "dot", reply: decided(await connection.readReply(dotMs)) };
   } else {
-    const reply = await connection.readReply(dotMs);
+    const reply = decided(await connection.readReply(dotMs));
     for (const index of accepted) replies[index] = { stage: "dot", reply };
   }
   connection.needsReset = false;
+}
+
+/** A reply that is yes or no. 3yz is for DATA and AUTH: elsewhere it is not known any more who answers what. */
+function decided(reply: Reply): Reply {
+  if (reply.code < 300 || reply.code >= 400) return reply;
+  throw new ClientError("protocol", `Peer answered with ${replyText(reply)}`);
 }
 
 function isPositive({ code }: Reply): boolean {

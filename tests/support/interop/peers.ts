@@ -27,6 +27,7 @@ const PROGRAMS = {
   unbound: ["/usr/sbin/unbound", "unbound"],
   unshare: ["unshare"],
   nsenter: ["nsenter"],
+  prlimit: ["prlimit"],
   nmap: ["nmap"],
   "dovecot-lmtpd": ["/usr/lib/dovecot/lmtp"],
   "dovecot-submissiond": ["/usr/lib/dovecot/submission"],

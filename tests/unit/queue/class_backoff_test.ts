@@ -16,7 +16,8 @@ const DEFAULTS: ScheduleSettings = {
 /** Minutes between the attempts of a message whose replies are all of the class. */
 function waits(replyClass: ReplyClass | undefined, settings: ScheduleSettings, count: number): number[] {
   const found: number[] = [];
-  for (let attempts = 1, nowMs = 0; attempts <= count; attempts++) {
+  let nowMs = 0;
+  for (let attempts = 1; attempts <= count; attempts++) {
     const next = nextAttempt({ releaseMs: 0, attempts, nowMs, replyClass }, settings, 0);
     if (next.kind === "expired") break;
     found.push((next.atMs - nowMs) / MINUTE);

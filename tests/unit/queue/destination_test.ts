@@ -95,6 +95,21 @@ Deno.test("an attempt that did not come so far says nothing", () => {
   assert(state.closure !== undefined);
 });
 
+Deno.test("a reply about rates or reputation makes a pause at once, which those under way do not end", () => {
+  const tracked = track();
+  tracked.nowMs = MINUTE;
+  const rate: Outcome = { ...BUSY, replyClass: "rate" };
+  assertEquals(tracked.note({ kind: "pushback", reason: rate }), "closed");
+  assertEquals(waitToStart(tracked.state, LIMITS, tracked.nowMs), MINUTE);
+  tracked.nowMs += 1_000;
+  assertEquals(tracked.note(TOOK, MINUTE - 1), "none", "it began before the pause");
+  tracked.nowMs += MINUTE;
+  assertEquals(tracked.note({ kind: "pushback", reason: { ...BUSY, replyClass: "reputation" } }), "stillClosed");
+  assertEquals(waitToStart(tracked.state, LIMITS, tracked.nowMs), 30 * MINUTE, "the second in a row");
+  tracked.nowMs += 30 * MINUTE;
+  assertEquals(tracked.note(TOOK), "reopened");
+});
+
 Deno.test("a rate spreads messages evenly and lets a twentieth go at once", () => {
   const limits = { ...LIMITS, rate: { count: 60, perMs: 60 * MINUTE } };
   const { state } = track();
@@ -122,4 +137,22 @@ Deno.test("whatever happens, the limit stays between 1 and what is allowed, and 
       }
     }),
   );
+});
+
+Deno.test("the first pause of a destination that is down is no longer than the first wait of the schedule, nor than a minute", () => {
+  for (
+    const [firstPauseMs, expected] of [[1_000, [1_000, 2_000, 4_000]], [5 * MINUTE, [
+      MINUTE,
+      2 * MINUTE,
+      4 * MINUTE,
+    ]]] as const
+  ) {
+    const state = newDestination(LIMITS);
+    const pauses: number[] = [];
+    for (let nowMs = 0; pauses.length < 3; nowMs = state.closure?.untilMs ?? 0) {
+      noteVerdict(state, { ...LIMITS, firstPauseMs }, DOWN, nowMs, { nowMs, wallMs: nowMs, random: 0 });
+      pauses.push((state.closure?.untilMs ?? 0) - nowMs);
+    }
+    assertEquals(pauses, [...expected]);
+  }
 });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { Verdict } from "../../../lib/queue/destination.ts";
 import { Dispatcher, type DispatcherOptions } from "../../../lib/queue/dispatcher.ts";
 import { Fifo } from "../../../lib/queue/fifo.ts";
+import type { Clock } from "../../../lib/system/clock.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 
 interface Limits {
@@ -130,4 +131,30 @@ Deno.test("a first-in-first-out list keeps its order through thousands", () => {
   assertEquals(fifo.size, 10_000 - next);
   while (fifo.size > 0) assertEquals(fifo.shift(), next++);
   assertEquals(fifo.shift(), undefined);
+});
+
+Deno.test("mail parked for a closed destination is asked for even where a timer ends a moment too early", async () => {
+  const clock = new FakeClock();
+  // As timers of whole milliseconds do.
+  const hasty: Clock = {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    sleep: (ms, signal) => clock.sleep(Math.floor(ms), signal),
+  };
+  const pulled: number[] = [];
+  const { dispatcher, end } = controlled({ total: 10, perDestination: 2 }, {
+    clock: hasty,
+    random: () => 0.000_003,
+    giveBack: () => {},
+    hasRoom: (_, count) => {
+      pulled.push(count);
+      return count;
+    },
+  });
+  dispatcher.submit("dead", "first");
+  const reason = { action: "delayed", status: "4.4.1", text: "refused", isRemoteReply: false } as const;
+  await end("first", { kind: "down", reason });
+  assertEquals(pulled, []);
+  await clock.advance(61_000);
+  assertEquals(pulled, [1]);
 });

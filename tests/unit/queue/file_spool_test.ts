@@ -281,3 +281,66 @@ Deno.test("a server starts on a full disk, or the queue could never drain", asyn
   await using spool = await openSpool(files);
   assertEquals((await recoverAll(spool)).size, 0);
 });
+
+/** Files that tell in which way they were read, on a disk where that takes some time. */
+class TimedFiles extends MemoryFiles {
+  readMs = 0;
+  readonly clock = new FakeClock();
+  /** One letter for each file: `n`ow, or in the `b`ackground. */
+  order = "";
+  reading = 0;
+  mostReading = 0;
+
+  override readStartSync(path: string, into: Uint8Array): number {
+    this.order += "n";
+    this.clock.skip(this.readMs);
+    return super.readStartSync(path, into);
+  }
+
+  override async open(path: string, options: Deno.OpenOptions): Promise<OpenFile> {
+    if (!options.read || !/\/queue\/..\/./.test(path)) return await super.open(path, options);
+    this.order += "b";
+    this.mostReading = Math.max(this.mostReading, ++this.reading);
+    const file = await super.open(path, options);
+    return { ...file, close: () => (this.reading--, file.close()) };
+  }
+}
+
+async function recoverTimed(readMs: number, messages: number): Promise<TimedFiles> {
+  const files = new TimedFiles();
+  await using spool = await openSpool(files, { clock: files.clock });
+  const ids: string[] = [];
+  for (let i = 0; i < messages; i++) ids.push((await put(spool)).queueId);
+  files.order = "";
+  files.readMs = readMs;
+  files.mostReading = 0;
+  assertEquals([...(await recoverAll(spool)).keys()].sort(), ids.sort());
+  return files;
+}
+
+Deno.test("small messages are found one by one, and now and then everybody else has a turn", async () => {
+  const { order, mostReading } = await recoverTimed(1 / 32, 300);
+  assertEquals([order.slice(0, 200), mostReading], [`b${"n".repeat(96)}b${"n".repeat(96)}bnnnnn`, 1]);
+});
+
+Deno.test("where the disk is waited for, many messages are read at the same time", async () => {
+  const { order, mostReading } = await recoverTimed(1, 600);
+  assertMatch(order, /^(bn+){3}b{512}nb+$/);
+  assertEquals(mostReading, 32);
+});
+
+Deno.test("large messages are found as well as small ones, and messages that went away are not", async () => {
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  const ids: string[] = [];
+  for (const octets of [10, 16_000, 16_384, 100_000, 10, 10]) {
+    ids.push((await put(spool, sampleEnvelope(), sampleContent(octets))).queueId);
+  }
+  const found: string[] = [];
+  for await (const { queueId, content } of spool.recover()) {
+    if (found.length === 0) { for (const id of ids.filter((id) => id !== queueId).slice(-2)) await spool.remove(id); }
+    found.push(queueId);
+    assert((await readContent({ content })).length === content.octets);
+  }
+  assertEquals(found.length, 4);
+});

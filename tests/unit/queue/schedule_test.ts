@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { nextAttempt, type ScheduleSettings, waitFor } from "../../../lib/queue/schedule.ts";
+import { graceMs, nextAttempt, type ScheduleSettings, waitFor } from "../../../lib/queue/schedule.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -74,4 +74,15 @@ Deno.test("a clock that was set back delays an attempt by no more than the longe
   assertEquals(waitFor(1_000 * DAY, 0, DEFAULTS), 4.4 * HOUR);
   assertEquals(waitFor(5_000, 2_000, DEFAULTS), 3_000);
   assertEquals(waitFor(2_000, 5_000, DEFAULTS), 0);
+});
+
+Deno.test("after a start nothing is given up for an hour, or a part of a short age; what the sender set counts all the same", () => {
+  const old = { releaseMs: 0, attempts: 9, nowMs: 10 * DAY };
+  const graceUntilMs = old.nowMs + graceMs(DEFAULTS);
+  assertEquals(graceMs(DEFAULTS), HOUR);
+  assertEquals(graceMs({ expireAfterMs: HOUR }), 2.5 * MINUTE);
+  assertEquals(nextAttempt(old, DEFAULTS, 0), { kind: "expired" });
+  assertEquals(nextAttempt(old, { ...DEFAULTS, graceUntilMs }, 0), { kind: "retry", atMs: graceUntilMs });
+  assertEquals(nextAttempt({ ...old, nowMs: graceUntilMs }, { ...DEFAULTS, graceUntilMs }, 0), { kind: "expired" });
+  assertEquals(nextAttempt({ ...old, returnMs: HOUR }, { ...DEFAULTS, graceUntilMs }, 0), { kind: "expired" });
 });

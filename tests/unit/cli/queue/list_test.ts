@@ -106,8 +106,12 @@ for (
 Deno.test("with a limit, messages behind it are not read, but for a few that are read ahead", async () => {
   const files = new MemoryFiles();
   {
-    await using spool = await openSpool(files);
-    for (let i = 0; i < 100; i++) await put(spool);
+    const clock = new FakeClock();
+    await using spool = await openSpool(files, { clock });
+    for (let i = 0; i < 100; i++) {
+      await put(spool);
+      clock.setWall(clock.now() + 1000);
+    }
   }
   const context = fakeContext({ files });
   let opened = 0;
@@ -115,7 +119,24 @@ Deno.test("with a limit, messages behind it are not read, but for a few that are
     if (name === "open") opened++;
   };
   await list(context, [], flags({ limit: "5" }));
-  assertEquals([context.terminal.results.length, opened], [12, 20]);
+  assertEquals([context.terminal.results.length, opened], [12, 21]);
+});
+
+Deno.test("messages of one second come in the order of their arrival, too", async () => {
+  const files = new MemoryFiles();
+  const ids: string[] = [];
+  {
+    await using spool = await openSpool(files);
+    for (let i = 0; i < 20; i++) {
+      const arrived = `2026-01-01T00:00:00.${String(100 + i)}Z`;
+      ids.push((await put(spool, sampleEnvelope(["bob@x.example"], { arrived }))).queueId);
+    }
+  }
+  for (const [isReverse, expected] of [[false, ids], [true, [...ids].reverse()]] as const) {
+    const context = fakeContext({ files, isJson: true });
+    await list(context, [], flags(isReverse ? { reverse: true } : {}));
+    assertEquals((context.json() as { readonly id: string }[]).map(({ id }) => id), expected);
+  }
 });
 
 Deno.test("an empty queue is told to people, and is an empty list for scripts", async () => {

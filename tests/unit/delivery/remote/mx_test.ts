@@ -143,3 +143,21 @@ Deno.test("many addresses of one family leave room for the other among the first
     "[2001:db8::3]:25",
   ]);
 });
+
+Deno.test("over many draws each of four equal hosts comes first about as often, and never before a better one", async () => {
+  const zone = {
+    "example.test": { MX: [mx(10, "a.test"), mx(10, "b.test"), mx(10, "c.test"), mx(10, "d.test"), mx(5, "e.test")] },
+    ...Object.fromEntries([..."abcde"].map((name) => [`${name}.test`, { A: ["192.0.2.1"] }])),
+  };
+  // A fixed sequence, so that the test never fails by chance (Numerical Recipes, "ranqd1").
+  let seed = 1;
+  const random = (): number => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+  const seconds = new Map<string, number>();
+  for (let draw = 0; draw < 2_000; draw++) {
+    const [first = "", second = ""] = await find({ zone, random });
+    assertStringIncludes(first, "e.test");
+    seconds.set(second, (seconds.get(second) ?? 0) + 1);
+  }
+  assertEquals(seconds.size, 4);
+  for (const [host, count] of seconds) assert(count > 400 && count < 600, `${host} came ${count} times`);
+});
