@@ -47,7 +47,9 @@ export async function findRunningQueue(path: string, clock: Clock): Promise<Runn
   try {
     (await Deno.connect({ transport: "unix", path })).close();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) return undefined;
+    // A path that is too long for a socket is a TypeError: nobody can answer there.
+    const { NotFound, ConnectionRefused } = Deno.errors;
+    if (error instanceof NotFound || error instanceof ConnectionRefused || error instanceof TypeError) return undefined;
     throw connectError(path, error);
   }
   return runningQueue((request, read) => exchange({ path, clock }, request, read));

@@ -47,7 +47,8 @@ export class ProtocolError extends Error {
 const STATES: readonly DestinationStatus["state"][] = ["suspended", "down", "probing", "limited", "open"];
 const RESULTS: readonly ChangeResult["result"][] = ["done", "busy", "unknown", "error"];
 
-type Fields = Readonly<Record<string, unknown>>;
+/** The fields of a JSON object that is yet to be checked. */
+export type Fields = Readonly<Record<string, unknown>>;
 
 /** The fields of a JSON object. @throws {ProtocolError} It is none. */
 export function fieldsOf(value: unknown): Fields {

@@ -2,11 +2,17 @@
 
 import type { Logger } from "../log/logger.ts";
 import { MaildirTarget } from "../delivery/maildir.ts";
+import { MtaSts } from "../delivery/remote/mta_sts.ts";
+import { makeStsFetch } from "../delivery/remote/mta_sts_fetch.ts";
+import { StsStore } from "../delivery/remote/mta_sts_store.ts";
 import { RemoteTarget } from "../delivery/remote/remote_target.ts";
+import type { TlsResults } from "../delivery/remote/tls_results.ts";
+import { TlsTally } from "../delivery/remote/tls_tally.ts";
 import type { DeliveryRequest } from "../delivery/target.ts";
 import { DnsCache } from "../dns/cache.ts";
 import { CachingResolver } from "../dns/caching_resolver.ts";
 import type { Resolver } from "../dns/resolver.ts";
+import { isLocalServer } from "../dns/server.ts";
 import { StubResolver } from "../dns/stub_resolver.ts";
 import { systemServers } from "../dns/system_servers.ts";
 import type { Config } from "../config/config.ts";
@@ -29,6 +35,7 @@ import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { openSocketTurn } from "../system/socket_turn.ts";
+import { canJudgePeers } from "../tls/peer_chain.ts";
 import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
 import type { Live } from "./live.ts";
 import { makeLogins } from "./logins.ts";
@@ -54,6 +61,8 @@ export interface MailSystem {
   readonly inbound: InboundServer;
   /** Delivers nothing before its `start`. */
   readonly queue: QueueRunner;
+  /** What became of TLS with other servers, for reports (RFC 8460). */
+  readonly tlsTally: TlsTally;
   /** The queue as operators see it. */
   readonly control: QueueControl;
   /** Whether an operator wants no new mail to be taken; may be set. */
@@ -133,6 +142,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   return {
     inbound,
     queue,
+    tlsTally: delivery.tlsTally,
     control: queue.control,
     drain,
     update: (config) => {
@@ -143,15 +153,16 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       await Promise.all([inbound.stop(graceMs), queue.drain(graceMs)]);
       logins[Symbol.dispose]();
       socketTurn?.[Symbol.dispose]();
-      await delivery.remote[Symbol.asyncDispose]();
+      await delivery[Symbol.asyncDispose]();
       await folderSync[Symbol.asyncDispose]();
       await spool[Symbol.asyncDispose]();
     },
   };
 }
 
-interface Delivery {
+interface Delivery extends AsyncDisposable {
   readonly remote: RemoteTarget;
+  readonly tlsTally: TlsTally;
   deliver(request: DeliveryRequest): Promise<readonly Outcome[]>;
 }
 
@@ -168,13 +179,22 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
     logger: logger("maildir"),
   });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
+  const { resolver, isTrusted } = await makeResolver(options);
+  const tlsTally = new TlsTally({ clock });
+  const mtaSts = config.delivery.mtaSts ? makeMtaSts(options, resolver, tlsTally) : undefined;
+  if (config.delivery.dane && isTrusted && !canJudgePeers) {
+    logger("remote").warning("DANE needs Deno 2.8 or later: TLSA records of other servers are not looked at");
+  }
   const remote = new RemoteTarget({
-    resolver: await makeResolver(options),
+    resolver,
     hostname: config.hostname,
     clock,
     random: Math.random,
     logger: logger("remote"),
     tls: config.delivery.tls,
+    usesDane: config.delivery.dane && isTrusted,
+    ...(mtaSts === undefined ? {} : { mtaSts }),
+    results: tlsTally,
     ipv6: config.delivery.ipv6,
     ...(config.delivery.source && { source: config.delivery.source }),
     ownAddresses: interfaces,
@@ -183,18 +203,37 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
   });
   return {
     remote,
+    tlsTally,
     deliver: (request) => {
       const { hop } = request;
       return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
     },
+    [Symbol.asyncDispose]: async (): Promise<void> => {
+      await mtaSts?.[Symbol.asyncDispose]();
+      await remote[Symbol.asyncDispose]();
+    },
   };
 }
 
-async function makeResolver({ live, io, clock, logger }: MailSystemOptions): Promise<Resolver> {
-  const { dnsServers } = live().config;
+function makeMtaSts(
+  { live, files, clock, logger }: MailSystemOptions,
+  resolver: Resolver,
+  results: TlsResults,
+): MtaSts {
+  const log = logger("remote");
+  const store = new StsStore({ files, folder: `${live().config.data}/mta-sts`, logger: log });
+  return new MtaSts({ resolver, fetch: makeStsFetch({ resolver, clock }), store, clock, logger: log, results });
+}
+
+/** `isTrusted`: what the servers say about DNSSEC is believed. */
+async function makeResolver(
+  { live, io, clock, logger }: MailSystemOptions,
+): Promise<{ readonly resolver: Resolver; readonly isTrusted: boolean }> {
+  const { dnsServers, isDnsValidating } = live().config;
   const servers = dnsServers.length > 0 ? dnsServers : await systemServers(io.readText);
-  const resolver = new StubResolver({ servers, clock, logger: logger("dns") });
-  return new CachingResolver({ resolver, cache: new DnsCache({ clock }) });
+  const isTrusted = isDnsValidating ?? servers.every(isLocalServer);
+  const resolver = new StubResolver({ servers, clock, logger: logger("dns"), isTrusted });
+  return { resolver: new CachingResolver({ resolver, cache: new DnsCache({ clock }) }), isTrusted };
 }
 
 /** What an address of ours stands for, as at RCPT; another address is itself. */

@@ -3,14 +3,8 @@
 import { parseIpAddress } from "../policy/cidr.ts";
 import { domainOf } from "../mail/mailbox.ts";
 import type { ListenerConfig } from "./config.ts";
-import {
-  DEFAULT_LISTENERS,
-  type DomainDraft,
-  type FileContent,
-  type ListenerDraft,
-  type RouteDraft,
-  type ServerDraft,
-} from "./keys.ts";
+import { DEFAULT_LISTENERS, type DomainDraft, type FileContent, type ListenerDraft } from "./keys.ts";
+import type { RouteDraft, ServerDraft } from "./route_keys.ts";
 import type { ViaDraft } from "./via.ts";
 import { checkOauth } from "./oauth.ts";
 import { nearMiss } from "./near_miss.ts";

@@ -170,6 +170,10 @@ export interface Config {
     readonly concurrency: number;
     readonly perDestination: number;
     readonly tls: TlsUse;
+    /** Keep to the TLSA records of MX hosts. */
+    readonly dane: boolean;
+    /** Keep to the MTA-STS policies of domains. */
+    readonly mtaSts: boolean;
     /** `auto`: only from an address of ours that has a name which leads back to it. */
     readonly ipv6: "auto" | "on" | "off";
     readonly source?: SourceAddresses;
@@ -192,6 +196,8 @@ export interface Config {
   };
   /** `address:port` pairs; empty: those of /etc/resolv.conf. */
   readonly dnsServers: readonly { readonly host: string; readonly port: number }[];
+  /** Whether the AD bit of these servers is believed; absent: where all of them are on this machine. */
+  readonly isDnsValidating?: boolean;
   /** What is logged, and how. */
   readonly log: { readonly level: "debug" | "info" | "warning" | "error"; readonly format: "text" | "json" };
   /** Operators' commands while the server runs. */

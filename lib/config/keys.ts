@@ -4,10 +4,9 @@
  */
 
 import type { DestinationRule } from "../queue/destination_rules.ts";
-import type { SourceAddresses, TlsUse } from "../delivery/next_hop.ts";
-import { normalizeDomain } from "../mail/mailbox.ts";
-import type { BindAddress, Config, FallbackConfig, ListenerConfig, Service } from "./config.ts";
+import type { BindAddress, Config, ListenerConfig, Service } from "./config.ts";
 import { oauth, type OauthDraft } from "./oauth.ts";
+import { route, type RouteDraft, tlsUse } from "./route_keys.ts";
 import {
   type Entry,
   keyPaths,
@@ -19,7 +18,6 @@ import {
   optional,
   partial,
   required,
-  scalar,
   section,
   type Type,
   unavailable,
@@ -27,16 +25,7 @@ import {
 } from "./schema.ts";
 import { sourceAddresses } from "./source_addresses.ts";
 import * as value from "./values.ts";
-import {
-  adminBind,
-  type AdminBindDraft,
-  bindAddress,
-  type BindDraft,
-  routeVia,
-  serverSocket,
-  via,
-  type ViaDraft,
-} from "./via.ts";
+import { adminBind, type AdminBindDraft, bindAddress, type BindDraft, serverSocket } from "./via.ts";
 
 /** An entry of `listeners` as it stands in the file. */
 export interface ListenerDraft {
@@ -61,33 +50,6 @@ export interface DomainDraft {
   /** Selectors. */
   readonly dkim: readonly string[];
 }
-
-/** A server that a route names, as it stands in the file. */
-export interface ServerDraft<V> {
-  /** The server. */
-  readonly via: V;
-  /** For AUTH; with a password or not at all. */
-  readonly username?: Located<string>;
-  /** For AUTH. */
-  readonly password?: Located<string>;
-  /** Absent: what is usual for the server. */
-  readonly tls?: Located<TlsUse>;
-  /** Absent: as `delivery.source`. */
-  readonly source?: Located<SourceAddresses>;
-  /** Tell the server whom a message came from. */
-  readonly xclient?: Located<boolean>;
-}
-
-/** An entry of `routes` as it stands in the file. */
-export interface RouteDraft extends ServerDraft<ViaDraft | "mx"> {
-  /** A domain, `*.domain` or `*`. */
-  readonly domain: Located<string>;
-  /** Another way. */
-  readonly fallback?: Located<FallbackDraft>;
-}
-
-/** The `fallback` of a route as it stands in the file. */
-export interface FallbackDraft extends ServerDraft<ViaDraft>, Omit<FallbackConfig, "via"> {}
 
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
 export interface FileContent
@@ -127,7 +89,7 @@ export interface FileContent
   /** Of `admin`. */
   readonly admin: { /** A path as written. */ readonly bind?: Located<AdminBindDraft> };
   /** Of `dns`. */
-  readonly dns: { readonly servers: Config["dnsServers"] };
+  readonly dns: { readonly servers: Config["dnsServers"]; readonly validating?: boolean };
   /** A mailbox of ours. */
   readonly quickStart?: Located<string>;
 }
@@ -143,8 +105,6 @@ export const DEFAULT_LISTENERS: readonly ListenerConfig[] = [
   { bind: { kind: "tcp", host: "::", port: 587 }, service: "submission", tls: "starttls" },
   { bind: { kind: "tcp", host: "::", port: 465 }, service: "submission", tls: "implicit" },
 ];
-
-const tlsUse = value.oneOf("opportunistic", "required", "off");
 
 const listener: Type<ListenerDraft> = object({
   bind: required("bind", located(bindAddress), "Address and port, or a socket in the data folder."),
@@ -193,80 +153,6 @@ const domain: Type<DomainDraft> = object({
     [],
     "Selectors of the keys in data/keys that sign its mail.",
   ),
-});
-
-const routeDomain = scalar({
-  expects: 'a domain, "*.example.org" for its subdomains, or "*"',
-  parse: (text) => {
-    const [, star = "", rawName = ""] = /^(\*\.)?(.*)$/s.exec(text) ?? [];
-    const name = normalizeDomain(rawName);
-    return text === "*" ? text : name === undefined ? undefined : star + name;
-  },
-});
-
-const credentials = {
-  username: optional("username", located(value.text("a user name"), ""), "Logs in there."),
-  password: optional(
-    "password",
-    located(value.secret("a password in quotes, or !file with its path"), ""),
-    "Its password.",
-  ),
-  tls: optional(
-    "tls",
-    located(tlsUse),
-    "Default: required with a user name, otherwise as delivery.tls; off for a socket.",
-  ),
-  source: optional("source", located(sourceAddresses), "Addresses to connect from. Default: delivery.source."),
-  xclient: optional(
-    "xclient",
-    located(value.yesOrNo),
-    "Tell the server by XCLIENT, where it offers that, which client a message came from. Default: false.",
-  ),
-};
-
-/** Of other refusals, another server would hardly think better. */
-const fallbackClass = value.oneOf(
-  "block",
-  "reputation",
-  "rate",
-  "authentication",
-  "policy",
-  "content",
-  "greylisting",
-  "relaying",
-  "system",
-);
-
-const fallback: Type<FallbackDraft> = object({
-  via: required("via", via, "The server, as for the route."),
-  ...credentials,
-  after: withDefault(
-    "after",
-    value.count(1, 1000),
-    3,
-    "Refusals after which a recipient goes there; a permanent one is enough.",
-  ),
-  classes: withDefault(
-    "classes",
-    listOf(fallbackClass, "classes of replies", 1),
-    ["block", "reputation"],
-    "What these refusals have to be about.",
-  ),
-});
-
-const route: Type<RouteDraft> = object({
-  domain: required(
-    "domain",
-    located(routeDomain),
-    "Recipient domain, *.domain for its subdomains, or * for all others.",
-  ),
-  via: required(
-    "via",
-    routeVia,
-    "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path; or mx.",
-  ),
-  ...credentials,
-  fallback: optional("fallback", located(fallback), "The server for mail that is refused there."),
 });
 
 const destination: Type<DestinationRule> = object({
@@ -404,6 +290,8 @@ export const configType: Type<Partial<FileContent>> = partial({
     concurrency: withDefault("concurrency", value.count(1, 10_000), 200, "Deliveries at a time."),
     perDestination: withDefault("per_destination", value.count(1, 10_000), 20, "Of these to one next hop."),
     tls: withDefault("tls", tlsUse, "opportunistic", "TLS towards other servers."),
+    dane: withDefault("dane", value.yesOrNo, true, "Keep to the TLSA records of hosts; needs a validating resolver."),
+    mtaSts: withDefault("mta_sts", value.yesOrNo, true, "Keep to the MTA-STS policies of domains."),
     ipv6: withDefault(
       "ipv6",
       value.oneOf("auto", "on", "off"),
@@ -440,6 +328,11 @@ export const configType: Type<Partial<FileContent>> = partial({
   }, "Bounds for clients."),
   dns: section("dns", {
     servers: withDefault("servers", listOf(value.dnsServer, "DNS servers"), [], "Default: those of /etc/resolv.conf."),
+    validating: optional(
+      "validating",
+      value.yesOrNo,
+      "The servers validate DNSSEC, and the way to them is safe. Default: true where all are on this machine.",
+    ),
   }, "Name lookup."),
   log: section("log", {
     level: withDefault("level", value.oneOf("debug", "info", "warning", "error"), "info", "The least that is logged."),

@@ -5,7 +5,8 @@ import type { Smarthost } from "../delivery/next_hop.ts";
 import type { Config, DomainConfig, FallbackConfig } from "./config.ts";
 import { checkContent, finalDomain, listenersOf } from "./checks.ts";
 import { ConfigError } from "./errors.ts";
-import { CONFIG_KEYS, configType, type FallbackDraft, type FileContent, type ServerDraft } from "./keys.ts";
+import { CONFIG_KEYS, configType, type FileContent } from "./keys.ts";
+import type { FallbackDraft, ServerDraft } from "./route_keys.ts";
 import { oauthConfig, type OauthDraft } from "./oauth.ts";
 import { type ConfigIo, reasonOf, Source } from "./source.ts";
 import type { ViaDraft } from "./via.ts";
@@ -67,6 +68,7 @@ function assemble(content: FileContent, source: Source): Config {
     destinations: content.destinations,
     limits: content.limits,
     dnsServers: content.dns.servers,
+    ...(content.dns.validating === undefined ? {} : { isDnsValidating: content.dns.validating }),
     log: content.log,
     admin: adminOf(content, data),
     ...(content.quickStart === undefined ? {} : { quickStart: content.quickStart.value }),

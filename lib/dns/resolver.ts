@@ -10,6 +10,8 @@ export interface RecordData {
   MX: { readonly preference: number; /** Without final dot; empty for the null MX "." */ readonly exchange: string };
   /** One string a record: its character-strings joined (octets as Latin-1). */
   TXT: string;
+  /** The name that it stands for, without final dot: the first link of a chain, which is not followed then. */
+  CNAME: string;
   /** Host name without final dot. */
   PTR: string;
   /** RFC 6698 §2.1; the data as octets. */

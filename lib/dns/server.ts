@@ -31,3 +31,13 @@ export function isFromServer(server: DnsServer, from: { readonly address: string
   const [here, there] = [parseIpAddress(from.address), parseIpAddress(server.host)];
   return here !== undefined && here.length === there?.length && here.every((octet, i) => octet === there[i]);
 }
+
+/**
+ * True for a server on this machine, whose AD bit nobody on a network can have set. The forwarder of Docker is left out:
+ * it listens on loopback and passes on what servers elsewhere say.
+ */
+export function isLocalServer({ host }: DnsServer): boolean {
+  const octets = parseIpAddress(host);
+  if (octets?.length === 4) return octets[0] === 127 && host !== "127.0.0.11";
+  return octets?.length === 16 && octets.every((octet, i) => octet === (i === 15 ? 1 : 0));
+}

@@ -40,6 +40,11 @@ export interface StubResolverOptions {
   readonly maxCnameLinks?: number;
   /** Lookups, and so sockets, at a time; further ones wait within their time. Default: 256. */
   readonly maxConcurrent?: number;
+  /**
+   * The servers validate, and nobody on the way to them can set the AD bit: only then it is believed (RFC 4035 §4.9.3).
+   * Default: true.
+   */
+  readonly isTrusted?: boolean;
   /** Message ids, 0 to 65535. Default: cryptographically random ones. */
   readonly nextId?: () => number;
 }
@@ -64,6 +69,7 @@ export class StubResolver implements Resolver {
       rounds: 2,
       maxCnameLinks: 8,
       maxConcurrent: 256,
+      isTrusted: true,
       nextId: randomId,
       ...options,
     };
@@ -92,7 +98,8 @@ export class StubResolver implements Resolver {
         signal,
         (limited) => this.#slots.run(limited, () => this.#follow(start, type, failures, limited)),
       );
-      return answer.kind === "failed" ? failed(answer.reason) : answer;
+      if (answer.kind === "failed") return failed(answer.reason);
+      return this.#options.isTrusted ? answer : { ...answer, isSecure: false };
     } catch (error) {
       if (signal?.aborted) return failed("given up before there was an answer");
       const why = failures.size === 0 ? [] : [reasonsText(failures)];

@@ -149,7 +149,9 @@ export class ActiveQueue {
     const verdict = message === undefined ? { kind: "neutral" } as const : await this.#attempt(job, message);
     active.runningJobs--;
     active.openJobs--;
-    this.#options.settler.settle(active).then(() => this.#dropIfUnheld(active));
+    // Before the next one starts: while the disk is slow, few outcomes are known to nobody but us.
+    await this.#options.settler.settle(active);
+    this.#dropIfUnheld(active);
     return verdict;
   }
 

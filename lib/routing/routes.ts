@@ -3,7 +3,8 @@
 import type { FallbackConfig, RouteConfig } from "../config/config.ts";
 import type { NextHop, RouteDecision, RouteHistory, Smarthost } from "../delivery/next_hop.ts";
 
-type SmarthostHop = Extract<NextHop, { kind: "smarthost" }>;
+/** A next hop that is a configured server. */
+export type SmarthostHop = Extract<NextHop, { kind: "smarthost" }>;
 
 /** Where a route leads. */
 export interface Route {

@@ -142,7 +142,8 @@ async function refuseExisting(files: Files, path: string, temporary: string): Pr
   throw new Deno.errors.AlreadyExists(`Cannot write "${path}": the file exists`);
 }
 
-async function syncFolder(files: Files, path: string): Promise<void> {
+/** Makes durable what was created, renamed and removed in a folder. */
+export async function syncFolder(files: Files, path: string): Promise<void> {
   const folder = await files.open(path, { read: true });
   try {
     await folder.sync();

@@ -18,7 +18,8 @@ export interface CertificateFields {
   readonly emails: readonly string[];
 }
 
-const SUBJECT_ALT_NAME = "2.5.29.17";
+/** The extension subjectAltName (§4.2.1.6). */
+export const SUBJECT_ALT_NAME = "2.5.29.17";
 const BASIC_CONSTRAINTS = "2.5.29.19";
 const KEY_USAGE = "2.5.29.15";
 const EXTENDED_KEY_USAGE = "2.5.29.37";
@@ -33,15 +34,13 @@ const RFC822_NAME = 0x81;
  * @throws {RangeError} For what is not a certificate.
  */
 export function certificateFields(certificate: Uint8Array): CertificateFields {
-  const [outer] = derElements(certificate);
-  const [body] = inside(outer);
-  const parts = inside(body);
-  const version = inside(parts.find(({ tag }) => tag === 0xa0))[0];
+  const parts = certificateParts(certificate);
+  const version = derInside(parts.find(({ tag }) => tag === 0xa0))[0];
   const extensions = readExtensions(parts.find(({ tag }) => tag === 0xa3));
-  const constraints = inside(inside(extensions.get(BASIC_CONSTRAINTS))[0]);
+  const constraints = derInside(derInside(extensions.get(BASIC_CONSTRAINTS))[0]);
   const pathLength = constraints.find(({ tag }) => tag === 0x02)?.content.at(-1);
-  const keyUsage = inside(extensions.get(KEY_USAGE))[0]?.content;
-  const purposes = inside(extensions.get(EXTENDED_KEY_USAGE))[0];
+  const keyUsage = derInside(extensions.get(KEY_USAGE))[0]?.content;
+  const purposes = derInside(extensions.get(EXTENDED_KEY_USAGE))[0];
   return {
     version: (version?.content[0] ?? 0) + 1,
     isAuthority: constraints.some(({ tag, content }) => tag === 0x01 && content[0] === 0xff),
@@ -50,24 +49,32 @@ export function certificateFields(certificate: Uint8Array): CertificateFields {
     maySign: keyUsage === undefined || ((keyUsage[1] ?? 0) & 0x04) !== 0,
     ...(purposes === undefined
       ? {}
-      : { purposes: inside(purposes).map(({ content }) => derObjectIdentifier(content)) }),
-    emails: inside(inside(extensions.get(SUBJECT_ALT_NAME))[0])
+      : { purposes: derInside(purposes).map(({ content }) => derObjectIdentifier(content)) }),
+    emails: derInside(derInside(extensions.get(SUBJECT_ALT_NAME))[0])
       .filter(({ tag, content }) => tag === RFC822_NAME && content.every((octet) => octet > 0x20 && octet < 0x7f))
       .map(({ content }) => String.fromCharCode(...content)),
   };
 }
 
+/** The parts of TBSCertificate. @throws {RangeError} */
+export function certificateParts(certificate: Uint8Array): readonly DerElement[] {
+  const [outer] = derElements(certificate);
+  const [body] = derInside(outer);
+  return derInside(body);
+}
+
 /** Extension ::= SEQUENCE { extnID, critical BOOLEAN DEFAULT FALSE, extnValue OCTET STRING }; the values by identifier. */
-function readExtensions(extensions: DerElement | undefined): ReadonlyMap<string, DerElement> {
+export function readExtensions(extensions: DerElement | undefined): ReadonlyMap<string, DerElement> {
   const values = new Map<string, DerElement>();
-  for (const extension of inside(inside(extensions)[0])) {
-    const [id, ...rest] = inside(extension);
+  for (const extension of derInside(derInside(extensions)[0])) {
+    const [id, ...rest] = derInside(extension);
     const value = rest.at(-1);
     if (id?.tag === 0x06 && value?.tag === 0x04) values.set(derObjectIdentifier(id.content), value);
   }
   return values;
 }
 
-function inside(element: DerElement | undefined): readonly DerElement[] {
+/** The elements in an element; none where there is none. @throws {RangeError} */
+export function derInside(element: DerElement | undefined): readonly DerElement[] {
   return element === undefined ? [] : derElements(element.content);
 }

@@ -7,7 +7,7 @@
 
 import { createHash, X509Certificate } from "node:crypto";
 import { CertificateError } from "./certificate_error.ts";
-import { type CertificateFields, certificateFields } from "./certificate_fields.ts";
+import { issued, mayIssue, parseCertificate, type ParsedCertificate, validityProblem } from "./certificate_path.ts";
 import { pemCertificates } from "./pem_file.ts";
 import type { ClientCertificate } from "./tls_conn.ts";
 
@@ -33,22 +33,17 @@ const MAX_INTERMEDIATES = 5;
 const MAX_PROVEN = 1000;
 const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
 
-interface Parsed {
-  readonly x509: X509Certificate;
-  readonly fields: CertificateFields;
-}
-
 /** The content of `tls.client_ca`. */
 export class ClientAuthorities {
   /** PEM, as the TLS library takes it. */
   readonly pem: string;
-  readonly #anchors: readonly Parsed[];
+  readonly #anchors: readonly ParsedCertificate[];
   readonly #now: () => number;
   /** Fingerprints of certificates that passed everything in a full handshake, the latest last. */
   readonly #proven = new Set<string>();
 
   /** Use `parseClientAuthorities`. */
-  constructor(pem: string, anchors: readonly Parsed[], now: () => number) {
+  constructor(pem: string, anchors: readonly ParsedCertificate[], now: () => number) {
     this.pem = pem;
     this.#anchors = anchors;
     this.#now = now;
@@ -62,7 +57,7 @@ export class ClientAuthorities {
    */
   verify({ chain, libraryError, isResumed }: PresentedCertificates): Verification {
     const sha256 = createHash("sha256").update(chain[0]).digest("hex");
-    const [leaf, ...others] = chain.slice(0, MAX_INTERMEDIATES + 2).map(parseDer);
+    const [leaf, ...others] = chain.slice(0, MAX_INTERMEDIATES + 2).map(parseCertificate);
     if (leaf === undefined) return { kind: "refused", reason: "it cannot be read" };
     const reason = this.#problemOf(leaf, others.filter((other) => other !== undefined)) ??
       (libraryError === "" ? undefined : `the TLS library finds ${libraryError.replace(/[^A-Z0-9_]/gi, "")}`) ??
@@ -79,7 +74,7 @@ export class ClientAuthorities {
     for (const sha256 of previous.#proven) this.#remember(sha256);
   }
 
-  #problemOf(leaf: Parsed, others: readonly Parsed[]): string | undefined {
+  #problemOf(leaf: ParsedCertificate, others: readonly ParsedCertificate[]): string | undefined {
     if (leaf.fields.version !== 3) return "it is of X.509 version 1";
     if (leaf.fields.purposes?.includes(CLIENT_AUTH) === false) return "it is not for TLS clients (extKeyUsage)";
     let current = leaf;
@@ -132,44 +127,10 @@ export function parseClientAuthorities(pem: string, file: string, now: () => num
   return new ClientAuthorities(pem, anchors, now);
 }
 
-function parsePem(pem: string): Parsed | undefined {
+function parsePem(pem: string): ParsedCertificate | undefined {
   try {
-    return parse(new X509Certificate(pem));
+    return parseCertificate(new X509Certificate(pem).raw);
   } catch {
     return undefined;
   }
-}
-
-function parseDer(der: Uint8Array): Parsed | undefined {
-  try {
-    return parse(new X509Certificate(der));
-  } catch {
-    return undefined;
-  }
-}
-
-function parse(x509: X509Certificate): Parsed {
-  return { x509, fields: certificateFields(x509.raw) };
-}
-
-/** RFC 5280 §6.1.4 (k) to (n). */
-function mayIssue({ fields }: Parsed, intermediates: number): boolean {
-  const { version, isAuthority, maySign, pathLength = Infinity } = fields;
-  return version === 3 && isAuthority && maySign && intermediates <= pathLength;
-}
-
-/** The names fit, and the signature is its. */
-function issued({ x509 }: Parsed, below: X509Certificate): boolean {
-  try {
-    return below.checkIssued(x509) && below.verify(x509.publicKey);
-  } catch {
-    // A kind of key or signature that the runtime does not know.
-    return false;
-  }
-}
-
-function validityProblem({ validFrom, validTo }: X509Certificate, nowMs: number): string | undefined {
-  if (!(nowMs >= Date.parse(validFrom))) return `is not valid before ${validFrom}`;
-  if (!(nowMs <= Date.parse(validTo))) return `ended on ${validTo}`;
-  return undefined;
 }

@@ -1,26 +1,14 @@
 /** What a client showed of itself in a TLS handshake, as `node:tls` tells it. */
 
-import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import type { PresentedCertificates } from "./client_authorities.ts";
-
-/** More are not looked at: the client decides how many it sends. */
-const MAX_CERTIFICATES = 8;
+import { peerChain } from "./peer_chain.ts";
 
 /** Collects it after the handshake; undefined where the client gave no certificate. */
 export function presentedCertificates(socket: TLSSocket): PresentedCertificates | undefined {
-  const [leaf, ...others] = chainOf(socket.getPeerCertificate(true));
+  const [leaf, ...others] = peerChain(socket);
   if (leaf === undefined) return undefined;
   return { chain: [leaf, ...others], libraryError: libraryError(socket), isResumed: socket.isSessionReused() };
-}
-
-function chainOf(leaf: Partial<DetailedPeerCertificate> | undefined): Uint8Array[] {
-  const chain: Uint8Array[] = [];
-  // A self-signed certificate is its own issuer.
-  for (let at = leaf; at?.raw !== undefined && chain.length < MAX_CERTIFICATES; at = at.issuerCertificate) {
-    chain.push(at.raw);
-    if (at.issuerCertificate === at) break;
-  }
-  return chain;
 }
 
 /**

@@ -6,6 +6,7 @@ import type { OctetConn } from "../smtp/octet_conn.ts";
 import type { Certificate, Certificates } from "./certificates.ts";
 import type { ClientAuthorities } from "./client_authorities.ts";
 import { ConnDuplex } from "./conn_duplex.ts";
+import { isAtLeast } from "./peer_chain.ts";
 import { presentedCertificates } from "./presented_certificates.ts";
 import { type ClientCertificate, handshakeReason, type TlsConn, TlsHandshakeError } from "./tls_conn.ts";
 
@@ -222,9 +223,4 @@ class ServerTlsConn implements TlsConn {
     reader?.();
     writer?.();
   }
-}
-
-function isAtLeast(version: string, major: number, minor: number): boolean {
-  const [ownMajor = 0, ownMinor = 0] = version.split(".").map(Number);
-  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
 }

@@ -99,3 +99,16 @@ peerTest("The executable checks the hashes of other servers, whose code it holds
     assertEquals(sent?.code, 0, `${sent?.stderr}\n${posthorn.log}`);
   }
 });
+
+peerTest("The executable changes the queue over its control socket, and on the files when it is stopped", [
+  "POSTHORN_BINARY",
+], async () => {
+  await using posthorn = await PosthornProcess.start({ accounts: [ALICE] });
+  const suspended = await posthorn.run(["queue", "suspend", "x.example"]);
+  assertEquals([suspended.code, suspended.stdout], [0, "x.example: suspended\n"], suspended.stderr);
+  await posthorn.waitForLog(/Suspended x\.example as an operator asks/);
+  assertEquals((await posthorn.kill("SIGTERM")).code, 0);
+  assertMatch((await posthorn.run(["queue", "suspensions"])).stdout, /^x\.example since /);
+  const resumed = await posthorn.run(["queue", "resume", "x.example"]);
+  assertEquals([resumed.code, resumed.stdout], [0, "x.example: resumed\n"], resumed.stderr);
+});

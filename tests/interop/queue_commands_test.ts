@@ -1,8 +1,8 @@
 /** `posthorn queue` on the real program: while it runs, over the control socket, and when it is stopped, on the files. */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { PosthornProcess } from "../support/posthorn_process.ts";
-import type { CommandResult } from "../support/interop/command.ts";
+import { type CommandResult, mustRun, runCommand } from "../support/interop/command.ts";
 import { SmtpDialog } from "../support/interop/dialog.ts";
 import { awkwardMessage } from "../support/interop/messages.ts";
 import { peerTest } from "../support/interop/peers.ts";
@@ -239,39 +239,33 @@ Deno.test("Without a control socket, a running server is not changed behind its 
   assertMatch((await fixture.must("why", id)).stdout, /^bob@remote\.example: /);
 });
 
-peerTest("Another user is refused with 77, and root changes files as the user they belong to", ["root"], async () => {
+peerTest("Another user cannot use the control socket, and root changes files as the user they belong to", [
+  "root",
+  "curl",
+], async () => {
   await using fixture = await Fixture.start();
   const { posthorn } = fixture;
   const id = first(await fixture.sendDelayed(BOB));
-  const asNobody = (
-    command: readonly string[],
-  ): string[] => ["setpriv", "--reuid=65534", "--clear-groups", "--", ...command];
   await Deno.chmod(posthorn.folder, 0o755);
-  await Deno.chmod(posthorn.configFile, 0o644);
   await Deno.chmod(posthorn.dataFolder, 0o755);
-  const conn = await Deno.stat(posthorn.socketPath("admin.sock"));
-  assertEquals((conn.mode ?? 0) & 0o777, 0o600);
-  const [program = "", ...args] = asNobody([
-    "curl",
-    "-sS",
-    "--unix-socket",
-    posthorn.socketPath("admin.sock"),
-    "http://x/v1/queue",
-  ]);
-  const denied = await new Deno.Command(program, { args }).output();
-  assert(!denied.success, "others may not connect");
+  const curl = ["curl", "-sS", "--unix-socket", posthorn.socketPath("admin.sock"), "http://localhost/v1/queue"];
+  assertEquals(JSON.parse(await mustRun(curl)), { isDraining: false, active: 0, scheduled: 1 });
+  const denied = await runCommand(["setpriv", "--reuid=65534", "--clear-groups", "--", ...curl]);
+  assertEquals(denied.code, 7, "curl cannot connect");
 
   await posthorn.kill("SIGTERM");
-  await chown(posthorn.dataFolder, 65_534);
+  await mustRun(["chown", "-R", "65534:65534", posthorn.dataFolder]);
   await Deno.remove(`${posthorn.dataFolder}/spool/lock`);
-  await fixture.must("hold", id);
+  const held = await fixture.run("hold", id);
+  if (held.code === 77) {
+    // An executable made with a Deno before 2.8 cannot change its user, and leaves no file of root behind.
+    assertMatch(held.stderr, /this Deno cannot become it: run the command as that user/);
+    await assertRejects(() => Deno.stat(`${posthorn.dataFolder}/spool/lock`), Deno.errors.NotFound);
+    return;
+  }
+  assertEquals(held.code, 0, held.stderr);
   await fixture.must("suspend", "x.example");
   for (const name of ["lock", "suspensions"]) {
     assertEquals((await Deno.stat(`${posthorn.dataFolder}/spool/${name}`)).uid, 65_534, name);
   }
 });
-
-async function chown(folder: string, uid: number): Promise<void> {
-  const { success } = await new Deno.Command("chown", { args: ["-R", `${uid}:${uid}`, folder] }).output();
-  assert(success);
-}

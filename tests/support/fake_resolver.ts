@@ -10,11 +10,13 @@ export interface FakeRecords {
   readonly TXT?: readonly string[];
   readonly PTR?: readonly string[];
   readonly TLSA?: readonly RecordData["TLSA"][];
-  /** Another name of the zone whose records count. */
+  /** Another name of the zone whose records count. Whether the link is secure is said by `isSecure` here. */
   readonly cname?: string;
+  /** What a lookup of type CNAME gives: set by `cname`. */
+  readonly CNAME?: never;
   /** Lookups of these types fail (time limit, SERVFAIL). */
   readonly failing?: readonly RecordType[];
-  /** The AD bit. */
+  /** The AD bit; of a name that is left out it is not set. */
   readonly isSecure?: boolean;
 }
 
@@ -35,11 +37,17 @@ export class FakeResolver implements Resolver {
     let canonicalName = name.toLowerCase().replace(/\.$/, "");
     this.questions.push(`${type} ${canonicalName}`);
     let records = this.zone[canonicalName];
+    let isSecure = records?.isSecure ?? false;
+    if (type === "CNAME" && records?.cname !== undefined) {
+      const found = [records.cname] as readonly string[] as readonly RecordData[T][];
+      return Promise.resolve({ kind: "found", records: found, canonicalName, isSecure, ttlSeconds: 60 });
+    }
     for (let hops = 0; records?.cname !== undefined && hops < 10; hops++) {
       canonicalName = records.cname;
       records = this.zone[canonicalName];
+      isSecure &&= records?.isSecure ?? false;
     }
-    const common = { isSecure: records?.isSecure ?? false, ttlSeconds: 60 };
+    const common = { isSecure, ttlSeconds: 60 };
     if (records === undefined) return Promise.resolve({ kind: "noName", ...common });
     if (records.failing?.includes(type)) return Promise.resolve({ kind: "failed", reason: "SERVFAIL from fake" });
     const found = records[type] as readonly RecordData[T][] | undefined;

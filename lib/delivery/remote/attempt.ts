@@ -27,6 +27,8 @@ export interface AttemptTools {
   readonly give: (session: Session) => void;
   /** Looks up the hosts of the hop. */
   readonly findHosts: () => Promise<HostsAnswer>;
+  /** Why a host must not be used, before it is connected to; undefined where it may. */
+  readonly refusal: (host: RemoteHost) => Promise<Outcome | undefined>;
   /** Connects to one of the addresses of a host, at least one. */
   readonly connect: (addresses: readonly RemoteHost[]) => Promise<RaceResult<Wire>>;
   /** Opens a session with a host that is connected already. */
@@ -129,10 +131,17 @@ export class Attempt {
       if (signal.aborted || sessions >= MAX_SESSIONS || tries === 0 || this.#pending.length === 0) return;
       // Another address of a host that put the message off would only put it off again.
       if (addresses[0]?.name === spent) continue;
+      if (await this.#isRefused(addresses)) continue;
       const usable = addresses.slice(0, Math.min(tries, MAX_ADDRESSES_OF_HOST));
       tries -= usable.length;
       if (await this.#overHost(usable)) sessions++;
     }
+  }
+
+  async #isRefused([host]: readonly RemoteHost[]): Promise<boolean> {
+    const outcome = host === undefined ? undefined : await this.#tools.refusal(host);
+    if (host !== undefined && outcome !== undefined) this.#noteUnusable(host, { kind: "unusable", outcome });
+    return outcome !== undefined;
   }
 
   /** Returns false where the host could not be used. `addresses` loses those that were tried. */

@@ -54,16 +54,35 @@ export async function findMxHosts(domain: string, options: MxOptions, signal: Ab
       return noHosts("failed", "5.1.2", `The domain ${domain} does not exist`);
     case "noData":
       // The implicit MX: the domain itself, where it has no MX record at all.
-      return await withAddresses(domain, [{ preference: 0, name: answer.canonicalName }], options, signal);
+      return withSecurity(
+        domain,
+        answer,
+        await withAddresses(domain, [{ preference: 0, name: answer.canonicalName }], options, signal),
+      );
     case "found": {
       // RFC 7505 §3: a null MX stands alone. Next to others the empty name is a mistake and leads nowhere.
       const exchanges = answer.records.filter(({ exchange }) => exchange !== "" && exchange !== ".");
       if (exchanges.length === 0) {
         return noHosts("failed", "5.1.10", `The domain ${domain} accepts no mail: it has a null MX`);
       }
-      return await withAddresses(domain, inOrder(exchanges, options.random), options, signal);
+      return withSecurity(
+        domain,
+        answer,
+        await withAddresses(domain, inOrder(exchanges, options.random), options, signal),
+      );
     }
   }
+}
+
+/** Notes what the MX lookup says about DNSSEC, and which names of the domain a certificate may have. */
+function withSecurity(
+  domain: string,
+  { isSecure, canonicalName }: { readonly isSecure: boolean; readonly canonicalName: string },
+  answer: HostsAnswer,
+): HostsAnswer {
+  if (answer.kind === "none") return answer;
+  const domainNames = [...new Set([domain, ...(isSecure ? [canonicalName] : [])])];
+  return { ...answer, domainNames, ...(isSecure && { isSecure }) };
 }
 
 function literalHost(domain: string, { port, isOwnAddress }: MxOptions): HostsAnswer {
@@ -96,7 +115,7 @@ async function withAddresses(
     const answer = answers[index];
     if (answer === undefined || preference >= limit) continue;
     if (answer.kind === "found") {
-      hosts.push(...hostsAt(name, answer.addresses, options.port).map((host) => ({ ...host, preference })));
+      hosts.push(...hostsAt(name, answer.addresses, options.port, answer).map((host) => ({ ...host, preference })));
     } else if (answer.kind === "failed") failure ??= `${name}: ${answer.reason}`;
   }
   if (hosts.length > 0) return { kind: "hosts", hosts };

@@ -9,18 +9,23 @@ import { race, type RaceResult } from "../../smtp/client/race.ts";
 import { Wire } from "../../smtp/client/wire.ts";
 import type { ClientFacts } from "../../smtp/client/xclient.ts";
 import type { Clock } from "../../system/clock.ts";
+import { canJudgePeers } from "../../tls/peer_chain.ts";
 import type { SourceAddresses, TlsUse } from "../next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "../target.ts";
 import { Attempt, type AttemptTools } from "./attempt.ts";
 import { Chunking } from "./chunking.ts";
+import { type FoundHosts, HostPolicies, type HostPoliciesOptions } from "./host_policies.ts";
 import { findMxHosts, type MxOptions } from "./mx.ts";
+import type { MtaSts } from "./mta_sts.ts";
 import { Ipv6Check } from "./ipv6_check.ts";
 import { ConnectionPool, type PoolOptions } from "./pool.ts";
 import { addressText, type HostsAnswer, type RemoteHost, smarthostHosts } from "./remote_host.ts";
-import { openSession, type Session, type SessionOptions, type SessionPlan } from "./session.ts";
+import { openSession, type Session, type SessionOptions, type SessionPlan, type SessionResult } from "./session.ts";
 import { ANY_SOURCE, fromSource, hasIpv6, ipv6Reason, withoutIpv6 } from "./source.ts";
 import { Sites } from "./site.ts";
-import { type RemoteHop, tlsPolicy } from "./tls_policy.ts";
+import { TlsMemory } from "./tls_memory.ts";
+import { type RemoteHop, type TlsPolicy, tlsPolicy } from "./tls_policy.ts";
+import type { TlsResults } from "./tls_results.ts";
 
 /** What delivery to other servers needs. */
 export interface RemoteTargetOptions {
@@ -50,6 +55,12 @@ export interface RemoteTargetOptions {
   readonly source?: SourceAddresses;
   /** The addresses of this machine; needed where `ipv6` is `auto` and `source` names none. */
   readonly ownAddresses?: () => readonly string[];
+  /** Asks for TLSA records (RFC 7672), where the runtime can judge by them. Default: true. */
+  readonly usesDane?: boolean;
+  /** Knows the policies of RFC 8461; absent: they are not asked for. */
+  readonly mtaSts?: Pick<MtaSts, "policyOf">;
+  /** Takes what became of TLS; default: nobody does. */
+  readonly results?: TlsResults;
   /** Bounds of the connections that are kept. */
   readonly pool?: Omit<PoolOptions, "clock">;
 }
@@ -62,6 +73,7 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
   readonly #pool: ConnectionPool;
   readonly #sites: Sites;
   readonly #ipv6: Ipv6Check;
+  readonly #policies: HostPoliciesOptions;
   readonly #chunking: Chunking;
 
   /** Opens nothing yet. */
@@ -69,7 +81,17 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
     const { resolver, random, isOwnAddress, hostname, clock, logger, caCertificates, limits = TIME_LIMITS } = options;
     this.#options = options;
     this.#mx = { resolver, random, isOwnAddress, port: options.mxPort ?? 25 };
-    this.#session = { hostname, limits, clock, logger, ...(caCertificates === undefined ? {} : { caCertificates }) };
+    const { usesDane = true, mtaSts, results = { record: (): void => {} } } = options;
+    this.#policies = { resolver, usesDane: usesDane && canJudgePeers, mtaSts, results, logger };
+    this.#session = {
+      hostname,
+      limits,
+      clock,
+      logger,
+      memory: new TlsMemory({ clock, logger }),
+      results,
+      ...(caCertificates === undefined ? {} : { caCertificates }),
+    };
     this.#chunking = new Chunking(clock, logger);
     this.#sites = new Sites({ resolver, clock });
     const v6 = options.source?.v6;
@@ -91,16 +113,23 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
     return this.#sites.of(hop, signal);
   }
 
-  #tools({ hop, envelope, signal, queueId }: DeliveryRequest<RemoteHop>): AttemptTools {
+  #tools(request: DeliveryRequest<RemoteHop>): AttemptTools {
+    const { hop, envelope, signal, queueId } = request;
     const policy = tlsPolicy(hop, this.#options.tls, envelope.requireTls === true);
     const plan = sessionPlan(hop, policy, envelope.session);
     const keys = poolKeys(hop, plan);
+    const policies = new HostPolicies(this.#policies, request, plan);
     return {
-      takeKept: (hosts) => hosts === undefined ? this.#pool.take(keys.ofHop) : this.#takeAt(hosts, keys),
-      give: (session) => this.#pool.give([...new Set([keys.ofHop, keys.ofHost(session.host)])], session),
-      findHosts: () => this.#findHosts(hop, policy.needsRequireTls, signal),
+      takeKept: (hosts) => hosts === undefined ? this.#pool.take(keys.ofHop) : this.#takeAt(hosts, keys, policies),
+      give: (session) => this.#pool.give(keysOf(session, keys), session),
+      findHosts: () => this.#findHosts(request, policies),
+      refusal: async (host) => (await policies.of(host)).refusal,
       connect: (addresses) => this.#connect(addresses, signal),
-      open: (host, wire, onConnection) => openSession(host, plan, this.#session, onConnection, wire),
+      open: async (host, wire, onConnection): Promise<SessionResult> => {
+        const { policy, refusal } = await policies.of(host);
+        if (refusal !== undefined) throw new TypeError(`Cannot use ${host.name}: its policy forbids it`);
+        return await openSession(host, { ...plan, policy }, this.#session, onConnection, wire);
+      },
       chunking: this.#chunking,
       now: () => this.#options.clock.now(),
       onUnusable: ({ name, address }, { status, text }) =>
@@ -125,7 +154,9 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
     };
   }
 
-  #takeAt(hosts: readonly RemoteHost[], { ofHost }: PoolKeys): Session | undefined {
+  #takeAt(hosts: readonly RemoteHost[], { ofHost }: PoolKeys, policies: HostPolicies): Session | undefined {
+    // What other domains keep was opened without regard to the policy of this one.
+    if (policies.areOfDomain) return undefined;
     const best = hosts.filter(({ preference }) => preference === hosts[0]?.preference);
     for (const key of new Set(best.map(ofHost))) {
       const session = this.#pool.take(key);
@@ -140,18 +171,26 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
     return race(addresses, ({ address }) => new Wire(address, clock), { connectMs, nextAddressMs, clock, signal });
   }
 
-  async #findHosts(hop: RemoteHop, isSecure: boolean, signal: AbortSignal): Promise<HostsAnswer> {
-    const { resolver, source = ANY_SOURCE, ipv6 = "on" } = this.#options;
+  async #findHosts({ hop, signal }: DeliveryRequest<RemoteHop>, policies: HostPolicies): Promise<HostsAnswer> {
+    const { resolver, source = ANY_SOURCE } = this.#options;
     if (hop.kind === "smarthost") {
       const answer = await smarthostHosts(resolver, hop.smarthost, signal);
       const own = hop.smarthost.source;
       return own === undefined ? withSources(answer, source) : withSources(answer, own, false);
     }
-    const answer = await findMxHosts(hop.domain, { ...this.#mx, needsSecureMx: isSecure }, signal);
-    if (answer.kind === "none" || ipv6 === "on" || !hasIpv6(answer)) return withSources(answer, source);
+    const answer = await policies.learn((needsSecureMx) =>
+      findMxHosts(hop.domain, { ...this.#mx, needsSecureMx }, signal)
+    );
+    return answer.kind === "none" ? answer : await this.#reachable(answer, hop.domain, signal);
+  }
+
+  /** Leaves out what cannot be reached over IPv6, and says from which address the others are. */
+  async #reachable(answer: FoundHosts, domain: string, signal: AbortSignal): Promise<HostsAnswer> {
+    const { source = ANY_SOURCE, ipv6 = "on" } = this.#options;
+    if (ipv6 === "on" || !hasIpv6(answer)) return withSources(answer, source);
     const use = ipv6 === "off" ? ipv6 : await this.#ipv6.use(signal);
     return use === "off" || use.kind === "unusable"
-      ? withSources(withoutIpv6(answer, hop.domain, ipv6Reason(use)), source)
+      ? withSources(withoutIpv6(answer, domain, ipv6Reason(use)), source)
       : withSources(answer, { ...source, v6: use.source });
   }
 
@@ -180,18 +219,24 @@ function poolKeys(hop: RemoteHop, { policy, client }: SessionPlan): PoolKeys {
   };
 }
 
+/** A connection that one domain alone may use again is kept for its hop alone. */
+function keysOf({ host, isOfDomain }: Session, { ofHop, ofHost }: PoolKeys): readonly string[] {
+  return isOfDomain === true ? [ofHop] : [...new Set([ofHop, ofHost(host)])];
+}
+
 function withSources(answer: HostsAnswer, sources: SourceAddresses, isForAll = true): HostsAnswer {
   return answer.kind === "none"
     ? answer
-    : { kind: "hosts", hosts: answer.hosts.map((host) => fromSource(host, sources, isForAll)) };
+    : { ...answer, hosts: answer.hosts.map((host) => fromSource(host, sources, isForAll)) };
 }
 
-function sessionPlan(hop: RemoteHop, policy: SessionPlan["policy"], session: SessionFacts): SessionPlan {
-  if (hop.kind === "mx") return { protocol: "smtp", policy };
+function sessionPlan(hop: RemoteHop, policy: TlsPolicy, session: SessionFacts): SessionPlan {
+  if (hop.kind === "mx") return { protocol: "smtp", policy, domain: hop.domain };
+  const domain = hop.smarthost.host;
   const { scheme, username, password, isToldClient } = hop.smarthost;
   const login = username === undefined ? {} : { login: { username, password: password ?? "" } };
   const client = isToldClient && session.service !== "local" ? { client: clientOf(session) } : {};
-  return { protocol: scheme === "lmtp" ? "lmtp" : "smtp", policy, ...login, ...client };
+  return { protocol: scheme === "lmtp" ? "lmtp" : "smtp", policy, domain, ...login, ...client };
 }
 
 function clientOf({ clientAddress, helo, protocol, login }: SessionFacts): ClientFacts {

@@ -13,7 +13,10 @@ import type { Reply } from "../../smtp/reply.ts";
 import type { Clock } from "../../system/clock.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome } from "./outcomes.ts";
 import { isLoopback, type RemoteHost } from "./remote_host.ts";
+import { dependsOnDomain, noteStartTls, recordTls, tlsSteps, wireTls } from "./session_tls.ts";
+import type { TlsMemory } from "./tls_memory.ts";
 import type { TlsPolicy } from "./tls_policy.ts";
+import { failureOf, type TlsResults } from "./tls_results.ts";
 
 /** What all sessions share. */
 export interface SessionOptions {
@@ -27,6 +30,10 @@ export interface SessionOptions {
   readonly logger: Logger;
   /** PEM; default: the authorities that the runtime trusts. */
   readonly caCertificates?: readonly string[];
+  /** How TLS went with hosts before. */
+  readonly memory: TlsMemory;
+  /** Takes what became of TLS. */
+  readonly results: TlsResults;
 }
 
 /** What the next hop asks of a session. */
@@ -35,6 +42,8 @@ export interface SessionPlan {
   readonly protocol: "smtp" | "lmtp";
   /** How TLS is used. */
   readonly policy: TlsPolicy;
+  /** The domain of the recipients, for the reports. */
+  readonly domain: string;
   /** The account at a smarthost. */
   readonly login?: Login;
   /** The server is told, where it offers XCLIENT, that it has to do with this client. */
@@ -49,6 +58,8 @@ export interface Session {
   readonly connection: SmtpConnection;
   /** Monotonic milliseconds. */
   readonly openedMs: number;
+  /** What the host has proved, or was let off, was so for this domain: mail for another must not use the connection. */
+  readonly isOfDomain?: boolean;
 }
 
 /** What came of it; `unusable` comes with the outcome for recipients that no other host takes either. */
@@ -78,17 +89,23 @@ export async function openSession(
   onConnection: (connection: SmtpConnection) => void,
   wire?: Wire,
 ): Promise<SessionResult> {
-  const result = await attempt(host, plan, options, onConnection, wire);
-  if (result.kind !== "tlsFailed") return result;
-  options.logger.info("TLS with {host} failed, going on without: {reason}", {
-    host: host.name,
-    reason: result.error.message,
-  });
-  const clear: SessionPlan = { ...plan, policy: { ...plan.policy, use: "off" } };
-  const second = await attempt(host, clear, options, onConnection);
-  return second.kind === "tlsFailed"
-    ? { kind: "unusable", outcome: faultOutcome(second.error, "connecting", { host }) }
-    : second;
+  const { logger, memory } = options;
+  const { name } = host;
+  let fault: ClientError | undefined;
+  let left = wire;
+  for (const policy of tlsSteps(plan.policy, name, memory)) {
+    // What failed for another reason than the certificate fails with any certificate.
+    if (fault?.fault === "tls" && policy.use !== "off") continue;
+    const result = await attempt(host, { ...plan, policy }, options, onConnection, left);
+    left = undefined;
+    if (result.kind !== "tlsFailed") {
+      if (result.kind === "open" && policy.use === "off" && fault !== undefined) memory.failed(name, fault.message);
+      return result;
+    }
+    fault = result.error;
+    logger.info("TLS with {host} failed, going on without: {reason}", { host: name, reason: fault.message });
+  }
+  throw new TypeError("The last step must not be opportunistic");
 }
 
 /** Faults that leave open whether there is a mail server at all. */
@@ -114,7 +131,10 @@ async function attempt(
   onConnection(connection);
   try {
     const outcome = await prepare(connection, host, plan, options);
-    if (outcome === undefined) return { kind: "open", session: { host, connection, openedMs: clock.monotonic() } };
+    if (outcome === undefined) {
+      const isOfDomain = dependsOnDomain(plan.policy);
+      return { kind: "open", session: { host, connection, openedMs: clock.monotonic(), isOfDomain } };
+    }
     await connection.quit();
     return { kind: "unusable", outcome };
   } catch (error) {
@@ -125,6 +145,7 @@ async function attempt(
     connection.fail(error);
     const { use, isImplicit } = plan.policy;
     const isTlsFault = error.fault === "tls" || error.fault === "certificate";
+    if (isTlsFault) recordTls(host, plan, options, { failure: failureOf(error), reason: error.message });
     // RFC 7435 §3: opportunistic TLS that fails is no worse than none.
     if (isTlsFault && use === "opportunistic" && !isImplicit) return { kind: "tlsFailed", error };
     return {
@@ -147,25 +168,19 @@ function lostOutcome(connection: SmtpConnection, error: ClientError, peer: Peer)
 async function prepare(
   connection: SmtpConnection,
   host: RemoteHost,
-  { policy, login, client }: SessionPlan,
-  { caCertificates }: SessionOptions,
+  plan: SessionPlan,
+  options: SessionOptions,
 ): Promise<Outcome | undefined> {
-  const tls = {
-    name: host.name,
-    isVerified: policy.use === "required",
-    ...(caCertificates === undefined ? {} : { caCertificates }),
-  };
+  const { policy, login, client } = plan;
+  const tls = wireTls(host, policy, options);
   const greeting = await connection.open(policy.isImplicit ? tls : undefined);
   if (greeting.code !== 220) return refused(greeting, { host }, "greeting");
   let hello = await connection.hello();
   if (hello.code === 250 && policy.use !== "off" && !policy.isImplicit) {
-    if (connection.extensions.startTls) {
-      const { isTls, reply } = await connection.startTls(tls);
-      if (!isTls && policy.use === "required") return refusalOutcome(reply, { host }, "startTls");
-      if (isTls) hello = reply;
-    } else if (policy.use === "required") {
-      return ownOutcome("delayed", "4.7.5", `TLS is required, but ${host.name} does not offer STARTTLS`, { host });
-    }
+    const offer = connection.extensions.startTls ? await connection.startTls(tls) : undefined;
+    if (offer?.isTls) hello = offer.reply;
+    const outcome = noteStartTls(offer, host, plan, options);
+    if (outcome !== undefined) return outcome;
   }
   const peer = { host, tls: connection.tlsInfo };
   if (hello.code !== 250) return refused(hello, peer, "hello");

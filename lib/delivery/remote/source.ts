@@ -30,12 +30,12 @@ export function hasIpv6({ hosts }: { readonly hosts: readonly RemoteHost[] }): b
 
 /** Leaves out what is reached over IPv6. Where nothing else is left the mail waits: to mend that is up to an operator. */
 export function withoutIpv6(
-  { hosts }: { readonly hosts: readonly RemoteHost[] },
+  answer: HostsAnswer & { readonly kind: "hosts" },
   domain: string,
   reason: string,
 ): HostsAnswer {
-  const left = hosts.filter((host) => !isOverIpv6(host));
-  if (left.length > 0) return { kind: "hosts", hosts: left };
+  const left = answer.hosts.filter((host) => !isOverIpv6(host));
+  if (left.length > 0) return { ...answer, hosts: left };
   return noHosts("delayed", "4.4.1", `The mail servers of ${domain} have IPv6 addresses only, and ${reason}`);
 }
 

@@ -27,7 +27,11 @@ export class ChunkSender {
   #unanswered = 0;
   readonly #tail: number[] = [];
 
-  /** @param octets Of the whole message; more than two. */
+  /**
+   * Sends nothing yet.
+   *
+   * @param octets Of the whole message; more than two.
+   */
   constructor(connection: SmtpConnection, octets: number) {
     this.#connection = connection;
     this.#window = connection.extensions.pipelining ? UNANSWERED_CHUNKS : 1;

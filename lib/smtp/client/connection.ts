@@ -89,17 +89,18 @@ export class SmtpConnection {
   /**
    * Says EHLO, or HELO where the peer does not know EHLO; LHLO for LMTP, which has nothing to fall back on.
    *
+   * @param name Said instead of our name.
    * @returns The last answer; `extensions` are set where it is 250.
    * @see RFC 5321 §3.2, §4.1.1.1; RFC 2033 §4.1
    */
-  async hello(): Promise<Reply> {
+  async hello(name: string = this.#hostname): Promise<Reply> {
     this.extensions = NO_EXTENSIONS;
     const verb = this.protocol === "lmtp" ? "LHLO" : "EHLO";
     this.doing = `waiting for the reply to ${verb}`;
-    const reply = await this.command(`${verb} ${this.#hostname}`);
+    const reply = await this.command(`${verb} ${name}`);
     if (reply.code === 250) this.extensions = parseExtensions(reply);
     const isUnknown = reply.code >= 500 && this.protocol === "smtp" && this.isReusable;
-    return isUnknown ? await this.command(`HELO ${this.#hostname}`) : reply;
+    return isUnknown ? await this.command(`HELO ${name}`) : reply;
   }
 
   /**

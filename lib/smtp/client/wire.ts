@@ -8,6 +8,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import type { Clock } from "../../system/clock.ts";
+import { canJudgePeers, peerChain } from "../../tls/peer_chain.ts";
 import { ClientError, type ClientFault, errorText } from "./client_error.ts";
 
 /** Where a peer is. */
@@ -28,6 +29,13 @@ export interface WireTls {
   readonly isVerified: boolean;
   /** PEM; default: those that Deno comes with or is told to use. */
   readonly caCertificates?: readonly string[];
+  /**
+   * Judges the certificates that the peer showed (DER, its own first), in place of `isVerified`. Returns what is wrong
+   * with them. Needs a runtime that proves possession of the key (`canJudgePeers`).
+   */
+  readonly judge?: (chain: readonly Uint8Array[]) => ClientError | undefined;
+  /** What {@linkcode Wire.tlsInfo} says about the proof that was asked for, e.g. `DANE`. */
+  readonly proof?: string;
 }
 
 /** Unread octets beyond this stop reading from the socket. No reply is longer. */
@@ -73,6 +81,9 @@ export class Wire {
   #alarm: AbortController | undefined;
   #phase: "connecting" | "open" | "handshake" | "fresh TLS" = "connecting";
   #tls: tls.TLSSocket | undefined;
+  #proof: string | undefined;
+  /** The handshake takes any certificate. */
+  #isLenient = false;
   /** What TLS runs on: a handshake that is given up leaves it open. */
   #plain: net.Socket | undefined;
   #isReading = false;
@@ -89,13 +100,14 @@ export class Wire {
     this.#listen(this.#socket, "connect");
   }
 
-  /** The TLS protocol and cipher, e.g. `TLSv1.3 TLS_AES_256_GCM_SHA384`; undefined in the clear. */
+  /** The TLS protocol, cipher and proof, e.g. `TLSv1.3 TLS_AES_256_GCM_SHA384, DANE`; undefined in the clear. */
   get tlsInfo(): string | undefined {
     if (this.#tls === undefined) return undefined;
     // Deno before 2.8 tells neither.
     const protocol = this.#tls.getProtocol?.() ?? "TLS";
     const cipher: { name?: string } | undefined = this.#tls.getCipher?.();
-    return `${protocol} ${cipher?.name ?? ""}`.trim();
+    const text = `${protocol} ${cipher?.name ?? ""}`.trim();
+    return this.#proof === undefined ? text : `${text}, ${this.#proof}`;
   }
 
   /** True while nothing went wrong and the peer has not closed. */
@@ -174,7 +186,9 @@ export class Wire {
     plain.on("error", () => {});
     this.#phase = "handshake";
     this.#isReading = this.#isSparing = false;
-    const { name, isVerified, caCertificates } = options;
+    const { name, isVerified, caCertificates, judge, proof } = options;
+    if (judge !== undefined && !canJudgePeers) throw this.fail(new ClientError("tls", "this runtime proves no keys"));
+    this.#isLenient = !isVerified;
     const secure = tls.connect({
       socket: plain,
       ...(net.isIP(name) === 0 ? { servername: name } : { host: name }),
@@ -184,6 +198,9 @@ export class Wire {
     this.#socket = this.#tls = secure;
     this.#listen(secure, "secureConnect");
     await this.#untilOpen(limitMs);
+    const problem = judge?.(peerChain(secure));
+    if (problem !== undefined) throw this.fail(problem);
+    this.#proof = proof;
     this.#phase = "fresh TLS";
   }
 
@@ -293,8 +310,14 @@ export class Wire {
         cause: error,
       });
     }
-    const text = error === undefined ? "connection closed by peer" : WORDS[code] ?? errorText(error);
-    return new ClientError(this.#faultOf(error, code), text, { cause: error });
+    const fault = this.#faultOf(error, code);
+    // Deno names what it found wrong with the certificate, even where any certificate would do and the handshake failed.
+    const text = error === undefined
+      ? "connection closed by peer"
+      : fault === "certificate" && this.#isLenient
+      ? "the peer did not prove that it has the key of its certificate, or the key is too weak"
+      : WORDS[code] ?? errorText(error);
+    return new ClientError(fault, text, { cause: error });
   }
 
   #faultOf(error: Error | undefined, code: string): ClientFault {

@@ -52,7 +52,8 @@ export function xclientCommands(client: ClientFacts, offered: readonly string[])
 }
 
 /**
- * Says XCLIENT, and EHLO again, where the server offers XCLIENT.
+ * Says XCLIENT, and EHLO again, where the server offers XCLIENT. The new EHLO is that of the client: for Postfix it counts
+ * more than the attribute HELO, and nginx does the same.
  *
  * @returns Undefined where the server goes on, or does not offer it; else the reply that refuses.
  */
@@ -63,7 +64,8 @@ export async function introduceClient(connection: SmtpConnection, client: Client
     if (reply.code !== 220) return reply;
   }
   if (commands.length === 0) return undefined;
-  const hello = await connection.hello();
+  const isSafe = client.helo !== undefined && /^[!-~]{1,255}$/.test(client.helo);
+  const hello = await connection.hello(isSafe ? client.helo : undefined);
   return hello.code === 250 ? undefined : hello;
 }
 

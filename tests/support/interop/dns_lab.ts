@@ -1,7 +1,7 @@
 /**
  * A closed DNS world inside a namespace: knot serves and signs the zone `test.`, unbound resolves and validates on
  * 127.0.0.1:53, `unsigned.` has no DNSSEC, `lame.` is delegated to a server that does not know it (SERVFAIL), and every
- * other name does not exist. Nothing is kept longer than two seconds, so that a test sees a change soon.
+ * other name does not exist. Two zones below `test.` are not signed: `insecure.test.` may be so, `bogus.test.` may not. Nothing is kept longer than two seconds, so that a test sees a change soon.
  */
 
 import { Daemon } from "./daemon.ts";
@@ -11,6 +11,14 @@ import { waitUntil } from "./wait.ts";
 
 const KNOT_PORT = 5300;
 const RESOLVER = "127.0.0.1";
+/** A DS record of a key that nobody has: what is below it cannot be validated. */
+const LOST_KEY = `bogus DS 4711 13 2 ${"0".repeat(64)}`;
+
+/** Records of the unsigned zones below `test.`, names relative to them. */
+export interface UnsignedZones {
+  readonly insecure?: readonly string[];
+  readonly bogus?: readonly string[];
+}
 
 /** The two servers. */
 export class DnsLab implements AsyncDisposable {
@@ -30,16 +38,18 @@ export class DnsLab implements AsyncDisposable {
    * @param records Lines of the zone file of `test.`, names relative to it, e.g. `postfix MX 10 mx.postfix`.
    * @param folder Exists, and is entered by no other lab.
    * @param unsigned Records of `unsigned.`, names in full, e.g. `x.unsigned. MX 10 mx.test.`.
+   * @param zones Records of `insecure.test.` and `bogus.test.`.
    */
   static async start(
     namespace: Namespace,
     folder: string,
     records: readonly string[],
     unsigned: readonly string[] = [],
+    zones: UnsignedZones = {},
   ): Promise<DnsLab> {
     const lab = new DnsLab(namespace, folder);
     try {
-      await lab.#writeZone(records, unsigned);
+      await lab.#writeZone(records, unsigned, zones);
       await lab.startAuthority();
       await Deno.writeTextFile(`${folder}/anchor.ds`, await lab.#delegationSigner());
       await lab.startResolver();
@@ -51,11 +61,24 @@ export class DnsLab implements AsyncDisposable {
     }
   }
 
-  async #writeZone(records: readonly string[], unsigned: readonly string[]): Promise<void> {
+  async #writeZone(
+    records: readonly string[],
+    unsigned: readonly string[],
+    { insecure = [], bogus = [] }: UnsignedZones,
+  ): Promise<void> {
     const folder = this.#folder;
     await Deno.mkdir(`${folder}/knot`);
-    const head = ["$ORIGIN test.", "$TTL 1", "@ SOA ns hostmaster 1 3600 600 86400 1", "@ NS ns", "ns A 127.0.0.1"];
-    await Deno.writeTextFile(`${folder}/test.zone`, [...head, ...records, ""].join("\n"));
+    const head = ["$TTL 1", "@ SOA ns.test. hostmaster.test. 1 3600 600 86400 1", "@ NS ns.test."];
+    const children = ["ns A 127.0.0.1", "insecure NS ns", "bogus NS ns", LOST_KEY];
+    for (
+      const [origin, content] of [["test", [...children, ...records]], ["insecure.test", insecure], [
+        "bogus.test",
+        bogus,
+      ]] as const
+    ) {
+      const lines = [`$ORIGIN ${origin}.`, ...head, ...content, ""];
+      await Deno.writeTextFile(`${folder}/${origin}.zone`, lines.join("\n"));
+    }
     await Deno.writeTextFile(
       `${folder}/knot.conf`,
       `server:
@@ -86,6 +109,12 @@ zone:
     journal-content: none
     dnssec-signing: on
     dnssec-policy: lab
+  - domain: insecure.test
+    storage: ${folder}
+    file: insecure.test.zone
+  - domain: bogus.test
+    storage: ${folder}
+    file: bogus.test.zone
 `,
     );
     await Deno.writeTextFile(
@@ -169,6 +198,16 @@ stub-zone:
   /** Freezes or wakes the resolver: while it is frozen, questions are not answered at all. */
   freezeResolver(isFrozen: boolean): void {
     this.#unbound?.signal(isFrozen ? "SIGSTOP" : "SIGCONT");
+  }
+
+  /** Replaces the records of one name and type in `test.` while the servers run; `data` is one record, absent: none. */
+  async change(name: string, type: string, data?: string): Promise<void> {
+    const knotc = [programPath("knotc"), "-s", `${this.#folder}/knot/knot.sock`];
+    const run = (...words: string[]): Promise<string> => this.#namespace.run([...knotc, ...words]);
+    await run("zone-begin", "test");
+    await run("zone-unset", "test", name, type).catch(() => "there was none");
+    if (data !== undefined) await run("zone-set", "test", name, "1", type, data);
+    await run("-b", "zone-commit", "test");
   }
 
   /** Asks the resolver; the answer as kdig prints it, with DNSSEC records and flags. */

@@ -193,6 +193,7 @@ for (const [what, api, message] of failing) {
 Deno.test("where there is no socket, or a file that is none, no server runs", async () => {
   await using folder = await TemporaryFolder.create();
   assertEquals(await findRunningQueue(`${folder.path}/none.sock`, systemClock), undefined);
+  assertEquals(await findRunningQueue(`${folder.path}/${"x".repeat(120)}`, systemClock), undefined, "too long a path");
   await Deno.writeTextFile(`${folder.path}/file`, "x");
   assertEquals(await findRunningQueue(`${folder.path}/file`, systemClock), undefined);
 });

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { explain } from "../../../lib/cli/explain.ts";
+import { AdminError } from "../../../lib/admin/client.ts";
 import { UsageError } from "../../../lib/cli/command_line.ts";
 import { BindError } from "../../../lib/inbound/bind.ts";
 import { SpoolInUseError } from "../../../lib/queue/spool_lock.ts";
@@ -31,4 +32,19 @@ Deno.test("a fault of posthorn ends with 70 and one line that names its place", 
   const { text, exitCode } = explain(new TypeError("x is undefined"));
   assertMatch(text, /^posthorn: internal error: TypeError: x is undefined \(at .+\)$/);
   assertEquals(exitCode, 70);
+});
+
+Deno.test("a control socket that this user may not use ends with 77, one that does not answer with 69", () => {
+  assertEquals(explain(new AdminError("denied", "Cannot use the control socket")).exitCode, 77);
+  assertEquals(explain(new AdminError("failed", "Cannot ask the server")), {
+    text: "posthorn: Cannot ask the server",
+    exitCode: 69,
+  });
+});
+
+Deno.test("a wrong use of queue shows the usage of queue", () => {
+  assertEquals(
+    explain(new UsageError("wrong", "usage: posthorn queue")).text,
+    "posthorn: wrong\n\nusage: posthorn queue",
+  );
 });

@@ -60,6 +60,8 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
       concurrency: 200,
       perDestination: 20,
       tls: "opportunistic",
+      dane: true,
+      mtaSts: true,
       ipv6: "auto",
       connectionMessages: 100,
       connectionIdleMs: 5_000,
@@ -114,7 +116,7 @@ routes:
   - { domain: "*", via: "smtp://smarthost.example:587", username: u, password: !file secret }
 queue: { retry: [90s, 1d], warn_after: 2h, expire_after: 3d }
 delivery:
-  { concurrency: 10, per_destination: 2, tls: required, ipv6: off, source: ["2001:DB8:0::7", 192.0.2.7],
+  { concurrency: 10, per_destination: 2, tls: required, dane: false, mta_sts: false, ipv6: off, source: ["2001:DB8:0::7", 192.0.2.7],
     connection_messages: 20, connection_idle: 1m }
 destinations:
   - { name: google, concurrency: 3, rate: 100/1m }
@@ -194,6 +196,8 @@ quick_start: Alice@bücher.example
       concurrency: 10,
       perDestination: 2,
       tls: "required",
+      dane: false,
+      mtaSts: false,
       ipv6: "off",
       source: { v4: "192.0.2.7", v6: "2001:db8::7" },
       connectionMessages: 20,

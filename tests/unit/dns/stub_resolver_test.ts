@@ -191,6 +191,33 @@ Deno.test("The AD bit counts only when every answer of the chain has it", async 
   );
 });
 
+Deno.test("Of servers that are not trusted no answer is secure, whatever its AD bit says", async () => {
+  await using dns = await startDnsServer({ "safe.test": { A: ["192.0.2.1"], isSecure: true } });
+  const resolver = resolverOf([dns.address], { isTrusted: false });
+  for (const type of ["A", "MX"] as const) {
+    const answer = await resolver.lookup("safe.test", type);
+    assertEquals(answer.kind !== "failed" && answer.isSecure, false);
+  }
+  const none = await resolver.lookup("other.test", "A");
+  assertEquals([none.kind, none.kind !== "failed" && none.isSecure], ["noName", false]);
+});
+
+Deno.test("A CNAME record can be asked for itself, and is not followed then", async () => {
+  await using dns = await startDnsServer({
+    "www.test": { CNAME: "target.test", isSecure: true },
+    "target.test": { CNAME: "end.test" },
+    "end.test": { A: ["192.0.2.1"] },
+  });
+  const resolver = resolverOf([dns.address]);
+  const answer = await resolver.lookup("www.test", "CNAME");
+  assertEquals(answer.kind === "found" && [answer.records, answer.canonicalName, answer.isSecure], [
+    ["target.test"],
+    "www.test",
+    true,
+  ]);
+  assertEquals((await resolver.lookup("end.test", "CNAME")).kind, "noData");
+});
+
 Deno.test("CNAME records are followed inside an answer and by asking again, with the least TTL", async () => {
   for (const isLazy of [false, true]) {
     await using dns = await startDnsServer({

@@ -281,3 +281,31 @@ Deno.test("REQUIRETLS does not matter for a mailbox server behind a Unix socket"
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+/** Answers up to STARTTLS, and returns what the client then sends first: its ClientHello. */
+async function clientHello(listener: Deno.Listener): Promise<string> {
+  using connection = await listener.accept();
+  const octets = new Uint8Array(4096);
+  let said = "220 peer.test";
+  for (let step = 0; step < 2; step++) {
+    await connection.write(new TextEncoder().encode(`${said}\r\n`));
+    await connection.read(octets);
+    said = step === 0 ? "250-peer.test\r\n250 STARTTLS" : "220 Go ahead";
+  }
+  await connection.write(new TextEncoder().encode(`${said}\r\n`));
+  const read = await connection.read(octets) ?? 0;
+  return String.fromCharCode(...octets.subarray(0, read));
+}
+
+Deno.test("the name of the host is sent as SNI, but an address never is (RFC 6066 §3)", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  await using target = testTarget({ "mx1.test": { A: ["127.0.0.1"] } });
+  for (const [host, isSent] of [["mx1.test", true], ["127.0.0.1", false]] as const) {
+    const hello = clientHello(listener);
+    const hop = smarthostHop({ host, port, tls: "required" });
+    const [outcome] = await target.deliver(testRequest({ hop, recipients: ["a@example.test"] }));
+    assertEquals(outcome?.action, "delayed");
+    assertEquals((await hello).includes(host), isSent);
+  }
+});

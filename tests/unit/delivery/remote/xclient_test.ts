@@ -31,9 +31,18 @@ Deno.test("a server with XCLIENT is told the client before the transaction, and 
   assertEquals(peer.commands.slice(0, 4), [
     "EHLO client.test",
     TOLD,
-    "EHLO client.test",
+    "EHLO laptop.example",
     "MAIL FROM:<sender@client.test> SIZE=36",
   ]);
+});
+
+Deno.test("a client that is not known, or calls itself something odd, is greeted for under our name", async () => {
+  for (const helo of [{}, { helo: "zwei wörter" }]) {
+    await using peer = proxied();
+    await using target = testTarget({});
+    assertEquals(await deliver(target, peer, { service: "mx", ...helo }), "relayed 2.6.0");
+    assertEquals(peer.commands[2], "EHLO client.test");
+  }
 });
 
 Deno.test("what the server offers after XCLIENT counts", async () => {
@@ -94,5 +103,5 @@ Deno.test("an LMTP server is told the client too", async () => {
   const hop = smarthostHop({ scheme: "lmtp", port: peer.port, isToldClient: true });
   const request = testRequest({ hop, recipients: ["a@example.test"], envelope: { session: ALICE } });
   assertEquals((await target.deliver(request))[0]?.action, "delivered");
-  assertEquals(peer.commands.slice(0, 3), ["LHLO client.test", TOLD, "LHLO client.test"]);
+  assertEquals(peer.commands.slice(0, 3), ["LHLO client.test", TOLD, "LHLO laptop.example"]);
 });

@@ -1,0 +1,100 @@
+/** Counts TLS results in memory by day, domain and policy, within bounds. */
+
+import type { Clock } from "../../system/clock.ts";
+import type { PublishedPolicy, TlsFailure, TlsResult, TlsResults } from "./tls_results.ts";
+
+/** Sessions that failed alike. */
+export interface FailureCount {
+  /** What kind. */
+  readonly failure: TlsFailure;
+  /** The host. */
+  readonly mxHost?: string;
+  /** Its address. */
+  readonly receivingIp?: string;
+  /** That of the first of them. */
+  readonly reason?: string;
+  /** How many. */
+  readonly count: number;
+}
+
+/** A day's results under one policy. */
+export interface PolicyTally {
+  /** Whose mail it was. */
+  readonly recipientDomain: string;
+  /** The latest one of the day. */
+  readonly policy: PublishedPolicy;
+  /** Sessions as the policy wants them. */
+  readonly successes: number;
+  /** All failures, also those that have no entry in `failures`, which is bounded. */
+  readonly failureCount: number;
+  /** By kind, host and address. */
+  readonly failures: readonly FailureCount[];
+}
+
+/** The bounds; what is beyond them is not counted. */
+export interface TallyOptions {
+  /** Its wall clock says which day it is. */
+  readonly clock: Clock;
+  /** Policies of a day; default 10000. */
+  readonly maxPolicies?: number;
+  /** Kinds of failure of a policy; default 100. */
+  readonly maxFailures?: number;
+  /** Days, today included; default 3. */
+  readonly maxDays?: number;
+}
+
+interface Entry {
+  readonly recipientDomain: string;
+  /** The latest one of the day. */
+  policy: PublishedPolicy;
+  successes: number;
+  failureCount: number;
+  readonly failures: Map<string, FailureCount>;
+}
+
+/** The results of the last days. A restart forgets them. */
+export class TlsTally implements TlsResults {
+  readonly #options: Required<TallyOptions>;
+  readonly #days = new Map<string, Map<string, Entry>>();
+
+  /** Starts empty. */
+  constructor(options: TallyOptions) {
+    this.#options = { maxPolicies: 10_000, maxFailures: 100, maxDays: 3, ...options };
+  }
+
+  /** Counts one session. */
+  record({ recipientDomain, policy, failure, ...details }: TlsResult): void {
+    const day = this.#today();
+    const key = `${policy.type} ${policy.domain} ${recipientDomain}`;
+    let entry = day.get(key);
+    if (entry === undefined) {
+      if (day.size >= this.#options.maxPolicies) return;
+      day.set(key, entry = { recipientDomain, policy, successes: 0, failureCount: 0, failures: new Map() });
+    }
+    entry.policy = policy;
+    if (failure === undefined) entry.successes++;
+    else this.#countFailure(entry, { failure, ...details });
+  }
+
+  /** The results of a day in UTC, `2026-01-31`. */
+  of(day: string): readonly PolicyTally[] {
+    const entries = this.#days.get(day)?.values() ?? [];
+    return [...entries].map((entry) => ({ ...entry, failures: [...entry.failures.values()] }));
+  }
+
+  #countFailure(entry: Entry, details: Omit<FailureCount, "count">): void {
+    entry.failureCount++;
+    const key = `${details.failure} ${details.mxHost} ${details.receivingIp}`;
+    const same = entry.failures.get(key);
+    if (same !== undefined) entry.failures.set(key, { ...same, count: same.count + 1 });
+    else if (entry.failures.size < this.#options.maxFailures) entry.failures.set(key, { ...details, count: 1 });
+  }
+
+  #today(): Map<string, Entry> {
+    const date = new Date(this.#options.clock.now()).toISOString().slice(0, 10);
+    let day = this.#days.get(date);
+    if (day === undefined) this.#days.set(date, day = new Map());
+    for (const oldest of [...this.#days.keys()].sort().slice(0, -this.#options.maxDays)) this.#days.delete(oldest);
+    return day;
+  }
+}
