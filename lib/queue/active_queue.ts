@@ -159,7 +159,7 @@ export class ActiveQueue {
     const { hop, active } = job;
     const { queueId, envelope, content } = message;
     const { clock, deliver, abort } = this.#options;
-    const indexes = this.#withoutSuspended(job, message);
+    const indexes = inTurn(this.#withoutSuspended(job, message), message);
     if (indexes.length === 0) return { kind: "neutral" };
     const recipients = indexes.flatMap((index) => envelope.recipients[index] ?? []);
     const overdue = overdueOutcome(envelope, clock.now());
@@ -371,6 +371,14 @@ interface Plan {
   readonly refused: number[];
   readonly refusals: Outcome[];
   readonly suspended: Map<Suspension, number[]>;
+}
+
+/**
+ * Another recipient first at each attempt: a server that ends the session after some refusals would never get to the last.
+ */
+function inTurn(indexes: readonly number[], { recipients }: QueuedMessage): readonly number[] {
+  const first = indexes.length < 2 ? 0 : (recipients[indexes[0] ?? 0]?.attempts ?? 0) % indexes.length;
+  return first === 0 ? indexes : [...indexes.slice(first), ...indexes.slice(0, first)];
 }
 
 function orAdd<K, V>(map: Map<K, V>, key: K, make: () => V): V {

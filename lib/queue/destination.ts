@@ -134,8 +134,9 @@ export function noteVerdict(
     case "took":
       return noteTaken(state, limits, startedMs, moment);
     case "pushback": {
-      const pauseMs = destinationPauseMs(verdict.reason.replyClass, state.closures + 1);
-      if (pauseMs !== undefined) return close(state, limits, verdict.reason, moment, pauseMs);
+      // Fewer at a time may be all it asks for with a reply about rates; what blocks us wants nothing.
+      const { replyClass } = verdict.reason;
+      if (replyClass === "block" || replyClass === "reputation") return close(state, limits, verdict.reason, moment);
       // Those that run at the same time all hear the same: it counts once.
       if (startedMs < state.loweredMs && state.closure === undefined) return "none";
       return lower(state, limits, verdict.reason, moment);
@@ -155,7 +156,6 @@ function noteTaken(state: DestinationState, limits: DestinationLimits, startedMs
   state.closures = 0;
   if (state.closure !== undefined) {
     state.closure = undefined;
-    state.limit = Math.min(limits.initial, limits.concurrency);
     return "reopened";
   }
   state.limit = Math.min(limits.concurrency, state.limit + 1 / Math.max(1, Math.floor(state.limit)));
@@ -174,24 +174,25 @@ function lower(state: DestinationState, limits: DestinationLimits, reason: Outco
 
 function close(
   state: DestinationState,
-  { firstPauseMs = FIRST_PAUSE_MS, longestPauseMs = Infinity }: DestinationLimits,
+  { firstPauseMs = FIRST_PAUSE_MS, longestPauseMs = Infinity, initial, concurrency }: DestinationLimits,
   reason: Outcome,
   { nowMs, wallMs, random }: Moment,
-  askedMs?: number,
 ): Change {
   const { closure } = state;
+  const isPause = reason.destination === "pushback";
   // Those that were under way when it closed say nothing new.
   if (closure !== undefined && closure.untilMs > nowMs) return "none";
   const usualMs = Math.min(Math.min(firstPauseMs, FIRST_PAUSE_MS) * 2 ** state.closures, LONGEST_PAUSE_MS);
-  const pauseMs = Math.min(askedMs ?? usualMs, longestPauseMs);
+  const pauseMs = Math.min(destinationPauseMs(reason.replyClass, state.closures + 1) ?? usualMs, longestPauseMs);
   state.closure = {
     untilMs: nowMs + pauseMs * (1 + JITTER * random),
     closedMs: nowMs,
-    isPause: reason.destination === "pushback",
+    isPause,
     sinceMs: closure?.sinceMs ?? wallMs,
     reason,
   };
   state.closures++;
-  state.limit = 1;
+  // With so many it begins when it is open again: it may have been down, or it has said that this was too much.
+  state.limit = isPause ? Math.max(1, state.limit / 2) : Math.min(initial, concurrency);
   return closure === undefined ? "closed" : "stillClosed";
 }

@@ -152,11 +152,14 @@ export class Dispatcher<T> {
     const destination = this.#destinationOf(key);
     destination.usedMs = this.#options.clock.monotonic();
     destination.probeComesMs = 0;
-    if (!isForced && this.#options.giveBack !== undefined && this.#isShut(destination)) {
+    const { closure, running } = destination.state;
+    // One is enough to see whether it is back; the others follow then.
+    const isProbe = isForced && closure !== undefined && running + destination.forced.size === 0;
+    if (!isProbe && this.#options.giveBack !== undefined && this.#isShut(destination)) {
       this.#options.giveBack(job, key);
       return;
     }
-    if (isForced) destination.forced.push(job);
+    if (isProbe) destination.forced.push(job);
     else (isOld ? destination.old : destination.fresh).push(job, priority);
     this.#waiting++;
     this.#lineUp(destination);
@@ -360,6 +363,7 @@ export class Dispatcher<T> {
       const { state, usedMs } = destination;
       const isIdle = state.running === 0 && waitingOf(destination) + destination.forced.size === 0;
       const isPlain = state.closure === undefined && state.rate.isAtRest(nowMs);
+      if (state.closure !== undefined && state.closure.untilMs > nowMs) continue;
       if (isIdle && (isPlain ? nowMs - usedMs > FORGET_MS / 60 : nowMs - usedMs > FORGET_MS)) {
         destination.alarm?.abort();
         this.#destinations.delete(key);

@@ -30,7 +30,7 @@ export function postponementOf(key: string, state: DestinationState | undefined,
     const text = `More mail waits for ${key} than it takes at a time`;
     return { outcome: { action: "delayed", status: "4.4.5", text, isRemoteReply: false }, waitMs: TURN_MS };
   }
-  const { status, text, remoteMta, remoteAddress, replyClass } = closure.reason;
+  const { status, text, remoteMta, remoteAddress, replyClass, destination } = closure.reason;
   return {
     outcome: {
       action: "delayed",
@@ -40,6 +40,7 @@ export function postponementOf(key: string, state: DestinationState | undefined,
       ...(remoteMta !== undefined && { remoteMta }),
       ...(remoteAddress !== undefined && { remoteAddress }),
       ...(replyClass !== undefined && { replyClass }),
+      ...(destination !== undefined && { destination }),
     },
     // Its time is over while one message looks, which takes minutes if nobody answers: to come back at once would be in vain.
     waitMs: closure.untilMs > nowMs ? closure.untilMs - nowMs : TURN_MS,

@@ -290,10 +290,17 @@ export class QueueRunner implements AsyncDisposable {
     const hop = this.#hopOf(message);
     if (message.isHeld) return this.#room.addHeld(queueId, hop);
     const deadlineWaitMs = Math.max(this.#deadlineWaitOf(message), isReportPostponed ? LONGEST_REPAIR_MS : 0);
-    const destination = this.#hops.destinationOf(hop);
-    const isSuspended = destination !== undefined && this.#suspensions.matches(destination, "") !== undefined;
-    if (isSuspended) this.#room.addParked(queueId, { waitMs, deadlineWaitMs, hop });
+    if (this.#waitsForDestination(message, hop)) this.#room.addParked(queueId, { waitMs, deadlineWaitMs, hop });
     else this.#room.add(queueId, { waitMs, deadlineWaitMs, hop });
+  }
+
+  /** True where nothing but its destination keeps the message: it goes when that is open again, whatever its schedule says. */
+  #waitsForDestination({ recipients }: QueuedMessage, hop: string): boolean {
+    const destination = this.#hops.destinationOf(hop);
+    if (destination === undefined) return false;
+    if (this.#suspensions.matches(destination, "") !== undefined) return true;
+    return this.#remote.stateOf(destination)?.closure !== undefined &&
+      recipients.every((state) => !isPending(state) || state.lastOutcome?.destination !== undefined);
   }
 
   #park(message: QueuedMessage): void {

@@ -75,7 +75,7 @@ Deno.test("a destination that is down rests for 1, 2, 4, ... 30 minutes, one att
   assertEquals(rests, [1, 2, 4, 8, 16, 30, 30, 30]);
   assertEquals(state.closure?.sinceMs, 0);
   assertEquals(note(TOOK), "reopened");
-  assertEquals([state.closure, state.limit], [undefined, 5]);
+  assertEquals([state.closure, concurrencyOf(state, LIMITS)], [undefined, 5]);
   note(DOWN, tracked.nowMs + 1);
   assertEquals(waitToStart(state, LIMITS, tracked.nowMs), MINUTE, "the rests begin anew");
 });
@@ -95,19 +95,34 @@ Deno.test("an attempt that did not come so far says nothing", () => {
   assert(state.closure !== undefined);
 });
 
-Deno.test("a reply about rates or reputation makes a pause at once, which those under way do not end", () => {
+Deno.test("a reply about reputation makes a pause at once, which those under way do not end", () => {
   const tracked = track();
   tracked.nowMs = MINUTE;
-  const rate: Outcome = { ...BUSY, replyClass: "rate" };
-  assertEquals(tracked.note({ kind: "pushback", reason: rate }), "closed");
-  assertEquals(waitToStart(tracked.state, LIMITS, tracked.nowMs), MINUTE);
+  const reputation: Verdict = { kind: "pushback", reason: { ...BUSY, replyClass: "reputation" } };
+  assertEquals(tracked.note(reputation), "closed");
+  assertEquals(waitToStart(tracked.state, LIMITS, tracked.nowMs), 15 * MINUTE);
   tracked.nowMs += 1_000;
   assertEquals(tracked.note(TOOK, MINUTE - 1), "none", "it began before the pause");
-  tracked.nowMs += MINUTE;
-  assertEquals(tracked.note({ kind: "pushback", reason: { ...BUSY, replyClass: "reputation" } }), "stillClosed");
+  tracked.nowMs += 15 * MINUTE;
+  assertEquals(tracked.note(reputation), "stillClosed");
   assertEquals(waitToStart(tracked.state, LIMITS, tracked.nowMs), 30 * MINUTE, "the second in a row");
   tracked.nowMs += 30 * MINUTE;
   assertEquals(tracked.note(TOOK), "reopened");
+});
+
+Deno.test("a host that takes three connections at a time settles there, and is not closed for asking", () => {
+  const tracked = track();
+  const rate: Verdict = { kind: "pushback", reason: { ...BUSY, replyClass: "rate" } };
+  const sizes: number[] = [];
+  for (let round = 0; round < 40; round++) {
+    const count = concurrencyOf(tracked.state, LIMITS);
+    sizes.push(count);
+    const startedMs = tracked.nowMs;
+    tracked.nowMs += 1_000;
+    for (let i = 0; i < count; i++) tracked.note(i < 3 ? TOOK : rate, startedMs);
+    assertEquals(tracked.state.closure, undefined);
+  }
+  assertEquals(Math.max(...sizes.slice(1)) <= 4 && Math.min(...sizes) >= 1, true, sizes.join(" "));
 });
 
 Deno.test("a rate spreads messages evenly and lets a twentieth go at once", () => {

@@ -86,9 +86,11 @@ Deno.test("a retry goes out at once, also to a destination that is down, and ope
   const [status] = lab.runner.control.destinations();
   assertEquals([status?.key, status?.state, status?.reason], ["mx:x.example", "down", "connection refused"]);
   lab.answer = () => DELIVERED;
+  const before = lab.attempts.length;
   assertEquals(await lab.runner.control.retry(ids[4] ?? ""), "done");
-  await settle();
-  assertEquals(lab.attempts.at(-1), "u4@x.example 0");
+  for (let i = 0; i < 50 && (await lab.onDisk()).length > 0; i++) await settle();
+  assertEquals(lab.attempts[before], "u4@x.example 0");
+  assertEquals(await lab.onDisk(), [], "the others follow at once");
   assertEquals(lab.runner.control.destinations()[0]?.state, "open");
 });
 
