@@ -45,7 +45,7 @@ export interface FileSpoolOptions {
   readonly memoryOctets?: number;
   /** All messages being received take up to this much memory; beyond it, small ones go to disk too. Default: 32 MiB. */
   readonly totalMemoryOctets?: number;
-  /** Files read at the same time by `recover` where the disk is waited for, at least 1. Default: 32. */
+  /** Files read at the same time by `recover` where the disk is waited for, at least 1. Default: 64. */
   readonly readers?: number;
 }
 
@@ -126,7 +126,7 @@ class FileSpool implements Spool, ReceptionHost {
     this.#sync = sync;
     this.#ids = new QueueIds(options);
     this.#journals = new JournalWriter(options.files);
-    this.#readers = options.readers ?? 32;
+    this.#readers = options.readers ?? 64;
     this.#freeMemoryOctets = options.totalMemoryOctets ?? 32 * 1024 * 1024;
   }
 

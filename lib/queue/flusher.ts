@@ -1,4 +1,4 @@
-/** Tries what waits for a destination now, because it asks for it (ETRN, RFC 1985). */
+/** Tries what waits for a domain now: its server asks for it (ETRN, RFC 1985), or an operator has resumed it. */
 
 import type { Logger } from "../log/logger.ts";
 import { domainOf } from "../mail/mailbox.ts";
@@ -60,7 +60,7 @@ export class Flusher {
         await clock.sleep(PAUSE_MS, stop);
       }
     } catch (error) {
-      if (!stop.aborted) logger.error("Cannot read the queue for ETRN: {error}", { error });
+      if (!stop.aborted) logger.error("Cannot read the queue for ETRN or an operator: {error}", { error });
     } finally {
       this.#isRunning = false;
     }
@@ -75,7 +75,7 @@ export class Flusher {
       if (isHeld(message.envelope, clock.now())) continue;
       if (isWaitingFor(message, domains) && await retry(message.queueId)) messages++;
     }
-    logger.info("Trying {messages} message(s) for {domains}, as asked by ETRN", {
+    logger.info("Trying {messages} message(s) for {domains}, as asked by ETRN or an operator", {
       messages,
       domains: [...domains].join(", "),
     });

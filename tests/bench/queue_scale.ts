@@ -185,7 +185,9 @@ async function start(folder: string): Promise<void> {
   const after = memory();
   const found = queue.size.scheduled;
   const each = (octets: number): string => (octets / found).toFixed(0);
-  const speed = `${(found / seconds).toFixed(0)}/s, CPU ${((user + system) / found).toFixed(1)} µs each`;
+  const speed = `${(found / seconds).toFixed(0)}/s, CPU ${(user / found).toFixed(1)} + ${
+    (system / found).toFixed(1)
+  } µs each`;
   print(`open ${openMs.toFixed(0)} ms; start ${seconds.toFixed(1)} s for ${found} messages (${speed})`);
   print(
     `event loop late by: median ${quantile(lateMs, 0.5)}, 99% ${quantile(lateMs, 0.99)}, max ${quantile(lateMs, 1)} ms`,

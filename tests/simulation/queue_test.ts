@@ -7,6 +7,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { report } from "../support/interop/peers.ts";
 import { Internet, type Site } from "./internet.ts";
 import { type Delays, type Figures, MAX_ACTIVE, PER_DESTINATION, simulate } from "./simulation.ts";
 
@@ -24,7 +25,7 @@ const seed = setting("POSTHORN_SIMULATION_SEED", 1);
 
 Deno.test(`${messages} messages over ${DAYS} days, with seed ${seed}, all end delivered or reported`, async () => {
   const figures = await simulate({ messages, seed, days: DAYS });
-  print(figures);
+  for (const line of figureLines(figures)) await report(line);
 
   assertEquals(figures.errors, []);
   assertEquals([figures.left, figures.leftInMemory], [0, 0], "messages left in the spool, and in memory");
@@ -54,7 +55,7 @@ function checkPoliteness({ name, kind, attempts, refusals }: Site, { endedDays }
   if (kind === "narrow") assert(refusals <= 50 + attempts / 5, `${refusals} of ${attempts} refused by ${name}`);
 }
 
-function print(figures: Figures): void {
+function figureLines(figures: Figures): readonly string[] {
   const { recipients, delivered, reported, silent, reports, attempts, postponed, loads } = figures;
   const { mostActive, mostQueued, healthy, healthyInFlood, endedDays, wallSeconds, peakHeapMib } = figures;
   const dead = figures.sites.filter(({ kind }) => kind === "dead").reduce((sum, site) => sum + site.attempts, 0);
@@ -62,8 +63,8 @@ function print(figures: Figures): void {
   const refused = narrow.reduce((sum, { refusals }) => sum + refusals, 0);
   const pressed = narrow.reduce((sum, site) => sum + site.attempts, 0);
   const busiest = Math.max(...figures.sites.map(({ mostOpen }) => mostOpen));
-  const lines = [
-    `${recipients} recipients: ${delivered} delivered, ${reported} reported, ${silent} failed and nobody to be told`,
+  return [
+    `Queue: ${recipients} recipients: ${delivered} delivered, ${reported} reported, ${silent} failed and nobody to be told`,
     `reports: ${Object.entries(reports).map(([kind, count]) => `${count} ${kind}`).join(", ")}`,
     `attempts: ${attempts}, of them ${dead} at the dead site; ${postponed} postponed; ${loads} messages read back`,
     `refused with 421 by sites that take few connections: ${refused} of ${pressed}`,
@@ -72,7 +73,6 @@ function print(figures: Figures): void {
     delayText(healthyInFlood),
     `${endedDays.toFixed(1)} days took ${wallSeconds.toFixed(1)} s and at most ${peakHeapMib.toFixed(0)} MiB of heap`,
   ];
-  Deno.stdout.writeSync(new TextEncoder().encode(`\n${lines.join("\n")}\n`));
 }
 
 function delayText({ count, median, most }: Delays): string {

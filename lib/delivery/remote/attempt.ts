@@ -7,12 +7,10 @@ import type { SmtpConnection } from "../../smtp/client/connection.ts";
 import type { PeerExtensions } from "../../smtp/client/extensions.ts";
 import { ClientError, errorText } from "../../smtp/client/client_error.ts";
 import type { RaceResult } from "../../smtp/client/race.ts";
-import { replyText } from "../../smtp/client/reply_parser.ts";
-import { runTransaction, type Stage, type StageReply, type TransactionResult } from "../../smtp/client/transaction.ts";
+import { runTransaction, type StageReply, type TransactionResult } from "../../smtp/client/transaction.ts";
 import type { Wire } from "../../smtp/client/wire.ts";
-import type { Reply } from "../../smtp/reply.ts";
 import type { DeliveryRequest } from "../target.ts";
-import { type Chunking, CHUNKING_OCTETS } from "./chunking.ts";
+import { type Chunking, CHUNKING_OCTETS, isUnknownBdat } from "./chunking.ts";
 import { type MailPlan, planMail } from "./mail_parameters.ts";
 import { faultOutcome, ownOutcome, type Peer, refusalOutcome, replyOutcome, stageText } from "./outcomes.ts";
 import type { HostsAnswer, RemoteHost } from "./remote_host.ts";
@@ -123,6 +121,7 @@ export class Attempt {
     if (signal.aborted) return;
     const answer = await this.#tools.findHosts();
     if (answer.kind === "none") return this.#note(this.#pending, answer.outcome);
+    if (signal.aborted) return;
     // Another domain of the same site may have left one.
     const spent = spentHost ?? await this.#overKept(this.#tools.takeKept(answer.hosts));
     let sessions = spent === undefined ? 0 : 1;
@@ -311,12 +310,8 @@ export class Attempt {
       ? "delivered"
       : "relayed";
     const tooMany: number[] = [];
-    const isChunkRefusal = ({ stage, reply }: StageReply): boolean => chunks === "lines" && isUnknownBdat(stage, reply);
-    const refusal = replies.find((answer) => answer !== undefined && isChunkRefusal(answer));
-    if (refusal !== undefined) this.#tools.chunking.doubt(peer.host.name, replyText(refusal.reply));
-    if (chunks === "lines" && failure !== undefined && isChunkFault(failure)) {
-      this.#tools.chunking.doubt(peer.host.name, failure.error.message);
-    }
+    const isChunkRefusal = (answer: StageReply): boolean => chunks === "lines" && isUnknownBdat(answer);
+    if (chunks === "lines") this.#tools.chunking.judge(peer.host.name, replies, failure);
     const areSomeTaken = failure === undefined && replies.some(isTaken);
     for (const [at, index] of indexes.entries()) {
       const answer = replies[at];
@@ -386,16 +381,6 @@ function isDead({ replies, failure }: TransactionResult): boolean {
     return stage === "rcpt" && farewell !== undefined && replies.every((answer) => answer === undefined);
   }
   return replies.every((answer) => answer?.stage === "mail" && answer.reply.code === 421);
-}
-
-/** A peer that offers CHUNKING, and answers BDAT as a command that it does not know or expect. */
-function isUnknownBdat(stage: Stage, { code }: Reply): boolean {
-  return stage === "content" && code >= 500 && code <= 504;
-}
-
-/** The connection broke in or behind the chunks, for whatever reason. */
-function isChunkFault({ stage, error }: NonNullable<TransactionResult["failure"]>): boolean {
-  return (stage === "content" || stage === "dot") && ["closed", "timeout", "protocol"].includes(error.fault);
 }
 
 /** The addresses of each host, in the order in which they come. */

@@ -271,6 +271,8 @@ Deno.test("The key of a server tells apart whatever must not share a connection"
     [{ port: 587, username: "u@x", password: "p", tls: "required" }, "smtp:u%40x@relay.example:587;tls=required"],
     [{ scheme: "smtps", port: 465 }, "smtps:relay.example:465"],
     [{ scheme: "lmtp", host: "2001:db8::1", port: 24, tls: "off" }, "lmtp:[2001:db8::1]:24;tls=off"],
+    [{ source: { v4: "192.0.2.7", v6: "2001:db8::7" } }, "smtp:relay.example:25;source=192.0.2.7,2001:db8::7"],
+    [{ source: { v6: "2001:db8::7" }, isToldClient: true }, "smtp:relay.example:25;source=2001:db8::7;xclient"],
     [{ scheme: "lmtp", host: "", port: 0, socketPath: "/run/lmtp.sock", tls: "off" }, "lmtp:unix:/run/lmtp.sock"],
   ];
   for (const [via, key] of keys) {

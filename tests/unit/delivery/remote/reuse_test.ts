@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { RemoteTarget } from "../../../../lib/delivery/remote/remote_target.ts";
-import type { FakeRecords } from "../../../support/fake_resolver.ts";
+import { type FakeRecords, FakeResolver } from "../../../support/fake_resolver.ts";
 import { mxHop, testRequest, testTarget } from "../../../support/remote_delivery.ts";
 import { readTestPem, type ScriptedPeer, startPeer } from "../../../support/scripted_peer.ts";
 
@@ -94,4 +94,18 @@ Deno.test("a connection carries the number of messages that is allowed, and then
   await using target = testTarget(zone, { mxPort: peer.port, pool: { maxTransactions: 2 } });
   await deliver(target, "a.test", "a.test", "a.test", "a.test", "a.test");
   assertEquals(peer.messages.map(({ connection }) => connection), [1, 1, 2, 2, 3]);
+});
+
+Deno.test("a shutdown during the lookup leaves kept connections alone", async () => {
+  await using peer = startPeer();
+  const zone = { ...ADDRESSES, "a.test": mx("10 mx.test"), "b.test": mx("10 mx.test") };
+  const resolver = new FakeResolver(zone);
+  await using target = testTarget({}, { mxPort: peer.port, resolver });
+  await deliver(target, "a.test");
+  const stop = new AbortController();
+  const lookup = resolver.lookup.bind(resolver);
+  resolver.lookup = (name, type) => (stop.abort(), lookup(name, type));
+  const request = testRequest({ hop: mxHop("b.test"), recipients: ["a@b.test"], signal: stop.signal });
+  assertEquals((await target.deliver(request))[0]?.status, "4.3.2");
+  assertEquals(peer.messages.length, 1);
 });
