@@ -252,6 +252,7 @@ function queueSettings({ queue, delivery, destinations }: Config, clock: Clock):
       ...limitsByRules(destinations, perDestination, name, clock.now()),
       // Who wants one message tried again so soon does not want all of them to wait for longer.
       ...(queue.retryMs[0] !== undefined && { firstPauseMs: queue.retryMs[0] }),
+      longestPauseMs: Math.max(...queue.retryMs),
     }),
   };
 }

@@ -21,6 +21,8 @@ export interface DestinationLimits {
   readonly rate?: SendRate;
   /** The first pause where it cannot be reached, milliseconds; default 60,000, and at most that. */
   readonly firstPauseMs?: number;
+  /** No pause is longer, whatever the reason, milliseconds; default: as the reason says. */
+  readonly longestPauseMs?: number;
 }
 
 /** What an attempt says about its destination. */
@@ -172,7 +174,7 @@ function lower(state: DestinationState, limits: DestinationLimits, reason: Outco
 
 function close(
   state: DestinationState,
-  { firstPauseMs = FIRST_PAUSE_MS }: DestinationLimits,
+  { firstPauseMs = FIRST_PAUSE_MS, longestPauseMs = Infinity }: DestinationLimits,
   reason: Outcome,
   { nowMs, wallMs, random }: Moment,
   askedMs?: number,
@@ -180,8 +182,8 @@ function close(
   const { closure } = state;
   // Those that were under way when it closed say nothing new.
   if (closure !== undefined && closure.untilMs > nowMs) return "none";
-  const pauseMs = askedMs ??
-    Math.min(Math.min(firstPauseMs, FIRST_PAUSE_MS) * 2 ** state.closures, LONGEST_PAUSE_MS);
+  const usualMs = Math.min(Math.min(firstPauseMs, FIRST_PAUSE_MS) * 2 ** state.closures, LONGEST_PAUSE_MS);
+  const pauseMs = Math.min(askedMs ?? usualMs, longestPauseMs);
   state.closure = {
     untilMs: nowMs + pauseMs * (1 + JITTER * random),
     closedMs: nowMs,

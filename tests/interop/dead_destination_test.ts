@@ -46,7 +46,7 @@ peerTest(
           hostname: "mx.posthorn.test",
           domains: { "posthorn.test": {} },
           relay_from: ["127.0.0.0/8"],
-          queue: { retry: ["1s"], warn_after: "1h", expire_after: "2h" },
+          queue: { retry: ["1s", "4s"], warn_after: "1h", expire_after: "2h" },
         },
       }),
     );

@@ -156,3 +156,13 @@ Deno.test("the first pause of a destination that is down is no longer than the f
     assertEquals(pauses, [...expected]);
   }
 });
+
+Deno.test("no pause is longer than the longest wait of the schedule, not even one that a reply asks for", () => {
+  const limits = { ...LIMITS, longestPauseMs: 5_000 };
+  const blocked: Outcome = { ...BUSY, replyClass: "block" };
+  for (const verdict of [{ kind: "pushback", reason: blocked }, { kind: "down", reason: REFUSED }] as const) {
+    const state = newDestination(limits);
+    noteVerdict(state, limits, verdict, 0, { nowMs: 0, wallMs: 0, random: 0 });
+    assertEquals(state.closure?.untilMs, 5_000);
+  }
+});
