@@ -54,7 +54,7 @@ export async function findMxHosts(domain: string, options: MxOptions, signal: Ab
       return noHosts("failed", "5.1.2", `The domain ${domain} does not exist`);
     case "noData":
       // The implicit MX: the domain itself, where it has no MX record at all.
-      return withSecurity(
+      return withNames(
         domain,
         answer,
         await withAddresses(domain, [{ preference: 0, name: answer.canonicalName }], options, signal),
@@ -65,24 +65,20 @@ export async function findMxHosts(domain: string, options: MxOptions, signal: Ab
       if (exchanges.length === 0) {
         return noHosts("failed", "5.1.10", `The domain ${domain} accepts no mail: it has a null MX`);
       }
-      return withSecurity(
-        domain,
-        answer,
-        await withAddresses(domain, inOrder(exchanges, options.random), options, signal),
-      );
+      const hosts = await withAddresses(domain, inOrder(exchanges, options.random), options, signal);
+      return withNames(domain, answer, hosts);
     }
   }
 }
 
-/** Notes what the MX lookup says about DNSSEC, and which names of the domain a certificate may have. */
-function withSecurity(
+/** Notes which names of the domain a certificate may have; where CNAME records lead counts under DNSSEC only. */
+function withNames(
   domain: string,
   { isSecure, canonicalName }: { readonly isSecure: boolean; readonly canonicalName: string },
   answer: HostsAnswer,
 ): HostsAnswer {
   if (answer.kind === "none") return answer;
-  const domainNames = [...new Set([domain, ...(isSecure ? [canonicalName] : [])])];
-  return { ...answer, domainNames, ...(isSecure && { isSecure }) };
+  return { ...answer, domainNames: [...new Set([domain, ...(isSecure ? [canonicalName] : [])])] };
 }
 
 function literalHost(domain: string, { port, isOwnAddress }: MxOptions): HostsAnswer {

@@ -25,8 +25,6 @@ export type HostsAnswer =
   | {
     readonly kind: "hosts";
     readonly hosts: readonly RemoteHost[];
-    /** The records that name the hosts come under DNSSEC. */
-    readonly isSecure?: boolean;
     /** Names of the next-hop domain that a certificate may have for it (RFC 7672 §3.2.2). */
     readonly domainNames?: readonly string[];
   }

@@ -123,7 +123,7 @@ destinations:
   - { name: "*", warm_up: { start: 2026-12-01, per_day: 50 } }
 limits:
   { message_size: 512KiB, header_size: 64KiB, header_fields: 300, recipients: 100, connections: 20, connections_per_ip: 5 }
-dns: { servers: ["127.0.0.1:5353", "[::1]", 192.0.2.53] }
+dns: { servers: ["127.0.0.1:5353", "[::1]", 192.0.2.53], validating: true }
 log: { level: debug, format: json }
 admin: { bind: "unix:/run/posthorn/admin.sock" }
 quick_start: Alice@bücher.example
@@ -216,6 +216,7 @@ quick_start: Alice@bücher.example
       connectionsPerIp: 5,
     },
     dnsServers: [{ host: "127.0.0.1", port: 5353 }, { host: "::1", port: 53 }, { host: "192.0.2.53", port: 53 }],
+    isDnsValidating: true,
     log: { level: "debug", format: "json" },
     admin: { socket: "/run/posthorn/admin.sock" },
     quickStart: "alice@xn--bcher-kva.example",

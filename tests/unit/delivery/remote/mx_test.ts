@@ -161,3 +161,37 @@ Deno.test("over many draws each of four equal hosts comes first about as often, 
   assertEquals(seconds.size, 4);
   for (const [host, count] of seconds) assert(count > 400 && count < 600, `${host} came ${count} times`);
 });
+
+Deno.test("the names of the domain are noted for certificates: where a CNAME leads, under DNSSEC only", async () => {
+  for (const isSecure of [false, true]) {
+    const zone = {
+      "example.test": { cname: "real.test", isSecure },
+      "real.test": { MX: [mx(10, "a.test")], isSecure: true },
+      ...HOSTS,
+    };
+    const options = { resolver: new FakeResolver(zone), random: () => 0, port: 25, isOwnAddress: () => false };
+    const answer = await findMxHosts("example.test", options, new AbortController().signal);
+    const names = answer.kind === "hosts" ? answer.domainNames : undefined;
+    assertEquals(names, isSecure ? ["example.test", "real.test"] : ["example.test"]);
+  }
+});
+
+Deno.test("a host is secure where all its addresses are, and every alias on the way", async () => {
+  const isSecure = true;
+  const zone = {
+    "example.test": { MX: ["a", "b", "c", "d"].map((name, i) => mx(i, `${name}.test`)) },
+    "a.test": { A: ["192.0.2.1"], isSecure },
+    "b.test": { A: ["192.0.2.2"] },
+    "c.test": { cname: "a.test", isSecure },
+    "d.test": { cname: "b.test", isSecure },
+  };
+  const options = { resolver: new FakeResolver(zone), random: () => 0, port: 25, isOwnAddress: () => false };
+  const answer = await findMxHosts("example.test", options, new AbortController().signal);
+  assert(answer.kind === "hosts");
+  assertEquals(answer.hosts.map(({ name, isSecure, canonicalName }) => [name, isSecure, canonicalName]), [
+    ["a.test", true, undefined],
+    ["b.test", undefined, undefined],
+    ["c.test", true, "a.test"],
+    ["d.test", undefined, "b.test"],
+  ]);
+});
