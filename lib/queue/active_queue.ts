@@ -141,18 +141,17 @@ export class ActiveQueue {
   }
 
   /** Does one job: one attempt for some recipients of a message. */
-  async run(job: DeliveryJob): Promise<Verdict> {
+  async run(job: DeliveryJob, judge: (verdict: Verdict) => void): Promise<void> {
     const { active } = job;
-    if (active.isWithdrawn) return { kind: "neutral" };
+    if (active.isWithdrawn) return;
     active.runningJobs++;
     const message = active.message ?? await this.#loadActive(active);
-    const verdict = message === undefined ? { kind: "neutral" } as const : await this.#attempt(job, message);
+    if (message !== undefined) judge(await this.#attempt(job, message));
     active.runningJobs--;
     active.openJobs--;
     // Before the next one starts: while the disk is slow, few outcomes are known to nobody but us.
     await this.#options.settler.settle(active);
     this.#dropIfUnheld(active);
-    return verdict;
   }
 
   async #attempt(job: DeliveryJob, message: QueuedMessage): Promise<Verdict> {

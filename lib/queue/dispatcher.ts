@@ -27,8 +27,11 @@ export interface DispatcherOptions<T> {
   readonly total: () => number;
   /** What a destination is allowed now. */
   readonly limitsOf: (key: string) => DestinationLimits;
-  /** Does a job. What it throws ends the process, as it should: it takes care of its own errors. */
-  readonly start: (job: T) => Promise<Verdict>;
+  /**
+   * Does a job, and says what it tells about its destination as soon as that is known; a job that does not is `neutral`.
+   * What it throws ends the process, as it should: it takes care of its own errors.
+   */
+  readonly start: (job: T, judge: (verdict: Verdict) => void) => Promise<void>;
   /** Takes back a job that waited for a destination which takes nothing for now. */
   readonly giveBack?: (job: T, key: string) => void;
   /** Few or no jobs wait for the destination, and it takes some: up to `count` may be submitted soon. Returns how many will be. */
@@ -283,20 +286,27 @@ export class Dispatcher<T> {
     if (rate !== undefined) destination.state.rate.take(rate, run.startedMs);
     destination.state.running++;
     this.#runs.add(run);
-    start(job).then((verdict) => this.#ended(destination, run, verdict));
+    start(job, (verdict) => this.#judge(destination, run, verdict)).then(() => this.#ended(destination, run));
   }
 
-  #ended(destination: Destination<T>, run: Run, verdict: Verdict): void {
+  #judge(destination: Destination<T>, run: Run, verdict: Verdict): void {
     const { clock, limitsOf, random, changed } = this.#options;
     const { key, state } = destination;
+    const moment = { nowMs: clock.monotonic(), wallMs: clock.now(), random: random() };
+    const change = noteVerdict(state, limitsOf(key), verdict, run.startedMs, moment);
+    if (change !== "none") changed?.(key, change, state);
+    if (this.#isShut(destination)) this.#giveBackWaiting(destination);
+  }
+
+  #ended(destination: Destination<T>, run: Run): void {
+    const { state } = destination;
     this.#runs.delete(run);
     if (run.isSlow) this.#slow--;
     state.running--;
-    const nowMs = destination.usedMs = clock.monotonic();
-    const moment = { nowMs, wallMs: clock.now(), random: random() };
-    const change = noteVerdict(state, limitsOf(key), verdict, run.startedMs, moment);
-    if (change !== "none") changed?.(key, change, state);
-    if (this.#isShut(destination)) this.#shut(destination);
+    const nowMs = destination.usedMs = this.#options.clock.monotonic();
+    if (state.closure !== undefined && state.running === 0 && !this.#isStopped) {
+      this.#wakeAfter(destination, state.closure.untilMs - nowMs);
+    }
     this.#tellRoom(destination);
     this.#lineUp(destination);
     this.#fill();
@@ -305,18 +315,13 @@ export class Dispatcher<T> {
     }
   }
 
-  /** Gives back what waits, and looks again when the time of the closure comes. */
-  #shut(destination: Destination<T>): void {
-    const { giveBack, clock } = this.#options;
-    const { closure, running } = destination.state;
-    if (closure === undefined) return;
-    if (giveBack !== undefined) {
-      for (let job = takeWaiting(destination); job !== undefined; job = takeWaiting(destination)) {
-        this.#waiting--;
-        giveBack(job, destination.key);
-      }
+  #giveBackWaiting(destination: Destination<T>): void {
+    const { giveBack } = this.#options;
+    if (giveBack === undefined) return;
+    for (let job = takeWaiting(destination); job !== undefined; job = takeWaiting(destination)) {
+      this.#waiting--;
+      giveBack(job, destination.key);
     }
-    if (running === 0 && !this.#isStopped) this.#wakeAfter(destination, closure.untilMs - clock.monotonic());
   }
 
   #tellRoom(destination: Destination<T>): void {

@@ -96,7 +96,7 @@ export class QueueRunner implements AsyncDisposable {
     this.#suspensions = options.suspensions ?? NO_SUSPENSIONS;
     this.#hops = new HopDestinations((hop) => this.#room.parked(hop) > 0);
     const local = options.localConcurrency ?? 64;
-    const start = (job: DeliveryJob): ReturnType<ActiveQueue["run"]> => this.#active.run(job);
+    const start: ActiveQueue["run"] = (job, judge) => this.#active.run(job, judge);
     this.#local = new Dispatcher({
       clock,
       random,

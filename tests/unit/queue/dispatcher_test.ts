@@ -28,9 +28,9 @@ function controlled(limits: Limits, more: Partial<DispatcherOptions<string>> = {
     random: () => 0,
     total: () => limits.total,
     limitsOf: () => ({ concurrency: limits.perDestination, initial: limits.initial ?? limits.perDestination }),
-    start: (job) => {
+    start: async (job, judge) => {
       running.add(job);
-      return new Promise((resolve) => ends.set(job, resolve));
+      judge(await new Promise<Verdict>((resolve) => ends.set(job, resolve)));
     },
     ...more,
   });
