@@ -79,7 +79,9 @@ export class Source {
   /** Notes a problem at a node, or at an offset of the file. */
   report(where: Node | number, message: string): void {
     const offset = typeof where === "number" ? where : where.range?.[0] ?? 0;
-    this.#problems.push({ file: this.file, ...this.position(offset), message });
+    // The YAML library quotes what it does not understand, line ends too.
+    const oneLine = message.replace(/\s*[\r\n]+\s*/g, " ").trim();
+    this.#problems.push({ file: this.file, ...this.position(offset), message: oneLine });
   }
 
   /** The position of an offset or node; starts at line 1, column 1. */

@@ -377,6 +377,12 @@ Deno.test("The commented keys of config.example.yaml are right when they are use
   }
 });
 
+Deno.test("A problem is told in one line, also where an escape sequence that is none goes over a line end", async () => {
+  const error = await load('"\\U|\n').then(() => undefined, (error: unknown) => error);
+  assert(error instanceof ConfigError);
+  assertEquals(error.problems.map(({ message }) => message.includes("\n")), [false, false]);
+});
+
 Deno.test("admin.bind: off does without the control socket", async () => {
   assertEquals((await load(`${SHORTEST}admin: { bind: off }\n`)).admin, {});
 });
