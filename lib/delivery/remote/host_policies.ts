@@ -36,6 +36,7 @@ export class HostPolicies {
   readonly #decided = new Map<string, Promise<HostPolicy>>();
   #sts: StsPolicy | undefined;
   #domainNames: readonly string[] = [];
+  #areNamedSecurely = false;
 
   /** `plan` has the policy of the next hop, before anything published is known. */
   constructor(options: HostPoliciesOptions, request: DeliveryRequest<RemoteHop>, plan: SessionPlan) {
@@ -67,6 +68,7 @@ export class HostPolicies {
     this.#sts = sts;
     if (answer.kind === "none") return answer;
     this.#domainNames = answer.domainNames ?? [];
+    this.#areNamedSecurely = answer.areNamedSecurely === true;
     if (sts === undefined) return answer;
     const isNamed = ({ name }: RemoteHost): boolean => namesMx(sts, name);
     return { ...answer, hosts: [...answer.hosts.filter(isNamed), ...answer.hosts.filter((host) => !isNamed(host))] };
@@ -84,7 +86,12 @@ export class HostPolicies {
     const { policy, domain } = this.#plan;
     const { results, logger, usesDane } = this.#options;
     const resolver = usesDane ? this.#options.resolver : undefined;
-    const facts = { sts: this.#sts, domainNames: this.#domainNames, resolver };
+    const facts = {
+      sts: this.#sts,
+      domainNames: this.#domainNames,
+      isNamedSecurely: this.#areNamedSecurely,
+      resolver,
+    };
     const decided = await hostPolicy({ policy, hop, domain, host, signal, ...facts });
     if (decided.failure !== undefined) {
       const { published, failure, reason } = decided.failure;

@@ -71,14 +71,15 @@ export async function findMxHosts(domain: string, options: MxOptions, signal: Ab
   }
 }
 
-/** Notes which names of the domain a certificate may have; where CNAME records lead counts under DNSSEC only. */
+/** Notes whether DNSSEC names the hosts, and which names of the domain a certificate may have: those of aliases only then. */
 function withNames(
   domain: string,
   { isSecure, canonicalName }: { readonly isSecure: boolean; readonly canonicalName: string },
   answer: HostsAnswer,
 ): HostsAnswer {
   if (answer.kind === "none") return answer;
-  return { ...answer, domainNames: [...new Set([domain, ...(isSecure ? [canonicalName] : [])])] };
+  const domainNames = [...new Set([domain, ...(isSecure ? [canonicalName] : [])])];
+  return { ...answer, domainNames, ...(isSecure && { areNamedSecurely: true }) };
 }
 
 function literalHost(domain: string, { port, isOwnAddress }: MxOptions): HostsAnswer {

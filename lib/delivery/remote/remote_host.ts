@@ -27,6 +27,8 @@ export type HostsAnswer =
     readonly hosts: readonly RemoteHost[];
     /** Names of the next-hop domain that a certificate may have for it (RFC 7672 §3.2.2). */
     readonly domainNames?: readonly string[];
+    /** The names of the hosts come under DNSSEC: nobody can have put in others. */
+    readonly areNamedSecurely?: boolean;
   }
   | { readonly kind: "none"; readonly outcome: Outcome };
 

@@ -80,6 +80,8 @@ export interface HostQuestion {
   readonly sts: StsPolicy | undefined;
   /** See `HostsAnswer`. */
   readonly domainNames: readonly string[];
+  /** DNSSEC says that mail for the domain goes to this host. */
+  readonly isNamedSecurely: boolean;
   /** Absent: DANE is not used. */
   readonly resolver: Resolver | undefined;
   /** Ends the lookups. */
@@ -110,16 +112,22 @@ export interface PolicyFailure {
  * Decides for one host. DANE goes before MTA-STS (RFC 8461 §2), and both only ever ask for more than the operator does;
  * but where TLS is off, it is. A smarthost that must prove its name by a certificate is not asked for DANE, too.
  *
+ * Whoever can forge MX records may have a signed host of his own: without DNSSEC for them, DANE does not make good for a
+ * host that an enforced MTA-STS policy does not name.
+ *
  * @see RFC 7672 §2.2, RFC 8461 §5
  */
 export async function hostPolicy(question: HostQuestion): Promise<HostPolicy> {
-  const { policy, hop, host, resolver, signal, domain } = question;
+  const { policy, hop, host, resolver, signal, domain, sts } = question;
   const isOpen = hop.kind === "mx" || (hop.smarthost.scheme === "smtp" && policy.use === "opportunistic");
   if (policy.use === "off" || !isOpen) return { policy };
+  if (sts?.mode === "enforce" && !question.isNamedSecurely && !namesMx(sts, host.name)) {
+    return underSts(question, policy);
+  }
   const dane: DaneAnswer = resolver === undefined ? { kind: "none" } : await findTlsa(resolver, host, signal);
   if (dane.kind === "none") {
     const published: PublishedPolicy = { type: "no-policy-found", domain, strings: [] };
-    return underSts(question, question.sts === undefined ? { ...policy, published } : policy);
+    return underSts(question, sts === undefined ? { ...policy, published } : policy);
   }
   if (dane.kind === "failed") {
     const reason = `Cannot use ${host.name}, because its TLSA records cannot be looked up: ${dane.reason}`;

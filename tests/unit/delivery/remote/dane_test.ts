@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
+import { parseStsPolicy } from "../../../../lib/delivery/remote/mta_sts_policy.ts";
 import { findTlsa } from "../../../../lib/delivery/remote/dane.ts";
 import type { RemoteTargetOptions } from "../../../../lib/delivery/remote/remote_target.ts";
 import type { TlsResult } from "../../../../lib/delivery/remote/tls_results.ts";
@@ -266,6 +267,25 @@ daneTest("DANE: an unsigned domain at a signed host is protected, too", async ()
   const unsigned = { ...zone, "example.test": { ...zone["example.test"], isSecure: false } };
   assertEquals(summary((await deliver(unsigned, peer)).outcomes), ["delayed 4.7.5"]);
 });
+
+daneTest(
+  "DANE at a host that an enforced MTA-STS policy does not name counts only where DNSSEC names the host",
+  async () => {
+    const reading = parseStsPolicy("version: STSv1\nmode: enforce\nmax_age: 60\nmx: mx9.test");
+    const policy = reading.kind === "policy" ? reading.policy : undefined;
+    await using peer = startPeer({ tls: "starttls", extensions: ["REQUIRETLS"] });
+    const zone = signedZone(peer, { TLSA: [GOOD] });
+    const forged = { ...zone, "example.test": { ...zone["example.test"], isSecure: false } };
+    const mtaSts = { policyOf: (): Promise<typeof policy> => Promise.resolve(policy) };
+    for (const requireTls of [false, true]) {
+      const { outcomes } = await deliver(forged, peer, { mtaSts }, requireTls);
+      assertEquals(summary(outcomes), ["delayed 4.7.5"]);
+      assertStringIncludes(outcomes[0]?.text ?? "", "The MTA-STS policy of example.test does not name mx1.test");
+    }
+    assertEquals(peer.connections, 0);
+    assertEquals(summary((await deliver(zone, peer, { mtaSts })).outcomes), ["relayed 2.6.0"]);
+  },
+);
 
 daneTest("DANE: where the host is not signed, or DANE or TLS is off, the records do not matter", async () => {
   await using peer = startPeer({ tls: "starttls" });
