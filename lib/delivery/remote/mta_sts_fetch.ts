@@ -2,6 +2,8 @@
 
 import type { Resolver } from "../../dns/resolver.ts";
 import { ClientError, errorText } from "../../smtp/client/client_error.ts";
+import { race } from "../../smtp/client/race.ts";
+import { NEXT_ADDRESS_MS } from "../../smtp/client/time_limits.ts";
 import { Wire } from "../../smtp/client/wire.ts";
 import type { Clock } from "../../system/clock.ts";
 import { HttpError, type HttpResponse, HttpResponseReader } from "./http_response.ts";
@@ -57,30 +59,26 @@ function judge({ status, mediaType, body }: HttpResponse): StsFetched {
   return { kind: "text", text: new TextDecoder().decode(body) };
 }
 
-async function fetchFrom(host: string, options: StsFetchOptions, signal: AbortSignal): Promise<HttpResponse> {
-  const { resolver, clock, port = 443, limitMs = 30_000 } = options;
+async function fetchFrom(host: string, fetching: StsFetchOptions, signal: AbortSignal): Promise<HttpResponse> {
+  const { resolver, clock, port = 443, limitMs = 30_000 } = fetching;
   const deadline = clock.monotonic() + limitMs;
   const found = await findAddresses(resolver, host, signal);
   if (found.kind !== "found") throw new HttpError(found.kind === "failed" ? found.reason : "it has no address");
-  let failure: unknown;
-  for (const address of found.addresses.slice(0, MAX_ADDRESSES)) {
-    const leftMs = deadline - clock.monotonic();
-    if (leftMs <= 0) break;
-    const wire = new Wire({ host: address, port }, clock);
-    const stop = (): void => void wire.fail(new ClientError("aborted", "given up"));
-    signal.addEventListener("abort", stop);
-    try {
-      if (signal.aborted) stop();
-      return await exchange(wire, host, options, deadline);
-    } catch (error) {
-      failure = error;
-      if (!(error instanceof ClientError) || error.fault !== "connect") break;
-    } finally {
-      signal.removeEventListener("abort", stop);
-      wire.fail(new ClientError("closed", "Connection is closed"));
-    }
+  const addresses = found.addresses.slice(0, MAX_ADDRESSES);
+  const connectMs = Math.max(1, deadline - clock.monotonic());
+  const options = { connectMs, nextAddressMs: NEXT_ADDRESS_MS, clock, signal };
+  const { winner, failures } = await race(addresses, (address) => new Wire({ host: address, port }, clock), options);
+  if (winner === undefined) throw failures.at(-1)?.error ?? new HttpError("it has no address");
+  const wire = winner.racer;
+  const stop = (): void => void wire.fail(new ClientError("aborted", "given up"));
+  signal.addEventListener("abort", stop);
+  try {
+    if (signal.aborted) stop();
+    return await exchange(wire, host, fetching, deadline);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    wire.fail(new ClientError("closed", "Connection is closed"));
   }
-  throw failure ?? new HttpError("time limit exceeded");
 }
 
 async function exchange(
@@ -90,7 +88,6 @@ async function exchange(
   deadline: number,
 ): Promise<HttpResponse> {
   const left = (): number => Math.max(1, deadline - clock.monotonic());
-  await wire.opened(left());
   await wire.startTls({ name: host, isVerified: true, ...(caCertificates && { caCertificates }) }, left());
   const lines = [`GET ${PATH} HTTP/1.1`, `Host: ${host}`, "User-Agent: posthorn", "Connection: close", "", ""];
   await wire.write(ENCODER.encode(lines.join("\r\n")), left());

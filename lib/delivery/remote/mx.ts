@@ -71,7 +71,7 @@ export async function findMxHosts(domain: string, options: MxOptions, signal: Ab
   }
 }
 
-/** Notes whether DNSSEC names the hosts, and which names of the domain a certificate may have: those of aliases only then. */
+/** Notes whether DNSSEC names the hosts, and which names of the domain a certificate may have: of aliases only then. */
 function withNames(
   domain: string,
   { isSecure, canonicalName }: { readonly isSecure: boolean; readonly canonicalName: string },

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import net from "node:net";
 import { makeStsFetch, type StsFetched, type StsFetchOptions } from "../../../../lib/delivery/remote/mta_sts_fetch.ts";
 import { systemClock } from "../../../../lib/system/clock.ts";
 import { FakeResolver } from "../../../support/fake_resolver.ts";
@@ -126,6 +127,25 @@ Deno.test("a host without an address, one that refuses, and one that is silent a
   const refused = makeStsFetch({ resolver, clock: systemClock, port: listener.addr.port });
   const result = await refused("example.test", new AbortController().signal);
   assertEquals(result.kind === "failed" && result.reason, "mta-sts.example.test: connection refused");
+});
+
+Deno.test({
+  name: "an address that gives no answer leaves time for the next one",
+  // Deno before 2.8 may not know tcpBacklog.
+  ignore: /^2\.[0-7]\./.test(Deno.version.deno),
+  fn: async () => {
+    await using host = new PolicyHost(response("200 OK", "Content-Type: text/plain\r\n", TEXT));
+    const { port } = host;
+    // Nobody accepts, and the queue is full after two connections: the kernel says nothing to the others.
+    const full = Deno.listen({ hostname: "127.0.0.2", port, tcpBacklog: 1 });
+    const waiting = [1, 2, 3].map(() => net.connect({ host: "127.0.0.2", port }).on("error", () => {}));
+    await Promise.all(waiting.slice(0, 2).map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
+    const resolver = new FakeResolver({ "mta-sts.example.test": { A: ["127.0.0.2", "127.0.0.1"] } });
+    const fetch = makeStsFetch({ resolver, clock: systemClock, caCertificates: CA, port, limitMs: 900 });
+    assertEquals(await fetch("example.test", new AbortController().signal), { kind: "text", text: TEXT });
+    for (const socket of waiting) socket.destroy();
+    full.close();
+  },
 });
 
 Deno.test("a fetch that is given up ends at once", async () => {
