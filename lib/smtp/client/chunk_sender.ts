@@ -4,6 +4,7 @@
  */
 
 import type { Reply } from "../reply.ts";
+import { ClientError } from "./client_error.ts";
 import type { SmtpConnection } from "./connection.ts";
 
 /** Octets of a chunk but the last. */
@@ -92,9 +93,18 @@ export class ChunkSender {
     for (; this.#unanswered > most; this.#unanswered--) {
       const reply = await this.#connection.readReply(dotMs);
       if (reply.code >= 200 && reply.code < 300) continue;
-      for (let left = this.#unanswered - 1 + extra; left > 0; left--) await this.#connection.readReply(dotMs);
+      await this.#skipAnswers(this.#unanswered - 1 + extra);
       return reply;
     }
     return undefined;
+  }
+
+  /** A peer that has refused the message may close instead of answering to the rest of it: it has said all that matters. */
+  async #skipAnswers(count: number): Promise<void> {
+    try {
+      for (; count > 0; count--) await this.#connection.readReply(this.#connection.limits.dotMs);
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error;
+    }
   }
 }

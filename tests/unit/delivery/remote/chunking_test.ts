@@ -101,6 +101,24 @@ for (const [reply, expected] of [["552 5.3.4 Too big", "failed 5.3.4"], ["452 4.
   });
 }
 
+Deno.test("what a peer says to a chunk before it closes counts, whatever it leaves unanswered", async () => {
+  for (
+    const [reply, octets, expected] of [
+      ["552 5.3.4 Too big", 20 * MIB, "failed 5.3.4"],
+      ["552 5.3.4 Too big", 200_000, "failed 5.3.4"],
+      ["452 4.3.1 Full", 200_000, "delayed 4.3.1"],
+      // It may be BDAT that it does not know.
+      ["502 5.5.1 What?", 200_000, "delayed 4.4.2"],
+    ] as const
+  ) {
+    await using peer = chunkingPeer({ replies: { chunk: { octets: `${reply}\r\n`, then: "drop" } } });
+    await using target = testTarget(ZONE, { mxPort: peer.port });
+    const content = fileContent(lines(octets));
+    const outcomes = await target.deliver(testRequest({ hop: HOP, recipients: ["a@example.test"], content }));
+    assertEquals(summary(outcomes), [expected]);
+  }
+});
+
 Deno.test("a last chunk that is refused is the verdict", async () => {
   await using peer = chunkingPeer();
   await using target = testTarget(ZONE, { mxPort: peer.port });
