@@ -97,14 +97,17 @@ function endOfHead(octets: Uint8Array, from: number): number {
 }
 
 function contentLength(fields: readonly string[]): number {
-  let length = 0;
+  let length: string | undefined;
   for (const field of fields) {
-    const [, name = "", value = ""] = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/.exec(field) ?? [];
-    if (name === "") throw new HttpError(400, "A field of the head has no name");
-    if (name.toLowerCase() === "transfer-encoding") throw new HttpError(411, "Send the body with a Content-Length");
-    if (name.toLowerCase() !== "content-length") continue;
+    const colon = Math.max(0, field.indexOf(":"));
+    const name = field.slice(0, colon).toLowerCase();
+    if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) throw new HttpError(400, "A field of the head has no name");
+    if (name === "transfer-encoding") throw new HttpError(411, "Send the body with a Content-Length");
+    if (name !== "content-length") continue;
+    const value = field.slice(colon + 1).trim();
     if (!/^\d{1,9}$/.test(value)) throw new HttpError(400, "The Content-Length is no number");
-    length = Number(value);
+    if (length !== undefined && length !== value) throw new HttpError(400, "The message has two lengths");
+    length = value;
   }
-  return length;
+  return Number(length ?? 0);
 }

@@ -76,6 +76,7 @@ const refused: readonly [what: string, request: string, status: number][] = [
   ["a body that is no JSON", "POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\n{{{", 400],
   ["a body that is cut short", "POST /x HTTP/1.1\r\nContent-Length: 9\r\n\r\n{}", 400],
   ["a length that is no number", "POST /x HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400],
+  ["a body with two lengths", "POST /x HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ", 400],
   ["a field without a name", "GET /x HTTP/1.1\r\n: x\r\n\r\n", 400],
   ["a chunked body", "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411],
   ["a body that is too long", `POST /x HTTP/1.1\r\nContent-Length: ${MAX_REQUEST_OCTETS + 1}\r\n\r\n`, 413],
@@ -93,6 +94,13 @@ for (const [what, request, status] of refused) {
     assertMatch(await ask(fixture.path, "GET /v1/queue HTTP/1.1\r\n\r\n"), /^HTTP\/1\.1 200 /);
   });
 }
+
+Deno.test("a field of spaces costs no time", async () => {
+  await using fixture = await start();
+  const begin = performance.now();
+  await ask(fixture.path, `GET /v1/queue HTTP/1.1\r\nA:${" ".repeat(2_000)}\nb\r\n\r\n`);
+  assert(performance.now() - begin < 1_000);
+});
 
 Deno.test("a client that says nothing is let go when the time is over", async () => {
   const clock = new FakeClock();
