@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Outcome } from "../../../../lib/mail/outcome.ts";
 import { mxHop, smarthostHop, TEST_LIMITS, testRequest, testTarget } from "../../../support/remote_delivery.ts";
-import { readTestPem, startPeer } from "../../../support/scripted_peer.ts";
+import { type PeerSaid, readTestPem, startPeer } from "../../../support/scripted_peer.ts";
 
 const HOP = mxHop("example.test");
 const ZONE = {
@@ -205,6 +205,24 @@ Deno.test("a peer that repeats our login puts no password into log or report", a
   const hop = smarthostHop({ port: peer.port, username: "user", password: "geheim1" });
   const [outcome] = await target.deliver(testRequest({ hop, recipients: ["a@example.test"] }));
   assertEquals(outcome?.text, '500 5.5.1 Unknown: "AUTH PLAIN [hidden]" ([hidden])');
+});
+
+Deno.test("what a peer repeats of our login without making a reply of it, or in part, is hidden too", async () => {
+  const password = "a very long password that nobody guesses";
+  for (
+    const auth of [
+      (line: string): PeerSaid => ({ octets: `${line}\r\n` }),
+      (line: string): PeerSaid => `500 5.5.1 Unknown: ${line.slice(0, 40)}...`,
+      (line: string): PeerSaid => `500 5.5.1 Unknown: ${line.toUpperCase().slice(0, 40)}...`,
+    ]
+  ) {
+    await using peer = startPeer({ login: LOGIN, replies: { auth } });
+    await using target = testTarget({});
+    const hop = smarthostHop({ port: peer.port, username: "user", password });
+    const [outcome] = await target.deliver(testRequest({ hop, recipients: ["a@example.test"] }));
+    assertEquals(outcome?.action, "delayed");
+    assertMatch(outcome?.text ?? "", /AUTH PLAIN \[hidden\]/);
+  }
 });
 
 Deno.test("a smarthost without AUTH delays with a clear text", async () => {
