@@ -184,13 +184,14 @@ async function prepare(
   }
   const peer = { host, tls: connection.tlsInfo };
   if (hello.code !== 250) return refused(hello, peer, "hello");
-  if (policy.needsRequireTls && !connection.extensions.requireTls) {
-    return ownOutcome("failed", "5.7.30", `${host.name} does not offer REQUIRETLS, which the sender demands`, peer);
-  }
   if (client !== undefined) connection.doing = "waiting for the reply to XCLIENT";
   const refusal = client === undefined ? undefined : await introduceClient(connection, client);
   // Without it the server would take the message for ours, and trust it.
   if (refusal !== undefined) return refusalOutcome(refusal, peer);
+  // What it offers now is what counts, after the last EHLO.
+  if (policy.needsRequireTls && !connection.extensions.requireTls) {
+    return ownOutcome("failed", "5.7.30", `${host.name} does not offer REQUIRETLS, which the sender demands`, peer);
+  }
   return login === undefined ? undefined : await logIn(connection, login, peer);
 }
 

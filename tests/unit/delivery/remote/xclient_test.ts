@@ -2,7 +2,13 @@ import { assertEquals } from "@std/assert";
 import type { RemoteTarget } from "../../../../lib/delivery/remote/remote_target.ts";
 import type { SessionFacts } from "../../../../lib/mail/envelope.ts";
 import { type RequestParts, smarthostHop, testRequest, testTarget } from "../../../support/remote_delivery.ts";
-import { DEFAULT_EXTENSIONS, type PeerOptions, type ScriptedPeer, startPeer } from "../../../support/scripted_peer.ts";
+import {
+  DEFAULT_EXTENSIONS,
+  type PeerOptions,
+  readTestPem,
+  type ScriptedPeer,
+  startPeer,
+} from "../../../support/scripted_peer.ts";
 
 const ALICE: SessionFacts = {
   service: "submission",
@@ -54,6 +60,19 @@ Deno.test("what the server offers after XCLIENT counts", async () => {
   await using target = testTarget({});
   assertEquals(await deliver(target, peer, ALICE), "relayed 2.6.0");
   assertEquals(peer.messages[0]?.mail, "FROM:<sender@client.test>");
+});
+
+Deno.test("REQUIRETLS that the server offers no more after XCLIENT keeps the message back", async () => {
+  await using peer = proxied({
+    tls: "starttls",
+    extensions: [...DEFAULT_EXTENSIONS, "REQUIRETLS", "XCLIENT ADDR PROTO HELO LOGIN"],
+    replies: { ehlo: () => peer.commands.includes(TOLD) ? "250 peer.test" : undefined },
+  });
+  await using target = testTarget({}, { caCertificates: [readTestPem("ca.pem")] });
+  const hop = smarthostHop({ host: "127.0.0.1", port: peer.port, isToldClient: true });
+  const envelope = { session: ALICE, requireTls: true as const };
+  const [outcome] = await target.deliver(testRequest({ hop, recipients: ["a@example.test"], envelope }));
+  assertEquals([outcome?.action, outcome?.status, peer.messages.length], ["failed", "5.7.30", 0]);
 });
 
 Deno.test("a connection is used again for the same client only", async () => {
