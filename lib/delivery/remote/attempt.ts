@@ -5,7 +5,7 @@ import { domainOf } from "../../mail/mailbox.ts";
 import type { Outcome } from "../../mail/outcome.ts";
 import type { SmtpConnection } from "../../smtp/client/connection.ts";
 import type { PeerExtensions } from "../../smtp/client/extensions.ts";
-import { ClientError, errorText } from "../../smtp/client/client_error.ts";
+import { ClientError, type ClientFault, errorText } from "../../smtp/client/client_error.ts";
 import type { RaceResult } from "../../smtp/client/race.ts";
 import { runTransaction, type StageReply, type TransactionResult } from "../../smtp/client/transaction.ts";
 import type { Wire } from "../../smtp/client/wire.ts";
@@ -61,6 +61,12 @@ const ENCODER = new TextEncoder();
 /** `dead`: the kept connection was closed before it answered anything; `limited`: the host takes more over another. */
 type SendResult = "sent" | "dead" | "limited";
 
+/** What was heard of the hosts that were tried; `none`: nothing that says anything about them. */
+type Contact = "none" | "silence" | "heard";
+
+/** Where no connection came about; whatever else happens, something was heard. */
+const CONTACT_OF_FAULT: Partial<Record<ClientFault, Contact>> = { connect: "silence", local: "none" };
+
 /** One attempt; use it once. */
 export class Attempt {
   readonly #request: DeliveryRequest<RemoteHop>;
@@ -74,8 +80,7 @@ export class Attempt {
   readonly #sayings: Map<Outcome, RemoteHost> = new Map();
   readonly #head: Uint8Array;
   #connection: SmtpConnection | undefined;
-  /** What was heard of the hosts that were tried. */
-  #contact: "none" | "silence" | "heard" = "none";
+  #contact: Contact = "none";
 
   /** Takes what is to be delivered and what to do it with. */
   constructor(request: DeliveryRequest<RemoteHop>, tools: AttemptTools) {
@@ -139,7 +144,7 @@ export class Attempt {
 
   async #isRefused([host]: readonly RemoteHost[]): Promise<boolean> {
     const outcome = host === undefined ? undefined : await this.#tools.refusal(host);
-    if (host !== undefined && outcome !== undefined) this.#noteUnusable(host, { kind: "unusable", outcome });
+    if (host !== undefined && outcome !== undefined) this.#noteUnusable(host, outcome, "heard");
     return outcome !== undefined;
   }
 
@@ -174,29 +179,28 @@ export class Attempt {
       for (const { host, error } of failed) {
         if (host === undefined) continue;
         const outcome = faultOutcome(error, "connecting", { host });
-        this.#noteUnusable(host, { kind: "unusable", outcome, isSilent: error.fault === "connect" });
+        this.#noteUnusable(host, outcome, CONTACT_OF_FAULT[error.fault] ?? "heard");
       }
       if (winner === undefined || host === undefined) return undefined;
       const result = await this.#tools.open(host, winner.racer, (connection) => this.#connection = connection);
       if (result.kind === "open") return result.session;
-      this.#noteUnusable(host, result);
+      this.#noteUnusable(host, result.outcome, result.isSilent === true ? "silence" : "heard");
       if (this.#request.signal.aborted) return undefined;
     }
     return undefined;
   }
 
-  #noteUnusable(host: RemoteHost, { outcome, isSilent }: SessionResult & { readonly kind: "unusable" }): void {
+  #noteUnusable(host: RemoteHost, outcome: Outcome, contact: Contact): void {
     this.#tools.onUnusable(host, outcome);
-    this.#noteContact(isSilent === true);
+    this.#noteContact(contact);
     // What may be better later is not given up because of another host.
     const isFinal = outcome.action === "failed";
     this.#note(this.#pending.filter((index) => !isFinal || this.#outcomes[index] === undefined), outcome);
   }
 
   /** Whoever says something stands for all: then the destination is not down. */
-  #noteContact(isSilent: boolean): void {
-    if (!isSilent) this.#contact = "heard";
-    else if (this.#contact === "none") this.#contact = "silence";
+  #noteContact(contact: Contact): void {
+    if (contact === "heard" || this.#contact === "none") this.#contact = contact;
   }
 
   /** Sends to all pending recipients over one connection, and leaves pending those that another host may take. */
@@ -236,7 +240,7 @@ export class Attempt {
     }
     this.#connection = undefined;
     this.#tools.give(session);
-    if (isFresh) this.#noteContact(false);
+    if (isFresh) this.#noteContact("heard");
     if (isLimited) return "limited";
     return isFresh ? "sent" : "dead";
   }

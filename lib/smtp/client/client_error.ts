@@ -2,7 +2,7 @@
 
 /**
  * - `connect`: no connection came about;
- * - `local`: no connection came about for a reason on our own side, such as the source address or the number of files;
+ * - `local`: no connection came about for a reason on our own side, such as the source address, the number of files, or no route;
  * - `timeout`: the peer was silent for longer than allowed;
  * - `closed`: the connection ended or broke;
  * - `protocol`: the peer sent octets that are no reply, or one that makes no sense here;

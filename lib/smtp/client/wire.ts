@@ -57,8 +57,16 @@ const WORDS: Readonly<Record<string, string>> = {
   ENFILE: "too many open files on our side",
   ENOBUFS: "no memory for sockets on our side",
 };
-/** What says nothing about the peer. */
-const OURS: ReadonlySet<string> = new Set(["EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS"]);
+/** What says nothing about the peer. Without a network, or without IPv6, there is no route to anybody. */
+const OURS: ReadonlySet<string> = new Set([
+  "EADDRNOTAVAIL",
+  "EAFNOSUPPORT",
+  "EMFILE",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "ENFILE",
+  "ENOBUFS",
+]);
 
 interface Waiter {
   readonly resolve: () => void;

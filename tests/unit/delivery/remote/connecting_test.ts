@@ -126,6 +126,21 @@ for (const [what, replies, expected] of FAULTS) {
   });
 }
 
+Deno.test("what our own network cannot reach says nothing about the destination: only what is silent makes it down", async () => {
+  const port = await closedPort();
+  // TCP to a multicast address fails as it does without any route: ENETUNREACH.
+  for (
+    const [A, expected] of [[["224.0.0.1"], "delayed 4.3.5"], [
+      ["224.0.0.1", "127.0.0.1"],
+      "delayed 4.4.1 down",
+    ]] as const
+  ) {
+    await using target = testTarget({ ...ONE, "mx1.test": { A } }, { mxPort: port });
+    const outcomes = await target.deliver(testRequest({ hop: HOP, recipients: ["a@example.test"] }));
+    assertEquals(outcomes.map(tell), [expected]);
+  }
+});
+
 Deno.test("a destination none of whose hosts takes connections is down, for every recipient", async () => {
   const zone = { ...TWO, "mx1.test": { A: ["127.0.0.1"] }, "mx2.test": { A: ["127.0.0.2"] } };
   await using target = testTarget(zone, { mxPort: await closedPort() });
