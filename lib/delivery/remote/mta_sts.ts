@@ -24,6 +24,8 @@ export interface MtaStsOptions {
   readonly results: TlsResults;
   /** Domains in memory; the one that was used longest ago goes first. Default: 10000. */
   readonly maxDomains?: number;
+  /** Of their policies in memory, which are on disk as well; a usual one has some hundreds. Default: 16 MiB. */
+  readonly maxOctets?: number;
 }
 
 /** A kept policy is fetched again after this time, so that it never runs out while mail flows (RFC 8461 §3.3). */
@@ -44,12 +46,13 @@ export class MtaSts implements AsyncDisposable {
   readonly #options: Required<MtaStsOptions>;
   /** In order of use. */
   readonly #domains = new Map<string, Entry>();
+  #octets = 0;
   readonly #fetching = new Map<string, Promise<void>>();
   readonly #stopping = new AbortController();
 
   /** Starts with what the store has. */
   constructor(options: MtaStsOptions) {
-    this.#options = { maxDomains: 10_000, ...options };
+    this.#options = { maxDomains: 10_000, maxOctets: 16 * 2 ** 20, ...options };
   }
 
   /**
@@ -139,12 +142,20 @@ export class MtaSts implements AsyncDisposable {
   }
 
   #keep(domain: string, entry: Entry): void {
-    this.#domains.delete(domain);
+    const { maxDomains, maxOctets } = this.#options;
+    this.#forget(domain);
     this.#domains.set(domain, entry);
+    this.#octets += octetsOf(entry);
     for (const oldest of this.#domains.keys()) {
-      if (this.#domains.size <= this.#options.maxDomains) break;
-      this.#domains.delete(oldest);
+      if (this.#domains.size <= maxDomains && this.#octets <= maxOctets) break;
+      this.#forget(oldest);
     }
+  }
+
+  #forget(domain: string): void {
+    const entry = this.#domains.get(domain);
+    if (entry !== undefined) this.#octets -= octetsOf(entry);
+    this.#domains.delete(domain);
   }
 
   /** Gives up what is being fetched. */
@@ -152,6 +163,10 @@ export class MtaSts implements AsyncDisposable {
     this.#stopping.abort();
     await Promise.all(this.#fetching.values());
   }
+}
+
+function octetsOf({ kept }: Entry): number {
+  return kept?.policy.lines.reduce((sum, line) => sum + line.length, 0) ?? 0;
 }
 
 function active(kept: KeptPolicy | undefined): StsPolicy | undefined {

@@ -47,7 +47,7 @@ export function stsRecordId(texts: readonly string[]): string | undefined {
 
 /** Reads a policy strictly (§3.2): of a field that may stand once only the first counts, fields that are not known are passed over. */
 export function parseStsPolicy(text: string): StsPolicyReading {
-  const lines = text.split(/\r?\n/).map((line) => line.trimEnd()).filter((line) => line !== "");
+  const lines = text.split(/\r?\n/).map((line) => line.trimEnd()).filter((line) => line !== "").map(copyOf);
   const fields = new Map<string, string>();
   const mx: string[] = [];
   for (const line of lines) {
@@ -84,6 +84,11 @@ function mxPattern(value: string): string | undefined {
   const [, star = "", rawName = ""] = /^(\*\.)?(.*)$/s.exec(value) ?? [];
   const name = normalizeDomain(rawName.replace(/\.$/, ""));
   return name === undefined ? undefined : star + name;
+}
+
+/** A piece of a text can keep all of the text in memory; a copy does not. */
+function copyOf(line: string): string {
+  return new TextDecoder().decode(new TextEncoder().encode(line));
 }
 
 function invalid(reason: string): StsPolicyReading {

@@ -37,6 +37,8 @@ export interface TallyOptions {
   readonly clock: Clock;
   /** Policies of a day; default 10000. */
   readonly maxPolicies?: number;
+  /** Of the texts of these policies; default 8 MiB. */
+  readonly maxOctets?: number;
   /** Kinds of failure of a policy; default 100. */
   readonly maxFailures?: number;
   /** Days, today included; default 3. */
@@ -45,40 +47,51 @@ export interface TallyOptions {
 
 interface Entry {
   readonly recipientDomain: string;
-  /** The latest one of the day. */
+  /** The latest one of the day for which there was room. */
   policy: PublishedPolicy;
   successes: number;
   failureCount: number;
   readonly failures: Map<string, FailureCount>;
 }
 
+interface Day {
+  readonly entries: Map<string, Entry>;
+  /** Of the policies of all entries. */
+  octets: number;
+}
+
 /** The results of the last days. A restart forgets them. */
 export class TlsTally implements TlsResults {
   readonly #options: Required<TallyOptions>;
-  readonly #days = new Map<string, Map<string, Entry>>();
+  readonly #days = new Map<string, Day>();
 
   /** Starts empty. */
   constructor(options: TallyOptions) {
-    this.#options = { maxPolicies: 10_000, maxFailures: 100, maxDays: 3, ...options };
+    this.#options = { maxPolicies: 10_000, maxOctets: 8 * 2 ** 20, maxFailures: 100, maxDays: 3, ...options };
   }
 
   /** Counts one session. */
   record({ recipientDomain, policy, failure, ...details }: TlsResult): void {
     const day = this.#today();
     const key = `${policy.type} ${policy.domain} ${recipientDomain}`;
-    let entry = day.get(key);
+    let entry = day.entries.get(key);
+    const octets = day.octets + octetsOf(policy) - (entry === undefined ? 0 : octetsOf(entry.policy));
+    const { maxOctets, maxPolicies } = this.#options;
     if (entry === undefined) {
-      if (day.size >= this.#options.maxPolicies) return;
-      day.set(key, entry = { recipientDomain, policy, successes: 0, failureCount: 0, failures: new Map() });
+      if (day.entries.size >= maxPolicies || octets > maxOctets) return;
+      day.entries.set(key, entry = { recipientDomain, policy, successes: 0, failureCount: 0, failures: new Map() });
     }
-    entry.policy = policy;
+    if (octets <= maxOctets) {
+      entry.policy = policy;
+      day.octets = octets;
+    }
     if (failure === undefined) entry.successes++;
     else this.#countFailure(entry, { failure, ...details });
   }
 
   /** The results of a day in UTC, `2026-01-31`. */
   of(day: string): readonly PolicyTally[] {
-    const entries = this.#days.get(day)?.values() ?? [];
+    const entries = this.#days.get(day)?.entries.values() ?? [];
     return [...entries].map((entry) => ({ ...entry, failures: [...entry.failures.values()] }));
   }
 
@@ -90,11 +103,15 @@ export class TlsTally implements TlsResults {
     else if (entry.failures.size < this.#options.maxFailures) entry.failures.set(key, { ...details, count: 1 });
   }
 
-  #today(): Map<string, Entry> {
+  #today(): Day {
     const date = new Date(this.#options.clock.now()).toISOString().slice(0, 10);
     let day = this.#days.get(date);
-    if (day === undefined) this.#days.set(date, day = new Map());
+    if (day === undefined) this.#days.set(date, day = { entries: new Map(), octets: 0 });
     for (const oldest of [...this.#days.keys()].sort().slice(0, -this.#options.maxDays)) this.#days.delete(oldest);
     return day;
   }
+}
+
+function octetsOf({ strings }: PublishedPolicy): number {
+  return strings.reduce((sum, text) => sum + text.length, 0);
 }

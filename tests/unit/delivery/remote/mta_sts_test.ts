@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { MtaSts } from "../../../../lib/delivery/remote/mta_sts.ts";
 import type { StsFetched } from "../../../../lib/delivery/remote/mta_sts_fetch.ts";
-import { StsStore } from "../../../../lib/delivery/remote/mta_sts_store.ts";
+import { type KeptPolicy, StsStore } from "../../../../lib/delivery/remote/mta_sts_store.ts";
 import type { TlsResult } from "../../../../lib/delivery/remote/tls_results.ts";
 import { FakeClock } from "../../../support/fake_clock.ts";
 import { type FakeRecords, FakeResolver } from "../../../support/fake_resolver.ts";
@@ -258,4 +258,29 @@ Deno.test("who gives up does not wait for a fetch; a stop ends it without a word
   assertEquals(await waiting, undefined);
   await site.sts[Symbol.asyncDispose]();
   assertEquals([site.log.lines, site.results], [[], []]);
+});
+
+Deno.test("policies in memory are bounded by their size, too, and those that are put out come back from the disk", async () => {
+  const onDisk = new Map<string, KeptPolicy>();
+  const loads: string[] = [];
+  const resolver = new FakeResolver(
+    Object.fromEntries(["a", "b", "c"].map((name) => [`_mta-sts.${name}.test`, { TXT: ["v=STSv1; id=1;"] }])),
+  );
+  await using sts = new MtaSts({
+    resolver,
+    clock: new FakeClock(),
+    logger: new LogLines(),
+    maxOctets: 2_000,
+    results: { record: () => {} },
+    fetch: () => Promise.resolve({ kind: "text", text: policyText("enforce") + "mx: mx.b.test\n".repeat(60) }),
+    store: {
+      load: (domain) => Promise.resolve((loads.push(domain), onDisk.get(domain))),
+      save: (domain, kept) => Promise.resolve(void onDisk.set(domain, kept)),
+    },
+  });
+  for (const domain of ["a.test", "b.test", "c.test", "c.test", "a.test"]) {
+    loads.length = 0;
+    assertEquals((await sts.policyOf(domain, SIGNAL))?.mode, "enforce");
+  }
+  assertEquals(loads, ["a.test"]);
 });

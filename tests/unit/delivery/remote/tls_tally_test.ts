@@ -55,6 +55,25 @@ Deno.test("days, policies and kinds of failure are bounded", async () => {
   assertEquals(["01", "02", "03"].map((day) => tally.of(`2026-03-${day}`).length), [0, 1, 1]);
 });
 
+Deno.test("the texts of policies are bounded, and what has no room leaves the policy from before", () => {
+  const tally = new TlsTally({ clock: new FakeClock("2026-03-01T12:00:00Z"), maxOctets: 100 });
+  const sized = (domain: string, octets: number): TlsResult =>
+    result(domain, { policy: { type: "sts", domain, strings: ["x".repeat(octets)] } });
+  for (
+    const [domain, octets] of [["a.test", 40], ["b.test", 70], ["c.test", 60], ["a.test", 50], ["a.test", 30]] as const
+  ) {
+    tally.record(sized(domain, octets));
+  }
+  const day = tally.of("2026-03-01");
+  assertEquals(
+    day.map(({ recipientDomain, successes, policy }) => [recipientDomain, successes, policy.strings[0]?.length]),
+    [
+      ["a.test", 3, 30],
+      ["c.test", 1, 60],
+    ],
+  );
+});
+
 Deno.test("faults get the names of RFC 8460 §4.3", () => {
   const named = (code: string): Error => Object.assign(new Error("x"), { code });
   for (
