@@ -5,7 +5,7 @@ import type { DestinationStatus } from "../../queue/queue_control.ts";
 import { OK } from "../../system/sysexits.ts";
 import { mustRun, type QueueContext } from "./context.ts";
 import { checkFlags, type Flags, usage } from "./options.ts";
-import { countText, printable, timeText } from "./units.ts";
+import { columnWidth, countText, printable, timeText } from "./units.ts";
 
 /** What an operator wants to see first. */
 const ORDER: readonly DestinationStatus["state"][] = ["suspended", "down", "probing", "limited", "open"];
@@ -24,7 +24,7 @@ export async function destinations(context: QueueContext, words: readonly string
 
 /** The table for people. */
 export function destinationLines(statuses: readonly DestinationStatus[], nowMs: number): string[] {
-  const width = Math.min(48, Math.max(11, ...statuses.map(({ key }) => key.length)));
+  const width = columnWidth(statuses.map(({ key }) => key), 11, 48);
   return [
     `${"DESTINATION".padEnd(width)} STATE      RUNNING  LIMIT  WAITING  DETAIL`,
     ...statuses.map((status) => line(status, width, nowMs)),

@@ -3,7 +3,7 @@
 import { domainOf } from "../../mail/mailbox.ts";
 import type { QueuedMessage } from "../../queue/spool.ts";
 import { type DestinationOf, stateNameOf } from "./filter.ts";
-import { countText, durationText, printable, timeText } from "./units.ts";
+import { columnWidth, countText, durationText, printable, timeText } from "./units.ts";
 
 interface Total {
   messages: number;
@@ -66,7 +66,7 @@ export class Totals {
   /** For people. */
   lines(nowMs: number): string[] {
     const sorted = this.#sorted();
-    const width = Math.min(40, Math.max(11, ...sorted.map(([key]) => key.length)));
+    const width = columnWidth(sorted.map(([key]) => key), 11, 40);
     const heading = `${"DESTINATION".padEnd(width)} MESSAGES RECIPIENTS  OLDEST  NEXT ATTEMPT         LAST REPLY`;
     const rows = sorted.map(([key, total]) => {
       const next = total.nextMs === Infinity ? "held" : total.nextMs <= nowMs ? "now" : timeText(total.nextMs, nowMs);

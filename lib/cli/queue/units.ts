@@ -54,3 +54,8 @@ export function printable(text: string): string {
 export function countText(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
+
+/** The width of a column for these texts, however many they are: within these bounds as wide as the longest. */
+export function columnWidth(texts: readonly string[], least: number, most: number): number {
+  return Math.min(most, texts.reduce((width, { length }) => Math.max(width, length), least));
+}

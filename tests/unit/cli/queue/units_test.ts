@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { atText, durationText, sizeText, timeText } from "../../../../lib/cli/queue/units.ts";
+import { destinationLines } from "../../../../lib/cli/queue/destinations.ts";
 
 Deno.test("durations are told in the largest unit of which there are two", () => {
   const texts = [-5, 0, 999, 60_000, 119_999, 120_000, 7_199_000, 7_200_000, 47 * 3_600_000, 48 * 3_600_000].map(
@@ -28,4 +29,11 @@ Deno.test("times name the day and the year only where they are others", () => {
   assertEquals(times.map((time) => timeText(time, now)), ["00:05 UTC", "28 Nov 00:05 UTC", "27 Nov 2027 00:05 UTC"]);
   assertEquals(times.map((time) => atText(time, now).slice(0, 3)), ["at ", "on ", "on "]);
   assertEquals(timeText(NaN, now), "an unknown time");
+});
+
+Deno.test("the table of destinations has room for as many as there are", () => {
+  const status = { state: "open", running: 0, waiting: 0, concurrency: 5 } as const;
+  const statuses = Array.from({ length: 200_000 }, (_, number) => ({ key: `a-host-of-site-${number}`, ...status }));
+  const lines = destinationLines(statuses, 0);
+  assertEquals([lines.length, lines[1]], [200_002, "a-host-of-site-0      open             0      5        0"]);
 });
