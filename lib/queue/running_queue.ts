@@ -11,6 +11,7 @@ import { isPending } from "./journal.ts";
 import { operatorFailure } from "./operator_failure.ts";
 import type { ControlResult, DestinationStatus, QueueControl } from "./queue_control.ts";
 import type { QueueSettings } from "./queue_settings.ts";
+import { LONGEST_REPAIR_MS } from "./settler.ts";
 import type { QueuedMessage, Spool, SpoolEvent } from "./spool.ts";
 import type { Suspension, SuspensionStore } from "./suspensions.ts";
 import type { WaitingRoom } from "./waiting_room.ts";
@@ -124,7 +125,7 @@ export class RunningQueue implements QueueControl {
     action: (message: QueuedMessage) => Promise<QueuedMessage | undefined>,
     isForced = false,
   ): Promise<ControlResult> {
-    const { spool, room, active, putBack } = this.#options;
+    const { room, active, putBack } = this.#options;
     if (this.#changing.has(queueId) || room.isLoading(queueId)) return "busy";
     if (!room.remove(queueId)) {
       const withdrawn = active.withdraw(queueId);
@@ -133,13 +134,24 @@ export class RunningQueue implements QueueControl {
     this.#changing.add(queueId);
     let message: QueuedMessage | undefined;
     try {
-      message = await spool.load(queueId);
+      message = await this.#load(queueId);
       if (message === undefined) return "unknown";
       message = await action(message);
       return "done";
     } finally {
       this.#changing.delete(queueId);
       if (message !== undefined) putBack(message, isForced);
+    }
+  }
+
+  /** What cannot be read now stays in the queue, as for any other attempt. */
+  async #load(queueId: string): Promise<QueuedMessage | undefined> {
+    const { spool, room } = this.#options;
+    try {
+      return await spool.load(queueId);
+    } catch (error) {
+      room.add(queueId, { waitMs: LONGEST_REPAIR_MS, deadlineWaitMs: Infinity, hop: "" });
+      throw error;
     }
   }
 

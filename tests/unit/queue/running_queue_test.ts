@@ -1,6 +1,6 @@
 /** What operators ask of a running queue. */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { Outcome } from "../../../lib/mail/outcome.ts";
 import type { Suspension, SuspensionStore } from "../../../lib/queue/suspensions.ts";
 import { DELIVERED, HOUR, LATER, MINUTE, QueueLab, settle } from "../../support/queue_lab.ts";
@@ -101,6 +101,19 @@ Deno.test("a retry of a message that was not due does not make others due", asyn
   await lab.runner.control.retry(first);
   await lab.advance(MINUTE);
   assertEquals(lab.attempts, ["a@x.example 0", "b@x.example 0", "a@x.example 0"]);
+});
+
+Deno.test("a message that cannot be read when it is to be changed is tried again later", async () => {
+  await using lab = await QueueLab.open();
+  const queueId = await acceptedLater(lab);
+  lab.files.fault = ({ name, path }): void => {
+    if (name === "open" && path.endsWith(queueId)) throw new Error("too many open files");
+  };
+  await assertRejects(() => lab.runner.control.hold(queueId), Error, "too many open files");
+  lab.files.fault = undefined;
+  assertEquals(lab.runner.size.scheduled, 1);
+  await lab.advance(HOUR);
+  assertEquals(await lab.onDisk(), []);
 });
 
 Deno.test("a release of a message that is not held, and a change that fails, leave its time as it was", async () => {
