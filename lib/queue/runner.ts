@@ -154,6 +154,7 @@ export class QueueRunner implements AsyncDisposable {
       hops: this.#hops,
       settings: () => this.#settings,
       putBack: (message, isForced) => this.#putBack(message, isForced),
+      lookLater: (queueId) => this.#lookLater(queueId),
       resumed: (pattern) => this.#resume(pattern),
     });
     this.#flusher = new Flusher({ ...options, retry: (queueId) => this.retry(queueId), stop: this.#stop.signal });

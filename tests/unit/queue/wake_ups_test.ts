@@ -1,0 +1,30 @@
+/** Whatever happens to the one that was to wake them: messages that wait are never forgotten, nor looked at without a pause. */
+
+import { assert, assertEquals } from "@std/assert";
+import type { Outcome } from "../../../lib/mail/outcome.ts";
+import { DELIVERED, HOUR, LATER, MINUTE, QueueLab, settle } from "../../support/queue_lab.ts";
+import { outcome, sampleEnvelope } from "../../support/queue_samples.ts";
+
+const REFUSED: Outcome = { ...outcome("delayed", "4.4.1", "connection refused"), destination: "down" };
+
+async function acceptMany(lab: QueueLab, count: number, domain: string): Promise<string[]> {
+  const ids: string[] = [];
+  for (let i = 0; i < count; i++) ids.push((await lab.accept(sampleEnvelope([`u${i}@${domain}`]))).queueId);
+  await settle();
+  return ids;
+}
+
+Deno.test("a message that cannot be read when an operator changes it stays in the queue", async () => {
+  await using lab = await QueueLab.open();
+  lab.answer = () => LATER;
+  const [queueId = ""] = await acceptMany(lab, 1, "x.example");
+  lab.answer = () => DELIVERED;
+  lab.files.fault = ({ name }): void => {
+    if (name === "open") throw new Error("EIO");
+  };
+  const failure = await lab.runner.control.release(queueId).catch(() => "failed");
+  assertEquals([failure, lab.runner.size.scheduled], ["failed", 1]);
+  lab.files.fault = undefined;
+  await lab.advance(6 * MINUTE);
+  assertEquals(await lab.onDisk(), []);
+});
