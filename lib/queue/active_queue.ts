@@ -238,7 +238,7 @@ export class ActiveQueue {
       const suspended = this.#options.suspensions.matches(key, "");
       if (suspended !== undefined) this.#giveBack(job, () => suspension(suspended, this.#options.settings()));
       // It would only wait for its turn, in memory, and its sender is to hear of it now.
-      else if (begin.isAtDeadline && !remote.admits(key)) this.giveBack(job, key);
+      else if (begin.isAtDeadline && !remote.takes(key)) this.giveBack(job, key);
       else if (!options.isForced && this.#isBetterParked(active, key)) {
         this.forget(active);
         this.#options.park(message);
@@ -253,8 +253,7 @@ export class ActiveQueue {
   #isBetterParked(active: ActiveMessage, key: string): boolean {
     if (active.openJobs > 1 || !canDrop(active)) return false;
     const { remote } = this.#options;
-    return remote.isFull(key) ||
-      (active.heldOctets === 0 && remote.roomOf(key) === 0 && remote.stateOf(key) !== undefined);
+    return remote.isFull(key) || (active.heldOctets === 0 && !remote.takes(key));
   }
 
   async #giveBack(job: DeliveryJob, postponement: () => Postponement): Promise<void> {

@@ -62,8 +62,9 @@ interface Destination<T> {
   isReady: boolean;
   /** The time at which it is looked at again. */
   alarm?: AbortController | undefined;
-  /** Closed, and a job that is to look at it is on its way, up to this time. */
-  probeComesMs: number;
+  /** So many jobs that were asked for are on their way, up to this time; those that are not here then come no more. */
+  coming: number;
+  comeUntilMs: number;
   /** When a job last came or ended; monotonic milliseconds. */
   usedMs: number;
 }
@@ -79,8 +80,8 @@ const SLOW_MS = 30_000;
 const ROOM = 50;
 /** So many jobs of a destination may wait in memory. */
 const FULL = 10_000;
-/** How long the job that is to look at a closed destination may take until it is submitted. */
-const PROBE_COMES_MS = 10_000;
+/** How long a job that was asked for may take until it is submitted. */
+const COMES_MS = 10_000;
 /** What is known of a destination that nobody uses is forgotten after this time. */
 const FORGET_MS = 3600 * 1000;
 /** Destinations that are known before the first look for some to forget. */
@@ -128,10 +129,19 @@ export class Dispatcher<T> {
   admits(key: string): boolean {
     if (this.roomOf(key) === 0) return false;
     const destination = this.#destinations.get(key);
-    if (destination?.state.closure !== undefined) {
-      destination.probeComesMs = this.#options.clock.monotonic() + PROBE_COMES_MS;
-    }
+    if (destination?.state.closure !== undefined) this.#expect(destination, 1);
     return true;
+  }
+
+  /** Whether a job that is there already may well be submitted, or had better wait elsewhere. */
+  takes(key: string): boolean {
+    const destination = this.#destinations.get(key);
+    return destination === undefined || this.#freeOf(destination) > 0;
+  }
+
+  /** Asks for jobs that wait elsewhere, where the destination takes some. To be called when one is put there. */
+  look(key: string): void {
+    this.#tellRoom(this.#destinationOf(key));
   }
 
   /** True where jobs for the destination had better not wait in memory: thousands do, or a rate lets few go. */
@@ -145,16 +155,16 @@ export class Dispatcher<T> {
   roomOf(key: string): number {
     const destination = this.#destinations.get(key);
     if (destination === undefined) return ROOM;
-    if (this.#isShut(destination) || waitingOf(destination) >= ROOM || this.#isSlowByRate(destination)) return 0;
-    if (destination.state.closure === undefined) return 2 * ROOM - waitingOf(destination);
-    return destination.probeComesMs > this.#options.clock.monotonic() ? 0 : 1;
+    if (waitingOf(destination) >= ROOM) return 0;
+    const coming = destination.comeUntilMs > this.#options.clock.monotonic() ? destination.coming : 0;
+    return Math.max(0, this.#freeOf(destination) - coming);
   }
 
   /** Starts the job at once, or when its turn comes, or gives it back. */
   submit(key: string, job: T, { priority = 0, isOld = false, isForced = false }: SubmitOptions = {}): void {
     const destination = this.#destinationOf(key);
     destination.usedMs = this.#options.clock.monotonic();
-    destination.probeComesMs = 0;
+    if (destination.coming > 0) destination.coming--;
     const { closure, running } = destination.state;
     // One is enough to see whether it is back; the others follow then.
     const isProbe = isForced && closure !== undefined && running + destination.forced.size === 0;
@@ -205,7 +215,8 @@ export class Dispatcher<T> {
       forced: new Fifo(),
       turn: 0,
       isReady: false,
-      probeComesMs: 0,
+      coming: 0,
+      comeUntilMs: 0,
       usedMs: 0,
     };
     this.#destinations.set(key, destination);
@@ -216,6 +227,25 @@ export class Dispatcher<T> {
   #isShut({ state }: Destination<T>): boolean {
     const { closure, running } = state;
     return closure !== undefined && (running > 0 || closure.untilMs > this.#options.clock.monotonic());
+  }
+
+  /** How many more jobs for the destination may wait in memory. */
+  #freeOf(destination: Destination<T>): number {
+    if (this.#isShut(destination) || this.#isSlowByRate(destination)) return 0;
+    return destination.state.closure === undefined ? Math.max(0, 2 * ROOM - waitingOf(destination)) : 1;
+  }
+
+  /** Notes that jobs come; those that do not, because they are gone or lead elsewhere now, keep no others waiting. */
+  #expect(destination: Destination<T>, count: number): void {
+    const nowMs = this.#options.clock.monotonic();
+    destination.coming = (destination.comeUntilMs > nowMs ? destination.coming : 0) + count;
+    destination.comeUntilMs = nowMs + COMES_MS;
+    this.#lookAgain(destination);
+  }
+
+  #lookAgain(destination: Destination<T>): void {
+    const leftMs = destination.comeUntilMs - this.#options.clock.monotonic();
+    if (destination.coming > 0 && leftMs > 0 && destination.alarm === undefined) this.#wakeAfter(destination, leftMs);
   }
 
   /** A job waits for a rate that has no turn for long: more would wait even longer. */
@@ -325,13 +355,12 @@ export class Dispatcher<T> {
   }
 
   #tellRoom(destination: Destination<T>): void {
-    const { hasRoom, clock } = this.#options;
-    const room = hasRoom === undefined || this.#isStopped ? 0 : this.roomOf(destination.key);
-    if (room === 0) return;
-    const coming = hasRoom?.(destination.key, room) ?? 0;
-    if (destination.state.closure !== undefined && coming > 0) {
-      destination.probeComesMs = clock.monotonic() + PROBE_COMES_MS;
-    }
+    const { hasRoom } = this.#options;
+    if (hasRoom === undefined || this.#isStopped) return;
+    const room = this.roomOf(destination.key);
+    const coming = room === 0 ? 0 : hasRoom(destination.key, room);
+    if (coming > 0) this.#expect(destination, coming);
+    else this.#lookAgain(destination);
   }
 
   /** Jobs under way for long are counted apart: a few dozen destinations that answer nothing must not stop all others. */
@@ -366,11 +395,11 @@ export class Dispatcher<T> {
     const nowMs = this.#options.clock.monotonic();
     for (const [key, destination] of this.#destinations) {
       const { state, usedMs } = destination;
-      const isIdle = state.running === 0 && waitingOf(destination) + destination.forced.size === 0;
+      const isIdle = state.running === 0 && waitingOf(destination) + destination.forced.size === 0 &&
+        destination.alarm === undefined;
       const isPlain = state.closure === undefined && state.rate.isAtRest(nowMs);
       if (state.closure !== undefined && state.closure.untilMs > nowMs) continue;
       if (isIdle && (isPlain ? nowMs - usedMs > FORGET_MS / 60 : nowMs - usedMs > FORGET_MS)) {
-        destination.alarm?.abort();
         this.#destinations.delete(key);
       }
     }

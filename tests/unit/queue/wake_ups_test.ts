@@ -1,8 +1,8 @@
 /** Whatever happens to the one that was to wake them: messages that wait are never forgotten, nor looked at without a pause. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import type { Outcome } from "../../../lib/mail/outcome.ts";
-import { DELIVERED, HOUR, LATER, MINUTE, QueueLab, settle } from "../../support/queue_lab.ts";
+import { DELIVERED, LATER, MINUTE, QueueLab, settle } from "../../support/queue_lab.ts";
 import { outcome, sampleEnvelope } from "../../support/queue_samples.ts";
 
 const REFUSED: Outcome = { ...outcome("delayed", "4.4.1", "connection refused"), destination: "down" };
@@ -26,5 +26,25 @@ Deno.test("a message that cannot be read when an operator changes it stays in th
   assertEquals([failure, lab.runner.size.scheduled], ["failed", 1]);
   lab.files.fault = undefined;
   await lab.advance(6 * MINUTE);
+  assertEquals(await lab.onDisk(), []);
+});
+
+Deno.test("when the message that was to look at a closed destination does not come, another one does", async () => {
+  await using lab = await QueueLab.open();
+  lab.answer = () => REFUSED;
+  const ids = await acceptMany(lab, 6, "dead.example");
+  lab.answer = () => DELIVERED;
+  // All but the last are removed by hand, whichever is asked for first.
+  for (const id of ids.slice(0, 5)) await lab.spool.remove(id);
+  await lab.advance(3 * MINUTE);
+  assertEquals(await lab.onDisk(), []);
+});
+
+Deno.test("where memory is short, a closed destination is looked at all the same", async () => {
+  await using lab = await QueueLab.open({ memoryOctets: 0 });
+  lab.answer = () => REFUSED;
+  await acceptMany(lab, 6, "dead.example");
+  lab.answer = () => DELIVERED;
+  await lab.advance(3 * MINUTE);
   assertEquals(await lab.onDisk(), []);
 });
