@@ -233,7 +233,8 @@ export class ActiveQueue {
     };
     if (hop.kind === "maildir") return local.submit(hop.key, job, options);
     const submit = (key: string): void => {
-      hops.learn(hop.key, key);
+      // What is parked for the hop waits for the new destination now.
+      if (hops.learn(hop.key, key)) remote.look(key);
       if (active.isWithdrawn) return;
       const suspended = this.#options.suspensions.matches(key, "");
       if (suspended !== undefined) this.#giveBack(job, () => suspension(suspended, this.#options.settings()));

@@ -31,16 +31,17 @@ export class HopDestinations {
     return this.#hops.get(destination) ?? [];
   }
 
-  /** Notes where a hop leads. */
-  learn(hop: string, destination: string): void {
+  /** Notes where a hop leads; true where that was another destination before. */
+  learn(hop: string, destination: string): boolean {
     const known = this.#destinations.get(hop);
-    if (known === destination) return;
+    if (known === destination) return false;
     if (known !== undefined) this.#forget(hop, known);
     else if (this.#destinations.size >= MAX_HOPS) this.#makeRoom();
     this.#destinations.set(hop, destination);
     const hops = this.#hops.get(destination);
     if (hops === undefined) this.#hops.set(destination, new Set([hop]));
     else hops.add(hop);
+    return known !== undefined;
   }
 
   #forget(hop: string, destination: string): void {

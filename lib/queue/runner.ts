@@ -291,14 +291,17 @@ export class QueueRunner implements AsyncDisposable {
     const hop = this.#hopOf(message);
     if (message.isHeld) return this.#room.addHeld(queueId, hop);
     const deadlineWaitMs = Math.max(this.#deadlineWaitOf(message), isReportPostponed ? LONGEST_REPAIR_MS : 0);
-    if (this.#waitsForDestination(message, hop)) this.#room.addParked(queueId, { waitMs, deadlineWaitMs, hop });
-    else this.#room.add(queueId, { waitMs, deadlineWaitMs, hop });
+    const destination = this.#hops.destinationOf(hop);
+    if (destination === undefined || !this.#waitsFor(destination, message)) {
+      return this.#room.add(queueId, { waitMs, deadlineWaitMs, hop });
+    }
+    this.#room.addParked(queueId, { waitMs, deadlineWaitMs, hop });
+    // Its rest may be over, with nobody there who could look.
+    this.#remote.look(destination);
   }
 
   /** True where nothing but its destination keeps the message: it goes when that is open again, whatever its schedule says. */
-  #waitsForDestination({ recipients }: QueuedMessage, hop: string): boolean {
-    const destination = this.#hops.destinationOf(hop);
-    if (destination === undefined) return false;
+  #waitsFor(destination: string, { recipients }: QueuedMessage): boolean {
     if (this.#suspensions.matches(destination, "") !== undefined) return true;
     return this.#remote.stateOf(destination)?.closure !== undefined &&
       recipients.every((state) => !isPending(state) || state.lastOutcome?.destination !== undefined);

@@ -48,3 +48,31 @@ Deno.test("where memory is short, a closed destination is looked at all the same
   await lab.advance(3 * MINUTE);
   assertEquals(await lab.onDisk(), []);
 });
+
+Deno.test("a message released after the rest of its destination is over looks whether that is back", async () => {
+  await using lab = await QueueLab.open();
+  lab.answer = () => REFUSED;
+  const [queueId = ""] = await acceptMany(lab, 1, "dead.example");
+  assertEquals(await lab.runner.control.hold(queueId), "done");
+  await lab.advance(2 * MINUTE);
+  lab.answer = () => DELIVERED;
+  assertEquals(await lab.runner.control.release(queueId), "done");
+  await lab.advance(MINUTE);
+  assertEquals(await lab.onDisk(), []);
+});
+
+Deno.test("mail that waits for a closed destination goes when its domain has moved, whoever noticed that", async () => {
+  let site: string | Promise<string> = "old";
+  await using lab = await QueueLab.open({ destinationOf: () => site });
+  lab.answer = () => REFUSED;
+  const [first = ""] = await acceptMany(lab, 3, "moved.example");
+  const lookup = Promise.withResolvers<string>();
+  site = lookup.promise;
+  await lab.runner.control.retry(first);
+  assertEquals(await lab.runner.control.remove(first), "done", "while DNS is asked");
+  lab.answer = () => DELIVERED;
+  site = "new";
+  lookup.resolve(site);
+  await lab.advance(30_000);
+  assertEquals(await lab.onDisk(), []);
+});
