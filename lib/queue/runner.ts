@@ -334,7 +334,8 @@ export class QueueRunner implements AsyncDisposable {
     const settings = this.#settingsNow();
     const isUnwarned = pending.some(({ index, isWarned }) => !isWarned && isDelayReportable(envelope, index));
     const atMs = Math.min(expiryMs(message, settings), isUnwarned ? warnMs(message, settings) : Infinity);
-    return Math.max(0, atMs - this.#options.clock.now());
+    // Nobody is told of a delay, before the message is released, that was asked for.
+    return Math.max(this.#heldMs(message) ?? 0, atMs - this.#options.clock.now());
   }
 
   /** The key of the one hop that all pending recipients share; empty where they share none. */

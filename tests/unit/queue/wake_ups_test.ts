@@ -1,8 +1,8 @@
 /** Whatever happens to the one that was to wake them: messages that wait are never forgotten, nor looked at without a pause. */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { Outcome } from "../../../lib/mail/outcome.ts";
-import { DELIVERED, LATER, MINUTE, QueueLab, settle } from "../../support/queue_lab.ts";
+import { DELIVERED, HOUR, LATER, MINUTE, QueueLab, settle } from "../../support/queue_lab.ts";
 import { outcome, sampleEnvelope } from "../../support/queue_samples.ts";
 
 const REFUSED: Outcome = { ...outcome("delayed", "4.4.1", "connection refused"), destination: "down" };
@@ -75,4 +75,20 @@ Deno.test("mail that waits for a closed destination goes when its domain has mov
   lookup.resolve(site);
   await lab.advance(30_000);
   assertEquals(await lab.onDisk(), []);
+});
+
+Deno.test("a message whose sender asks for a notice before it is released is not read again and again until then", async () => {
+  await using lab = await QueueLab.open();
+  const holdUntil = new Date(lab.clock.now() + HOUR).toISOString();
+  const until = new Date(lab.clock.now() + MINUTE).toISOString();
+  const deliverBy = { mode: "notify", until, isTraced: false } as const;
+  let reads = 0;
+  await lab.accept(sampleEnvelope(["bob@x.example"], { holdUntil, deliverBy }));
+  lab.files.fault = ({ name }): void => {
+    if (name === "open" && ++reads > 50) throw new Error("enough");
+  };
+  await lab.clock.advance(30 * MINUTE);
+  assert(reads < 5, `${reads} reads`);
+  await lab.advance(31 * MINUTE);
+  assertEquals(lab.attempts, ["bob@x.example 60"]);
 });
