@@ -174,9 +174,9 @@ export class ActiveQueue {
   async giveBack(job: DeliveryJob, key: string): Promise<void> {
     const { clock, remote, random } = this.#options;
     await this.#giveBack(job, () => {
-      const { outcome, waitMs } = postponementOf(key, remote.stateOf(key), clock.monotonic());
+      const postponement = postponementOf(key, remote.stateOf(key), clock.monotonic());
       // They shall not all come at once: one looks, and the others follow when it was taken.
-      return { outcome, waitMs: waitMs * (1 + 0.1 * random()) };
+      return { ...postponement, waitMs: postponement.waitMs * (1 + 0.1 * random()) };
     });
   }
 
