@@ -7,7 +7,7 @@ import { attemptEvents } from "./attempt.ts";
 import { expiryMs } from "./deadline.ts";
 import type { DestinationState } from "./destination.ts";
 import type { ScheduleSettings } from "./schedule.ts";
-import type { QueuedMessage, SpoolEvent } from "./spool.ts";
+import type { QueuedMessage, RecipientState, SpoolEvent } from "./spool.ts";
 import type { Suspension } from "./suspensions.ts";
 
 /** Why a message is not tried, and until when. */
@@ -22,6 +22,8 @@ export interface Postponement {
 
 /** A message that waits for its turn is looked at again after this time at the latest. */
 const TURN_MS = 60_000;
+/** Of what is suspended: the system takes no messages (RFC 3463 §3.4). */
+const SUSPENDED = "4.3.2";
 
 /** For a destination that takes nothing, or has enough to do; after its time comes, one message looks first. */
 export function postponementOf(key: string, state: DestinationState | undefined, nowMs: number): Postponement {
@@ -53,9 +55,14 @@ export function suspension({ pattern, reason }: Suspension, { retryMs }: Schedul
   const why = reason === "" ? "" : `: ${reason}`;
   const text = `Mail for ${pattern} is suspended by the administrator${why}`;
   return {
-    outcome: { action: "delayed", status: "4.3.2", text, isRemoteReply: false },
+    outcome: { action: "delayed", status: SUSPENDED, text, isRemoteReply: false },
     waitMs: retryMs.at(-1) ?? TURN_MS,
   };
+}
+
+/** True for a recipient that was not tried for the reason that {@linkcode suspension} gives. */
+export function isSuspended({ lastOutcome }: RecipientState): boolean {
+  return lastOutcome?.status === SUSPENDED && !lastOutcome.isRemoteReply;
 }
 
 /**

@@ -380,10 +380,12 @@ export class QueueRunner implements AsyncDisposable {
   }
 
   #resume(pattern: string): void {
-    for (const { hop } of [...this.#room.hops()]) {
-      const destination = this.#hops.destinationOf(hop);
-      if (destination !== undefined) this.#pull(destination, this.#remote.roomOf(destination));
+    const destinations = new Set<string>();
+    for (const { hop, parked } of this.#room.hops()) {
+      const destination = parked > 0 ? this.#hops.destinationOf(hop) : undefined;
+      if (destination !== undefined) destinations.add(destination);
     }
+    for (const destination of destinations) this.#remote.look(destination);
     const isTree = pattern.startsWith("*.");
     this.flush(isTree ? pattern.slice(2) : pattern, isTree);
   }
