@@ -87,6 +87,7 @@ export class ActiveQueue {
   readonly #logger: Logger;
   readonly #active: Map<string, ActiveMessage> = new Map();
   #freeOctets: number;
+  #fromDisk = 0;
 
   /** Starts empty. */
   constructor(options: ActiveQueueOptions) {
@@ -98,6 +99,11 @@ export class ActiveQueue {
   /** How many there are. */
   get size(): number {
     return this.#active.size;
+  }
+
+  /** How many of them were read from disk, or tried before. */
+  get fromDisk(): number {
+    return this.#fromDisk;
   }
 
   /** The queue ids. */
@@ -125,8 +131,9 @@ export class ActiveQueue {
     const { queueId } = message;
     // Somebody else was faster: two at work on one message would deliver it twice.
     if (this.#active.has(queueId)) return;
-    const active = activeMessage(message);
+    const active = activeMessage(message, begin.isOld);
     this.#active.set(queueId, active);
+    if (active.isOld) this.#fromDisk++;
     const plan = this.#plan(message);
     active.openJobs = plan.groups.size;
     if (plan.refused.length > 0) this.#note(active, message, plan.refused, plan.refusals, "routing");
@@ -198,7 +205,7 @@ export class ActiveQueue {
   forget(active: ActiveMessage): void {
     this.#freeOctets += active.heldOctets;
     active.heldOctets = 0;
-    this.#active.delete(active.queueId);
+    if (this.#active.delete(active.queueId) && active.isOld) this.#fromDisk--;
   }
 
   #plan(message: QueuedMessage): Plan {

@@ -142,7 +142,7 @@ export class QueueRunner implements AsyncDisposable {
       logger,
       load: (queueId) => spool.load(queueId),
       admits: (hop) => this.#admits(hop),
-      mayLoad: () => this.#active.size + this.#room.loading < maxActive,
+      mayLoad: () => this.#active.fromDisk + this.#room.loading < maxActive,
       begin: (message, isAtDeadline) => this.#take(message, { isOld: true, isAtDeadline }),
     });
     this.#control = new RunningQueue({

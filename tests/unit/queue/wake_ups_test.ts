@@ -92,3 +92,18 @@ Deno.test("a message whose sender asks for a notice before it is released is not
   await lab.advance(31 * MINUTE);
   assertEquals(lab.attempts, ["bob@x.example 60"]);
 });
+
+Deno.test("new mail that waits for one destination takes no place from mail on disk for another", async () => {
+  await using lab = await QueueLab.open({ maxActive: 2 });
+  lab.answer = () => LATER;
+  await acceptMany(lab, 1, "alive.example");
+  const gate = Promise.withResolvers<Outcome>();
+  lab.answer = (address) => address.endsWith("@slow.example") ? gate.promise : DELIVERED;
+  await acceptMany(lab, 5, "slow.example");
+  await lab.advance(6 * MINUTE);
+  gate.resolve(DELIVERED);
+  assertEquals(lab.attempts.filter((attempt) => attempt.includes("@alive.")), [
+    "u0@alive.example 0",
+    "u0@alive.example 5",
+  ]);
+});
