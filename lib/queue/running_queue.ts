@@ -143,6 +143,7 @@ export class RunningQueue implements QueueControl {
     } finally {
       this.#changing.delete(queueId);
       if (message !== undefined && !isGone) putBack(message, isForced);
+      room.look();
     }
   }
 

@@ -107,3 +107,20 @@ Deno.test("new mail that waits for one destination takes no place from mail on d
     "u0@alive.example 5",
   ]);
 });
+
+Deno.test("when a message that was worked on is removed by an operator, the next one has its place", async () => {
+  await using lab = await QueueLab.open({ maxActive: 1 });
+  lab.answer = () => LATER;
+  const [first = ""] = await acceptMany(lab, 1, "slow.example");
+  await lab.advance(MINUTE);
+  await acceptMany(lab, 1, "alive.example");
+  const gate = Promise.withResolvers<Outcome>();
+  lab.answer = (address) => address.endsWith("@slow.example") ? gate.promise : DELIVERED;
+  await acceptMany(lab, 2, "slow.example");
+  await lab.advance(10 * MINUTE);
+  assertEquals(lab.attempts.filter((attempt) => attempt.includes("@alive.")).length, 1, "there is no place");
+  assertEquals(await lab.runner.control.remove(first), "done");
+  await lab.advance(MINUTE);
+  gate.resolve(DELIVERED);
+  assertEquals(lab.attempts.filter((attempt) => attempt.includes("@alive.")).length, 2);
+});
