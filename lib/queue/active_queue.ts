@@ -150,7 +150,6 @@ export class ActiveQueue {
   /** Does one job: one attempt for some recipients of a message. */
   async run(job: DeliveryJob, judge: (verdict: Verdict) => void): Promise<void> {
     const { active } = job;
-    if (active.isWithdrawn) return;
     active.runningJobs++;
     const message = active.message ?? await this.#loadActive(active);
     if (message !== undefined) judge(await this.#attempt(job, message));
@@ -247,7 +246,7 @@ export class ActiveQueue {
       if (suspended !== undefined) this.#giveBack(job, () => suspension(suspended, this.#options.settings()));
       // It would only wait for its turn, in memory, and its sender is to hear of it now.
       else if (begin.isAtDeadline && !remote.takes(key)) this.giveBack(job, key);
-      else if (!options.isForced && this.#isBetterParked(active, key)) {
+      else if (this.#isBetterParked(active, key, begin)) {
         this.forget(active);
         this.#options.park(message);
       } else remote.submit(key, job, options);
@@ -258,10 +257,11 @@ export class ActiveQueue {
   }
 
   /** The message has nothing to do but to wait for this destination, and memory is short or the wait is long. */
-  #isBetterParked(active: ActiveMessage, key: string): boolean {
+  #isBetterParked(active: ActiveMessage, key: string, { isForced = false }: BeginOptions): boolean {
     if (active.openJobs > 1 || !canDrop(active)) return false;
     const { remote } = this.#options;
-    return remote.isFull(key) || (active.heldOctets === 0 && !remote.takes(key));
+    // A forced one may look at a closed destination; where one is only busy or slow, it waits for its turn like all.
+    return remote.isFull(key) || (!isForced && active.heldOctets === 0 && !remote.takes(key));
   }
 
   async #giveBack(job: DeliveryJob, postponement: () => Postponement): Promise<void> {

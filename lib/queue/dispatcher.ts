@@ -32,6 +32,8 @@ export interface DispatcherOptions<T> {
    * What it throws ends the process, as it should: it takes care of its own errors.
    */
   readonly start: (job: T, judge: (verdict: Verdict) => void) => Promise<void>;
+  /** True for a job that is not to be done any more, and takes no turn. */
+  readonly isGone?: (job: T) => boolean;
   /** Takes back a job that waited for a destination which takes nothing for now. */
   readonly giveBack?: (job: T, key: string) => void;
   /** Few or no jobs wait for the destination, and it takes some: up to `count` may be submitted soon. Returns how many will be. */
@@ -304,7 +306,8 @@ export class Dispatcher<T> {
       const job = takeJob(destination);
       if (job === undefined) continue;
       this.#waiting--;
-      this.#run(destination, job);
+      if (this.#options.isGone?.(job)) this.#tellRoom(destination);
+      else this.#run(destination, job);
       this.#lineUp(destination);
     }
   }

@@ -97,10 +97,12 @@ export class QueueRunner implements AsyncDisposable {
     this.#hops = new HopDestinations((hop) => this.#room.parked(hop) > 0);
     const local = options.localConcurrency ?? 64;
     const start: ActiveQueue["run"] = (job, judge) => this.#active.run(job, judge);
+    const isGone = ({ active }: DeliveryJob): boolean => active.isWithdrawn;
     this.#local = new Dispatcher({
       clock,
       random,
       start,
+      isGone,
       total: () => local,
       limitsOf: () => ({ concurrency: local, initial: local }),
     });
@@ -108,6 +110,7 @@ export class QueueRunner implements AsyncDisposable {
       clock,
       random,
       start,
+      isGone,
       total: () => this.#settings.concurrency,
       limitsOf: (key) => this.#settings.limitsOf(key),
       giveBack: (job, key) => void this.#active.giveBack(job, key),

@@ -124,3 +124,22 @@ Deno.test("when a message that was worked on is removed by an operator, the next
   gate.resolve(DELIVERED);
   assertEquals(lab.attempts.filter((attempt) => attempt.includes("@alive.")).length, 2);
 });
+
+Deno.test("a retry of all that waits for a slow destination does not bring it into memory", async () => {
+  const limits = { concurrency: 2, initial: 2, rate: { count: 1, perMs: HOUR } };
+  await using lab = await QueueLab.open({
+    settings: {
+      retryMs: [5 * MINUTE],
+      warnAfterMs: 4 * HOUR,
+      expireAfterMs: 24 * HOUR,
+      concurrency: 20,
+      limitsOf: () => limits,
+    },
+  });
+  const ids = await acceptMany(lab, 6, "slow.example");
+  for (const id of ids) await lab.runner.control.retry(id);
+  await settle();
+  assert(lab.runner.size.active <= 2, `${lab.runner.size.active} in memory`);
+  await lab.advance(5 * HOUR + MINUTE);
+  assertEquals([lab.attempts.length, await lab.onDisk()], [6, []]);
+});
