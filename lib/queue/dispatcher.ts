@@ -146,11 +146,10 @@ export class Dispatcher<T> {
     this.#tellRoom(this.#destinationOf(key));
   }
 
-  /** True where jobs for the destination had better not wait in memory: thousands do, or a rate lets few go. */
+  /** True where jobs for the destination had better not wait in memory: thousands do, or as many as its rate lets go soon. */
   isFull(key: string): boolean {
     const destination = this.#destinations.get(key);
-    if (destination === undefined) return false;
-    return waitingOf(destination) >= FULL || this.#isSlowByRate(destination);
+    return destination !== undefined && waitingOf(destination) >= Math.min(FULL, this.#turnsOf(destination));
   }
 
   /** How many jobs for the destination may well be submitted now. */
@@ -233,8 +232,9 @@ export class Dispatcher<T> {
 
   /** How many more jobs for the destination may wait in memory. */
   #freeOf(destination: Destination<T>): number {
-    if (this.#isShut(destination) || this.#isSlowByRate(destination)) return 0;
-    return destination.state.closure === undefined ? Math.max(0, 2 * ROOM - waitingOf(destination)) : 1;
+    if (this.#isShut(destination)) return 0;
+    const most = destination.state.closure === undefined ? 2 * ROOM : 1;
+    return Math.max(0, Math.min(most, this.#turnsOf(destination)) - waitingOf(destination));
   }
 
   /** Notes that jobs come; those that do not, because they are gone or lead elsewhere now, keep no others waiting. */
@@ -250,12 +250,10 @@ export class Dispatcher<T> {
     if (destination.coming > 0 && leftMs > 0 && destination.alarm === undefined) this.#wakeAfter(destination, leftMs);
   }
 
-  /** A job waits for a rate that has no turn for long: more would wait even longer. */
-  #isSlowByRate(destination: Destination<T>): boolean {
-    const { key, state } = destination;
+  /** How many jobs its rate lets go soon; one may wait however slow that is. */
+  #turnsOf({ key, state }: Destination<T>): number {
     const { rate } = this.#options.limitsOf(key);
-    return rate !== undefined && waitingOf(destination) > 0 &&
-      state.rate.waitMs(rate, this.#options.clock.monotonic()) > SLOW_MS;
+    return rate === undefined ? Infinity : Math.max(1, state.rate.turns(rate, this.#options.clock.monotonic(), SLOW_MS));
   }
 
   /** Puts the destination in line where it has a job that may start; else sees to it that it is looked at in time. */

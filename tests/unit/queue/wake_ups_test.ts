@@ -14,6 +14,10 @@ async function acceptMany(lab: QueueLab, count: number, domain: string): Promise
   return ids;
 }
 
+function attemptsOf(lab: QueueLab, domain: string): string[] {
+  return lab.attempts.filter((attempt) => attempt.includes(`@${domain} `));
+}
+
 Deno.test("a message that cannot be read when an operator changes it stays in the queue", async () => {
   await using lab = await QueueLab.open();
   lab.answer = () => LATER;
@@ -102,7 +106,7 @@ Deno.test("new mail that waits for one destination takes no place from mail on d
   await acceptMany(lab, 5, "slow.example");
   await lab.advance(6 * MINUTE);
   gate.resolve(DELIVERED);
-  assertEquals(lab.attempts.filter((attempt) => attempt.includes("@alive.")), [
+  assertEquals(attemptsOf(lab, "alive.example"), [
     "u0@alive.example 0",
     "u0@alive.example 5",
   ]);
@@ -118,11 +122,11 @@ Deno.test("when a message that was worked on is removed by an operator, the next
   lab.answer = (address) => address.endsWith("@slow.example") ? gate.promise : DELIVERED;
   await acceptMany(lab, 2, "slow.example");
   await lab.advance(10 * MINUTE);
-  assertEquals(lab.attempts.filter((attempt) => attempt.includes("@alive.")).length, 1, "there is no place");
+  assertEquals(attemptsOf(lab, "alive.example").length, 1, "there is no place");
   assertEquals(await lab.runner.control.remove(first), "done");
   await lab.advance(MINUTE);
   gate.resolve(DELIVERED);
-  assertEquals(lab.attempts.filter((attempt) => attempt.includes("@alive.")).length, 2);
+  assertEquals(attemptsOf(lab, "alive.example").length, 2);
 });
 
 Deno.test("a retry of all that waits for a slow destination does not bring it into memory", async () => {
@@ -141,5 +145,28 @@ Deno.test("a retry of all that waits for a slow destination does not bring it in
   await settle();
   assert(lab.runner.size.active <= 2, `${lab.runner.size.active} in memory`);
   await lab.advance(5 * HOUR + MINUTE);
-  assertEquals([lab.attempts.length, await lab.onDisk()], [6, []]);
+  assertEquals(attemptsOf(lab, "slow.example").length, 6);
+});
+
+Deno.test("of mail for a destination with a rate, no more is in memory than goes soon: its senders are warned in time", async () => {
+  const limits = { concurrency: 2, initial: 2, rate: { count: 6, perMs: MINUTE } };
+  await using lab = await QueueLab.open({
+    settings: {
+      retryMs: [5 * MINUTE],
+      warnAfterMs: 2 * MINUTE,
+      expireAfterMs: 24 * HOUR,
+      concurrency: 20,
+      limitsOf: () => limits,
+    },
+  });
+  await acceptMany(lab, 30, "slow.example");
+  assert(lab.runner.size.active <= 6, `${lab.runner.size.active} in memory`);
+  await lab.advance(3 * MINUTE);
+  const attempts = attemptsOf(lab, "slow.example").length;
+  assert(attempts >= 18, `${attempts} attempts`);
+  // Those that were due in the minute since are among both.
+  const warned = lab.reports.filter(({ kind }) => kind === "delayed").length;
+  assert(warned >= 30 - attempts && warned <= 18, `${warned} warnings`);
+  await lab.advance(2 * MINUTE);
+  assertEquals(attemptsOf(lab, "slow.example").length, 30);
 });
