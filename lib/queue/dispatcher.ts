@@ -1,6 +1,6 @@
 /**
  * Decides which job starts next: a limit for all together, the limits and the state of each destination
- * (`destination.ts`), and waiting lists for each destination, served in turn. A destination that is slow fills its own
+ * (`destination.ts`), and waiting lists for each (`destination_jobs.ts`), served in turn. A destination that is slow fills its own
  * share and never that of another; one that takes nothing gets its jobs given back, and is looked at by one job at a time.
  */
 
@@ -14,8 +14,8 @@ import {
   type Verdict,
   waitToStart,
 } from "./destination.ts";
+import { type DestinationJobs, destinationJobs, takeJob, takeWaiting, waitingOf } from "./destination_jobs.ts";
 import { Fifo } from "./fifo.ts";
-import { PriorityFifo } from "./priority_fifo.ts";
 
 /** What a dispatcher works with. */
 export interface DispatcherOptions<T> {
@@ -52,25 +52,6 @@ export interface SubmitOptions {
   readonly isForced?: boolean;
 }
 
-interface Destination<T> {
-  readonly key: string;
-  readonly state: DestinationState;
-  readonly fresh: PriorityFifo<T>;
-  readonly old: PriorityFifo<T>;
-  /** Tried although it is closed. */
-  readonly forced: Fifo<T>;
-  turn: number;
-  /** It stands in the line of destinations that may start a job. */
-  isReady: boolean;
-  /** The time at which it is looked at again. */
-  alarm?: AbortController | undefined;
-  /** So many jobs that were asked for are on their way, up to this time; those that are not here then come no more. */
-  coming: number;
-  comeUntilMs: number;
-  /** When a job last came or ended; monotonic milliseconds. */
-  usedMs: number;
-}
-
 interface Run {
   readonly startedMs: number;
   isSlow: boolean;
@@ -92,8 +73,8 @@ const SWEEP_SIZE = 1_000;
 /** Starts jobs within the limits. */
 export class Dispatcher<T> {
   readonly #options: DispatcherOptions<T>;
-  readonly #destinations: Map<string, Destination<T>> = new Map();
-  readonly #ready: Fifo<Destination<T>> = new Fifo();
+  readonly #destinations: Map<string, DestinationJobs<T>> = new Map();
+  readonly #ready: Fifo<DestinationJobs<T>> = new Fifo();
   /** In the order of their start. */
   readonly #runs: Set<Run> = new Set();
   #slow = 0;
@@ -204,60 +185,51 @@ export class Dispatcher<T> {
     return this.#runs.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  #destinationOf(key: string): Destination<T> {
+  #destinationOf(key: string): DestinationJobs<T> {
     const known = this.#destinations.get(key);
     if (known !== undefined) return known;
     if (this.#destinations.size >= this.#sweepSize) this.#sweep();
-    const destination: Destination<T> = {
-      key,
-      state: newDestination(this.#options.limitsOf(key)),
-      fresh: new PriorityFifo(),
-      old: new PriorityFifo(),
-      forced: new Fifo(),
-      turn: 0,
-      isReady: false,
-      coming: 0,
-      comeUntilMs: 0,
-      usedMs: 0,
-    };
+    const destination = destinationJobs<T>(key, newDestination(this.#options.limitsOf(key)));
     this.#destinations.set(key, destination);
     return destination;
   }
 
   /** Closed, with its time not yet come or its probe under way. */
-  #isShut({ state }: Destination<T>): boolean {
+  #isShut({ state }: DestinationJobs<T>): boolean {
     const { closure, running } = state;
     return closure !== undefined && (running > 0 || closure.untilMs > this.#options.clock.monotonic());
   }
 
   /** How many more jobs for the destination may wait in memory. */
-  #freeOf(destination: Destination<T>): number {
+  #freeOf(destination: DestinationJobs<T>): number {
     if (this.#isShut(destination)) return 0;
     const most = destination.state.closure === undefined ? 2 * ROOM : 1;
     return Math.max(0, Math.min(most, this.#turnsOf(destination)) - waitingOf(destination));
   }
 
   /** Notes that jobs come; those that do not, because they are gone or lead elsewhere now, keep no others waiting. */
-  #expect(destination: Destination<T>, count: number): void {
+  #expect(destination: DestinationJobs<T>, count: number): void {
     const nowMs = this.#options.clock.monotonic();
     destination.coming = (destination.comeUntilMs > nowMs ? destination.coming : 0) + count;
     destination.comeUntilMs = nowMs + COMES_MS;
     this.#lookAgain(destination);
   }
 
-  #lookAgain(destination: Destination<T>): void {
+  #lookAgain(destination: DestinationJobs<T>): void {
     const leftMs = destination.comeUntilMs - this.#options.clock.monotonic();
     if (destination.coming > 0 && leftMs > 0 && destination.alarm === undefined) this.#wakeAfter(destination, leftMs);
   }
 
   /** How many jobs its rate lets go soon; one may wait however slow that is. */
-  #turnsOf({ key, state }: Destination<T>): number {
+  #turnsOf({ key, state }: DestinationJobs<T>): number {
     const { rate } = this.#options.limitsOf(key);
-    return rate === undefined ? Infinity : Math.max(1, state.rate.turns(rate, this.#options.clock.monotonic(), SLOW_MS));
+    return rate === undefined
+      ? Infinity
+      : Math.max(1, state.rate.turns(rate, this.#options.clock.monotonic(), SLOW_MS));
   }
 
   /** Puts the destination in line where it has a job that may start; else sees to it that it is looked at in time. */
-  #lineUp(destination: Destination<T>): void {
+  #lineUp(destination: DestinationJobs<T>): void {
     if (destination.isReady || this.#isStopped) return;
     const isForced = destination.forced.size > 0;
     if (!isForced && waitingOf(destination) === 0) return;
@@ -270,13 +242,13 @@ export class Dispatcher<T> {
     this.#ready.push(destination);
   }
 
-  #waitOf({ key, state, forced }: Destination<T>): number {
+  #waitOf({ key, state, forced }: DestinationJobs<T>): number {
     const limits = this.#options.limitsOf(key);
     if (forced.size > 0) return state.running < limits.concurrency ? 0 : Infinity;
     return waitToStart(state, limits, this.#options.clock.monotonic());
   }
 
-  #wakeAfter(destination: Destination<T>, waitMs: number): void {
+  #wakeAfter(destination: DestinationJobs<T>, waitMs: number): void {
     destination.alarm?.abort();
     const alarm = destination.alarm = new AbortController();
     this.#options.clock.sleep(waitMs, alarm.signal).then(() => {
@@ -310,7 +282,7 @@ export class Dispatcher<T> {
     }
   }
 
-  #run(destination: Destination<T>, job: T): void {
+  #run(destination: DestinationJobs<T>, job: T): void {
     const { clock, limitsOf, start } = this.#options;
     const run: Run = { startedMs: clock.monotonic(), isSlow: false };
     const { rate } = limitsOf(destination.key);
@@ -320,7 +292,7 @@ export class Dispatcher<T> {
     start(job, (verdict) => this.#judge(destination, run, verdict)).then(() => this.#ended(destination, run));
   }
 
-  #judge(destination: Destination<T>, run: Run, verdict: Verdict): void {
+  #judge(destination: DestinationJobs<T>, run: Run, verdict: Verdict): void {
     const { clock, limitsOf, random, changed } = this.#options;
     const { key, state } = destination;
     const moment = { nowMs: clock.monotonic(), wallMs: clock.now(), random: random() };
@@ -329,7 +301,7 @@ export class Dispatcher<T> {
     if (this.#isShut(destination)) this.#giveBackWaiting(destination);
   }
 
-  #ended(destination: Destination<T>, run: Run): void {
+  #ended(destination: DestinationJobs<T>, run: Run): void {
     const { state } = destination;
     this.#runs.delete(run);
     if (run.isSlow) this.#slow--;
@@ -346,7 +318,7 @@ export class Dispatcher<T> {
     }
   }
 
-  #giveBackWaiting(destination: Destination<T>): void {
+  #giveBackWaiting(destination: DestinationJobs<T>): void {
     const { giveBack } = this.#options;
     if (giveBack === undefined) return;
     for (let job = takeWaiting(destination); job !== undefined; job = takeWaiting(destination)) {
@@ -355,7 +327,7 @@ export class Dispatcher<T> {
     }
   }
 
-  #tellRoom(destination: Destination<T>): void {
+  #tellRoom(destination: DestinationJobs<T>): void {
     const { hasRoom } = this.#options;
     if (hasRoom === undefined || this.#isStopped) return;
     const room = this.roomOf(destination.key);
@@ -406,20 +378,4 @@ export class Dispatcher<T> {
     }
     this.#sweepSize = Math.max(SWEEP_SIZE, 2 * this.#destinations.size);
   }
-}
-
-/** Jobs that wait for their turn, and may be given back. */
-function waitingOf<T>({ fresh, old }: Destination<T>): number {
-  return fresh.size + old.size;
-}
-
-/** New mail first, and every fourth time mail that was tried before: neither keeps the other waiting for ever. */
-function takeWaiting<T>(destination: Destination<T>): T | undefined {
-  const { fresh, old } = destination;
-  const isOldsTurn = old.size > 0 && (fresh.size === 0 || ++destination.turn % 4 === 0);
-  return isOldsTurn ? old.shift() : fresh.shift();
-}
-
-function takeJob<T>(destination: Destination<T>): T | undefined {
-  return destination.forced.shift() ?? takeWaiting(destination);
 }
