@@ -27,9 +27,14 @@ export class HopDestinations {
     return this.#destinations.get(hop);
   }
 
-  /** The hops that lead to a destination. */
-  hopsOf(destination: string): Iterable<string> {
-    return this.#hops.get(destination) ?? [];
+  /** Those of some hops that lead to a destination. */
+  hopsOf(destination: string, among: ReadonlySet<string>): string[] {
+    const hops = this.#hops.get(destination);
+    if (hops === undefined) return [];
+    // This is asked after each delivery, and a provider has thousands of domains, of which few wait as a rule.
+    return hops.size <= among.size
+      ? Array.from(hops).filter((hop) => among.has(hop))
+      : Array.from(among).filter((hop) => hops.has(hop));
   }
 
   /** Notes where a hop leads; true where that was another destination before. */

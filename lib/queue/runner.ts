@@ -85,6 +85,8 @@ export class QueueRunner implements AsyncDisposable {
   #cameDuringStart: Set<string> | undefined;
   #starting: Promise<void> | undefined;
   #isStopping = false;
+  /** Goes from hop to hop, so that each has its turn where not all of a destination may go. */
+  #pulls = 0;
 
   /** Takes its parts; nothing happens before `enqueue` or `start`. */
   constructor(options: QueueRunnerOptions) {
@@ -372,11 +374,11 @@ export class QueueRunner implements AsyncDisposable {
   /** Reads back messages that wait for a destination, of all its hops alike. */
   #pull(destination: string, count: number): number {
     if (this.#suspensions.matches(destination, "") !== undefined) return 0;
-    const waiting = Array.from(this.#hops.hopsOf(destination)).filter((hop) => this.#room.parked(hop) > 0);
-    const share = Math.ceil(count / Math.max(1, waiting.length));
+    const hops = this.#hops.hopsOf(destination, this.#room.parkedHops);
+    const share = Math.ceil(count / Math.max(1, hops.length));
     let pulled = 0;
-    for (const hop of waiting) {
-      if (pulled >= count) break;
+    for (let i = 0; i < hops.length && pulled < count; i++) {
+      const hop = hops[this.#pulls++ % hops.length] ?? "";
       pulled += this.#room.pull(hop, Math.min(share, count - pulled));
     }
     return pulled;
@@ -384,8 +386,8 @@ export class QueueRunner implements AsyncDisposable {
 
   #resume(pattern: string): void {
     const destinations = new Set<string>();
-    for (const { hop, parked } of this.#room.hops()) {
-      const destination = parked > 0 ? this.#hops.destinationOf(hop) : undefined;
+    for (const hop of this.#room.parkedHops) {
+      const destination = this.#hops.destinationOf(hop);
       if (destination !== undefined) destinations.add(destination);
     }
     for (const destination of destinations) this.#remote.look(destination);

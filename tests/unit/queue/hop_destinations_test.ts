@@ -10,5 +10,7 @@ Deno.test("destinations of hops that messages are parked for are kept, and of ot
       .length;
   assertEquals(known("parked", 15_000), 15_000);
   assert(known("other", 60_000) <= 20_000, `${known("other", 60_000)} others`);
-  assertEquals([...hops.hopsOf("site0")], []);
+  assertEquals(hops.hopsOf("site", new Set(["parked7", "other59999", "parked3"])), ["parked7", "parked3"]);
+  assertEquals(hops.hopsOf("site59999", new Set(["parked7", "other59999", "parked3"])), ["other59999"]);
+  assertEquals(hops.hopsOf("site0", new Set(["other0"])), []);
 });

@@ -170,3 +170,15 @@ Deno.test("of mail for a destination with a rate, no more is in memory than goes
   await lab.advance(2 * MINUTE);
   assertEquals(attemptsOf(lab, "slow.example").length, 30);
 });
+
+Deno.test("the domains of one destination take turns in looking whether it is back", async () => {
+  await using lab = await QueueLab.open({ destinationOf: () => "provider" });
+  lab.answer = () => REFUSED;
+  for (let i = 0; i < 4; i++) {
+    await acceptMany(lab, 1, `customer${i}.example`);
+    await acceptMany(lab, 1, `customer${i}.example`);
+  }
+  await lab.advance(2 * HOUR);
+  const domains = lab.attempts.slice(1).map((attempt) => attempt.slice(3, attempt.indexOf(" ")));
+  assertEquals(new Set(domains.slice(0, 5)).size, 4, domains.join(" "));
+});
