@@ -14,17 +14,18 @@ import { ActiveQueue, type BeginOptions, type DestinationOf } from "./active_que
 import type { ActiveMessage, DeliveryJob } from "./active_message.ts";
 import type { Deliver, Route } from "./attempt.ts";
 import { expiryMs, warnMs } from "./deadline.ts";
-import { type Change, concurrencyOf, type DestinationState } from "./destination.ts";
+import { logChange } from "./destination_log.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Flusher } from "./flusher.ts";
 import { HopDestinations } from "./hop_destinations.ts";
-import { isDelayReportable, isPending, isUnreported } from "./journal.ts";
+import { isDelayReportable, isPending } from "./journal.ts";
 import type { Reporter } from "./reporter.ts";
 import { RunningQueue } from "./running_queue.ts";
 import type { QueueControl } from "./queue_control.ts";
 import type { QueueSettings } from "./queue_settings.ts";
 import { graceMs, holdFor, waitFor } from "./schedule.ts";
 import { LONGEST_REPAIR_MS, Settler } from "./settler.ts";
+import { sharedHop } from "./shared_hop.ts";
 import type { QueuedMessage, Spool } from "./spool.ts";
 import { NO_SUSPENSIONS, type SuspensionStore } from "./suspensions.ts";
 import { WaitingRoom } from "./waiting_room.ts";
@@ -117,7 +118,7 @@ export class QueueRunner implements AsyncDisposable {
       limitsOf: (key) => this.#settings.limitsOf(key),
       giveBack: (job, key) => void this.#active.giveBack(job, key),
       hasRoom: (key, count) => this.#pull(key, count),
-      changed: (key, change, state) => this.#tellChange(key, change, state),
+      changed: (key, change, state) => logChange({ logger, clock }, key, change, state, this.#settings.limitsOf(key)),
     });
     this.#settler = new Settler({
       ...options,
@@ -280,7 +281,7 @@ export class QueueRunner implements AsyncDisposable {
     const { queueId } = message;
     if (this.#active.has(queueId)) return;
     const heldMs = this.#heldMs(message);
-    if (message.isHeld) this.#room.addHeld(queueId, this.#hopOf(message));
+    if (message.isHeld) this.#room.addHeld(queueId, sharedHop(message, this.#options.route));
     else if (heldMs === undefined || heldMs <= 0) this.#active.begin(message, begin);
     else this.#letWait(message, heldMs);
   }
@@ -293,7 +294,7 @@ export class QueueRunner implements AsyncDisposable {
 
   #letWait(message: QueuedMessage, waitMs: number, isReportPostponed = false): void {
     const { queueId } = message;
-    const hop = this.#hopOf(message);
+    const hop = sharedHop(message, this.#options.route);
     if (message.isHeld) return this.#room.addHeld(queueId, hop);
     const deadlineWaitMs = Math.max(this.#deadlineWaitOf(message), isReportPostponed ? LONGEST_REPAIR_MS : 0);
     const destination = this.#hops.destinationOf(hop);
@@ -313,7 +314,11 @@ export class QueueRunner implements AsyncDisposable {
   }
 
   #park(message: QueuedMessage): void {
-    const times = { waitMs: 0, deadlineWaitMs: this.#deadlineWaitOf(message), hop: this.#hopOf(message) };
+    const times = {
+      waitMs: 0,
+      deadlineWaitMs: this.#deadlineWaitOf(message),
+      hop: sharedHop(message, this.#options.route),
+    };
     this.#room.addParked(message.queueId, times);
   }
 
@@ -341,20 +346,6 @@ export class QueueRunner implements AsyncDisposable {
     const atMs = Math.min(expiryMs(message, settings), isUnwarned ? warnMs(message, settings) : Infinity);
     // Nobody is told of a delay, before the message is released, that was asked for.
     return Math.max(this.#heldMs(message) ?? 0, atMs - this.#options.clock.now());
-  }
-
-  /** The key of the one hop that all pending recipients share; empty where they share none. */
-  #hopOf({ envelope, recipients }: QueuedMessage): string {
-    let shared = "";
-    for (const state of recipients) {
-      if (isUnreported(state)) return "";
-      if (!isPending(state)) continue;
-      const address = envelope.recipients[state.index]?.address ?? "";
-      const hop = remoteHop(this.#options.route, address, state.fallback !== undefined);
-      if (hop === undefined || (shared !== "" && shared !== hop)) return "";
-      shared = hop;
-    }
-    return shared;
   }
 
   /** Milliseconds until a held message is released; undefined for one that is not held, or was tried already. */
@@ -422,31 +413,6 @@ export class QueueRunner implements AsyncDisposable {
     return leftMs <= 0 ? this.#settings : { ...this.#settings, graceUntilMs: clock.now() + leftMs };
   }
 
-  #tellChange(destination: string, change: Change, state: DestinationState): void {
-    const { closure, loweredBy } = state;
-    if (change === "reopened") {
-      this.#logger.info("Destination {destination} takes mail again", { destination });
-    } else if (change === "lowered") {
-      const fields = {
-        destination,
-        limit: concurrencyOf(state, this.#settings.limitsOf(destination)),
-        reason: loweredBy?.text,
-      };
-      this.#logger.info("Destination {destination} wants less: at most {limit} at a time now: {reason}", fields);
-    } else if (closure !== undefined) {
-      const waitMs = closure.untilMs - this.#options.clock.monotonic();
-      const probe = new Date(this.#options.clock.now() + waitMs).toISOString();
-      this.#logger.warning(
-        "Destination {destination} takes no mail, one message will look again at {probe}: {reason}",
-        {
-          destination,
-          probe,
-          reason: closure.reason.text,
-        },
-      );
-    }
-  }
-
   /** Waits for something, up to a time limit; says whether it came. */
   async #within(awaited: Promise<unknown>, ms: number): Promise<boolean> {
     const timer = new AbortController();
@@ -456,15 +422,5 @@ export class QueueRunner implements AsyncDisposable {
     ]);
     timer.abort();
     return isInTime;
-  }
-}
-
-/** The key of the hop to another host; undefined where there is none. What is wrong with a route shows at the attempt. */
-function remoteHop(route: Route, address: string, isOnFallback: boolean): string | undefined {
-  try {
-    const decision = route(address, { isOnFallback });
-    return decision.kind === "hop" && decision.hop.kind !== "maildir" ? decision.hop.key : undefined;
-  } catch {
-    return undefined;
   }
 }
