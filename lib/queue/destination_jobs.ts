@@ -4,6 +4,14 @@ import type { DestinationState } from "./destination.ts";
 import { Fifo } from "./fifo.ts";
 import { PriorityFifo } from "./priority_fifo.ts";
 
+/** A job that waits. */
+export interface WaitingJob<T> {
+  /** What is to be done. */
+  readonly job: T;
+  /** Since when it waits; monotonic milliseconds. */
+  readonly sinceMs: number;
+}
+
 /** What is kept about a destination that jobs go to. */
 export interface DestinationJobs<T> {
   /** Its name. */
@@ -11,11 +19,11 @@ export interface DestinationJobs<T> {
   /** What is known about it. */
   readonly state: DestinationState;
   /** New jobs that wait. */
-  readonly fresh: PriorityFifo<T>;
+  readonly fresh: PriorityFifo<WaitingJob<T>>;
   /** Jobs that wait and were tried before. */
-  readonly old: PriorityFifo<T>;
+  readonly old: PriorityFifo<WaitingJob<T>>;
   /** Tried although it is closed. */
-  readonly forced: Fifo<T>;
+  readonly forced: Fifo<WaitingJob<T>>;
   /** Counts the turns of new and old. */
   turn: number;
   /** It stands in the line of destinations that may start a job. */
@@ -52,13 +60,13 @@ export function waitingOf<T>({ fresh, old }: DestinationJobs<T>): number {
 }
 
 /** New mail first, and every fourth time mail that was tried before: neither keeps the other waiting for ever. */
-export function takeWaiting<T>(destination: DestinationJobs<T>): T | undefined {
+export function takeWaiting<T>(destination: DestinationJobs<T>): WaitingJob<T> | undefined {
   const { fresh, old } = destination;
   const isOldsTurn = old.size > 0 && (fresh.size === 0 || ++destination.turn % 4 === 0);
   return isOldsTurn ? old.shift() : fresh.shift();
 }
 
 /** The next one: first what an operator wants tried. */
-export function takeJob<T>(destination: DestinationJobs<T>): T | undefined {
+export function takeJob<T>(destination: DestinationJobs<T>): WaitingJob<T> | undefined {
   return destination.forced.shift() ?? takeWaiting(destination);
 }

@@ -34,7 +34,7 @@ export interface DispatcherOptions<T> {
   readonly start: (job: T, judge: (verdict: Verdict) => void) => Promise<void>;
   /** True for a job that is not to be done any more, and takes no turn. */
   readonly isGone?: (job: T) => boolean;
-  /** Takes back a job that waited for a destination which takes nothing for now. */
+  /** Takes back a job that waited for a destination which takes nothing for now, or for long. */
   readonly giveBack?: (job: T, key: string) => void;
   /** Few or no jobs wait for the destination, and it takes some: up to `count` may be submitted soon. Returns how many will be. */
   readonly hasRoom?: (key: string, count: number) => number;
@@ -63,6 +63,11 @@ const SLOW_MS = 30_000;
 const ROOM = 50;
 /** So many jobs of a destination may wait in memory. */
 const FULL = 10_000;
+/**
+ * When a job has waited for longer than this, those behind it are given back: in memory nobody looks whether their senders
+ * are to be warned, or whether it is time for other recipients of the same messages.
+ */
+const LONGEST_WAIT_MS = 30 * 60_000;
 /** How long a job that was asked for may take until it is submitted. */
 const COMES_MS = 10_000;
 /** What is known of a destination that nobody uses is forgotten after this time. */
@@ -145,7 +150,7 @@ export class Dispatcher<T> {
   /** Starts the job at once, or when its turn comes, or gives it back. */
   submit(key: string, job: T, { priority = 0, isOld = false, isForced = false }: SubmitOptions = {}): void {
     const destination = this.#destinationOf(key);
-    destination.usedMs = this.#options.clock.monotonic();
+    const sinceMs = destination.usedMs = this.#options.clock.monotonic();
     if (destination.coming > 0) destination.coming--;
     const { closure, running } = destination.state;
     // One is enough to see whether it is back; the others follow then.
@@ -154,8 +159,8 @@ export class Dispatcher<T> {
       this.#options.giveBack(job, key);
       return;
     }
-    if (isProbe) destination.forced.push(job);
-    else (isOld ? destination.old : destination.fresh).push(job, priority);
+    if (isProbe) destination.forced.push({ job, sinceMs });
+    else (isOld ? destination.old : destination.fresh).push({ job, sinceMs }, priority);
     this.#waiting++;
     this.#lineUp(destination);
     this.#fill();
@@ -273,11 +278,12 @@ export class Dispatcher<T> {
         this.#lineUp(destination);
         continue;
       }
-      const job = takeJob(destination);
-      if (job === undefined) continue;
+      const next = takeJob(destination);
+      if (next === undefined) continue;
       this.#waiting--;
-      if (this.#options.isGone?.(job)) this.#tellRoom(destination);
-      else this.#run(destination, job);
+      if (this.#options.isGone?.(next.job)) this.#tellRoom(destination);
+      else this.#run(destination, next.job);
+      if (this.#options.clock.monotonic() - next.sinceMs > LONGEST_WAIT_MS) this.#giveBackWaiting(destination);
       this.#lineUp(destination);
     }
   }
@@ -321,9 +327,9 @@ export class Dispatcher<T> {
   #giveBackWaiting(destination: DestinationJobs<T>): void {
     const { giveBack } = this.#options;
     if (giveBack === undefined) return;
-    for (let job = takeWaiting(destination); job !== undefined; job = takeWaiting(destination)) {
+    for (let next = takeWaiting(destination); next !== undefined; next = takeWaiting(destination)) {
       this.#waiting--;
-      giveBack(job, destination.key);
+      giveBack(next.job, destination.key);
     }
   }
 

@@ -182,3 +182,21 @@ Deno.test("the domains of one destination take turns in looking whether it is ba
   const domains = lab.attempts.slice(1).map((attempt) => attempt.slice(3, attempt.indexOf(" ")));
   assertEquals(new Set(domains.slice(0, 5)).size, 4, domains.join(" "));
 });
+
+Deno.test("mail that waits for hours in memory, because each delivery takes long, is warned of like all other", async () => {
+  await using lab = await QueueLab.open();
+  const end = Promise.withResolvers<void>();
+  lab.answer = async (address) => {
+    if (address.endsWith("@slow.example")) await Promise.race([lab.clock.sleep(HOUR), end.promise]);
+    return DELIVERED;
+  };
+  await acceptMany(lab, 30, "slow.example");
+  await lab.advance(3.5 * HOUR);
+  const reports = lab.reports.length;
+  await lab.advance(2 * HOUR);
+  const attempts = attemptsOf(lab, "slow.example").length;
+  const warned = lab.reports.filter(({ kind }) => kind === "delayed").length;
+  end.resolve();
+  assertEquals([reports, attempts], [0, 12]);
+  assert(warned >= 20, `${warned} warnings`);
+});
