@@ -115,9 +115,10 @@ export class Dispatcher<T> {
    * Of a closed destination whose time has come, one is told so, who then submits its job soon.
    */
   admits(key: string): boolean {
-    if (this.roomOf(key) === 0) return false;
     const destination = this.#destinations.get(key);
-    if (destination?.state.closure !== undefined) this.#expect(destination, 1);
+    if (destination === undefined) return true;
+    if (this.#roomOf(destination) === 0) return false;
+    if (destination.state.closure !== undefined) this.#expect(destination, 1);
     return true;
   }
 
@@ -136,15 +137,6 @@ export class Dispatcher<T> {
   isFull(key: string): boolean {
     const destination = this.#destinations.get(key);
     return destination !== undefined && waitingOf(destination) >= Math.min(FULL, this.#turnsOf(destination));
-  }
-
-  /** How many jobs for the destination may well be submitted now. */
-  roomOf(key: string): number {
-    const destination = this.#destinations.get(key);
-    if (destination === undefined) return ROOM;
-    if (waitingOf(destination) >= ROOM) return 0;
-    const coming = destination.comeUntilMs > this.#options.clock.monotonic() ? destination.coming : 0;
-    return Math.max(0, this.#freeOf(destination) - coming);
   }
 
   /** Starts the job at once, or when its turn comes, or gives it back. */
@@ -203,6 +195,13 @@ export class Dispatcher<T> {
   #isShut({ state }: DestinationJobs<T>): boolean {
     const { closure, running } = state;
     return closure !== undefined && (running > 0 || closure.untilMs > this.#options.clock.monotonic());
+  }
+
+  /** How many more jobs for the destination had better come now. */
+  #roomOf(destination: DestinationJobs<T>): number {
+    if (waitingOf(destination) >= ROOM) return 0;
+    const coming = destination.comeUntilMs > this.#options.clock.monotonic() ? destination.coming : 0;
+    return Math.max(0, this.#freeOf(destination) - coming);
   }
 
   /** How many more jobs for the destination may wait in memory. */
@@ -336,7 +335,7 @@ export class Dispatcher<T> {
   #tellRoom(destination: DestinationJobs<T>): void {
     const { hasRoom } = this.#options;
     if (hasRoom === undefined || this.#isStopped) return;
-    const room = this.roomOf(destination.key);
+    const room = this.#roomOf(destination);
     const coming = room === 0 ? 0 : hasRoom(destination.key, room);
     if (coming > 0) this.#expect(destination, coming);
     else this.#lookAgain(destination);
