@@ -7,6 +7,8 @@ import type { QueuedMessage, SpoolEvent } from "./spool.ts";
 export interface ActiveMessage {
   /** Its queue id. */
   readonly queueId: string;
+  /** It was tried before, or waited on disk. */
+  readonly isOld: boolean;
   /** Absent while its jobs only wait and memory is short: it is then read back from disk. */
   message?: QueuedMessage | undefined;
   /** Being read back; shared by jobs that start together. */
@@ -42,9 +44,10 @@ export interface DeliveryJob {
 }
 
 /** Starts to keep a message. */
-export function activeMessage(message: QueuedMessage): ActiveMessage {
+export function activeMessage(message: QueuedMessage, isOld: boolean): ActiveMessage {
   return {
     queueId: message.queueId,
+    isOld,
     message,
     heldOctets: 0,
     openJobs: 0,

@@ -87,6 +87,7 @@ export class ActiveQueue {
   readonly #logger: Logger;
   readonly #active: Map<string, ActiveMessage> = new Map();
   #freeOctets: number;
+  #fromDisk = 0;
 
   /** Starts empty. */
   constructor(options: ActiveQueueOptions) {
@@ -98,6 +99,11 @@ export class ActiveQueue {
   /** How many there are. */
   get size(): number {
     return this.#active.size;
+  }
+
+  /** How many of them were read from disk, or tried before. */
+  get fromDisk(): number {
+    return this.#fromDisk;
   }
 
   /** The queue ids. */
@@ -125,8 +131,9 @@ export class ActiveQueue {
     const { queueId } = message;
     // Somebody else was faster: two at work on one message would deliver it twice.
     if (this.#active.has(queueId)) return;
-    const active = activeMessage(message);
+    const active = activeMessage(message, begin.isOld);
     this.#active.set(queueId, active);
+    if (active.isOld) this.#fromDisk++;
     const plan = this.#plan(message);
     active.openJobs = plan.groups.size;
     if (plan.refused.length > 0) this.#note(active, message, plan.refused, plan.refusals, "routing");
@@ -143,7 +150,6 @@ export class ActiveQueue {
   /** Does one job: one attempt for some recipients of a message. */
   async run(job: DeliveryJob, judge: (verdict: Verdict) => void): Promise<void> {
     const { active } = job;
-    if (active.isWithdrawn) return;
     active.runningJobs++;
     const message = active.message ?? await this.#loadActive(active);
     if (message !== undefined) judge(await this.#attempt(job, message));
@@ -174,9 +180,9 @@ export class ActiveQueue {
   async giveBack(job: DeliveryJob, key: string): Promise<void> {
     const { clock, remote, random } = this.#options;
     await this.#giveBack(job, () => {
-      const { outcome, waitMs } = postponementOf(key, remote.stateOf(key), clock.monotonic());
+      const postponement = postponementOf(key, remote.stateOf(key), clock.monotonic());
       // They shall not all come at once: one looks, and the others follow when it was taken.
-      return { outcome, waitMs: waitMs * (1 + 0.1 * random()) };
+      return { ...postponement, waitMs: postponement.waitMs * (1 + 0.1 * random()) };
     });
   }
 
@@ -198,7 +204,7 @@ export class ActiveQueue {
   forget(active: ActiveMessage): void {
     this.#freeOctets += active.heldOctets;
     active.heldOctets = 0;
-    this.#active.delete(active.queueId);
+    if (this.#active.delete(active.queueId) && active.isOld) this.#fromDisk--;
   }
 
   #plan(message: QueuedMessage): Plan {
@@ -233,13 +239,14 @@ export class ActiveQueue {
     };
     if (hop.kind === "maildir") return local.submit(hop.key, job, options);
     const submit = (key: string): void => {
-      hops.learn(hop.key, key);
+      // What is parked for the hop waits for the new destination now.
+      if (hops.learn(hop.key, key)) remote.look(key);
       if (active.isWithdrawn) return;
       const suspended = this.#options.suspensions.matches(key, "");
       if (suspended !== undefined) this.#giveBack(job, () => suspension(suspended, this.#options.settings()));
       // It would only wait for its turn, in memory, and its sender is to hear of it now.
-      else if (begin.isAtDeadline && !remote.admits(key)) this.giveBack(job, key);
-      else if (!options.isForced && this.#isBetterParked(active, key)) {
+      else if (begin.isAtDeadline && !remote.takes(key)) this.giveBack(job, key);
+      else if (this.#isBetterParked(active, key, begin)) {
         this.forget(active);
         this.#options.park(message);
       } else remote.submit(key, job, options);
@@ -250,11 +257,11 @@ export class ActiveQueue {
   }
 
   /** The message has nothing to do but to wait for this destination, and memory is short or the wait is long. */
-  #isBetterParked(active: ActiveMessage, key: string): boolean {
+  #isBetterParked(active: ActiveMessage, key: string, { isForced = false }: BeginOptions): boolean {
     if (active.openJobs > 1 || !canDrop(active)) return false;
     const { remote } = this.#options;
-    return remote.isFull(key) ||
-      (active.heldOctets === 0 && remote.roomOf(key) === 0 && remote.stateOf(key) !== undefined);
+    // A forced one may look at a closed destination; where one is only busy or slow, it waits for its turn like all.
+    return remote.isFull(key) || (!isForced && active.heldOctets === 0 && !remote.takes(key));
   }
 
   async #giveBack(job: DeliveryJob, postponement: () => Postponement): Promise<void> {

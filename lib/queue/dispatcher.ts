@@ -1,6 +1,6 @@
 /**
  * Decides which job starts next: a limit for all together, the limits and the state of each destination
- * (`destination.ts`), and waiting lists for each destination, served in turn. A destination that is slow fills its own
+ * (`destination.ts`), and waiting lists for each (`destination_jobs.ts`), served in turn. A destination that is slow fills its own
  * share and never that of another; one that takes nothing gets its jobs given back, and is looked at by one job at a time.
  */
 
@@ -14,8 +14,8 @@ import {
   type Verdict,
   waitToStart,
 } from "./destination.ts";
+import { type DestinationJobs, destinationJobs, takeJob, takeWaiting, waitingOf } from "./destination_jobs.ts";
 import { Fifo } from "./fifo.ts";
-import { PriorityFifo } from "./priority_fifo.ts";
 
 /** What a dispatcher works with. */
 export interface DispatcherOptions<T> {
@@ -32,7 +32,9 @@ export interface DispatcherOptions<T> {
    * What it throws ends the process, as it should: it takes care of its own errors.
    */
   readonly start: (job: T, judge: (verdict: Verdict) => void) => Promise<void>;
-  /** Takes back a job that waited for a destination which takes nothing for now. */
+  /** True for a job that is not to be done any more, and takes no turn. */
+  readonly isGone?: (job: T) => boolean;
+  /** Takes back a job that waited for a destination which takes nothing for now, or for long. */
   readonly giveBack?: (job: T, key: string) => void;
   /** Few or no jobs wait for the destination, and it takes some: up to `count` may be submitted soon. Returns how many will be. */
   readonly hasRoom?: (key: string, count: number) => number;
@@ -50,24 +52,6 @@ export interface SubmitOptions {
   readonly isForced?: boolean;
 }
 
-interface Destination<T> {
-  readonly key: string;
-  readonly state: DestinationState;
-  readonly fresh: PriorityFifo<T>;
-  readonly old: PriorityFifo<T>;
-  /** Tried although it is closed. */
-  readonly forced: Fifo<T>;
-  turn: number;
-  /** It stands in the line of destinations that may start a job. */
-  isReady: boolean;
-  /** The time at which it is looked at again. */
-  alarm?: AbortController | undefined;
-  /** Closed, and a job that is to look at it is on its way, up to this time. */
-  probeComesMs: number;
-  /** When a job last came or ended; monotonic milliseconds. */
-  usedMs: number;
-}
-
 interface Run {
   readonly startedMs: number;
   isSlow: boolean;
@@ -79,8 +63,13 @@ const SLOW_MS = 30_000;
 const ROOM = 50;
 /** So many jobs of a destination may wait in memory. */
 const FULL = 10_000;
-/** How long the job that is to look at a closed destination may take until it is submitted. */
-const PROBE_COMES_MS = 10_000;
+/**
+ * When a job has waited for longer than this, those behind it are given back: in memory nobody looks whether their senders
+ * are to be warned, or whether it is time for other recipients of the same messages.
+ */
+const LONGEST_WAIT_MS = 30 * 60_000;
+/** How long a job that was asked for may take until it is submitted. */
+const COMES_MS = 10_000;
 /** What is known of a destination that nobody uses is forgotten after this time. */
 const FORGET_MS = 3600 * 1000;
 /** Destinations that are known before the first look for some to forget. */
@@ -89,8 +78,8 @@ const SWEEP_SIZE = 1_000;
 /** Starts jobs within the limits. */
 export class Dispatcher<T> {
   readonly #options: DispatcherOptions<T>;
-  readonly #destinations: Map<string, Destination<T>> = new Map();
-  readonly #ready: Fifo<Destination<T>> = new Fifo();
+  readonly #destinations: Map<string, DestinationJobs<T>> = new Map();
+  readonly #ready: Fifo<DestinationJobs<T>> = new Fifo();
   /** In the order of their start. */
   readonly #runs: Set<Run> = new Set();
   #slow = 0;
@@ -126,35 +115,35 @@ export class Dispatcher<T> {
    * Of a closed destination whose time has come, one is told so, who then submits its job soon.
    */
   admits(key: string): boolean {
-    if (this.roomOf(key) === 0) return false;
     const destination = this.#destinations.get(key);
-    if (destination?.state.closure !== undefined) {
-      destination.probeComesMs = this.#options.clock.monotonic() + PROBE_COMES_MS;
-    }
+    if (destination === undefined) return true;
+    if (this.#roomOf(destination) === 0) return false;
+    if (destination.state.closure !== undefined) this.#expect(destination, 1);
     return true;
   }
 
-  /** True where jobs for the destination had better not wait in memory: thousands do, or a rate lets few go. */
-  isFull(key: string): boolean {
+  /** Whether a job that is there already may well be submitted, or had better wait elsewhere. */
+  takes(key: string): boolean {
     const destination = this.#destinations.get(key);
-    if (destination === undefined) return false;
-    return waitingOf(destination) >= FULL || this.#isSlowByRate(destination);
+    return destination === undefined || this.#freeOf(destination) > 0;
   }
 
-  /** How many jobs for the destination may well be submitted now. */
-  roomOf(key: string): number {
+  /** Asks for jobs that wait elsewhere, where the destination takes some. To be called when one is put there. */
+  look(key: string): void {
+    this.#tellRoom(this.#destinationOf(key));
+  }
+
+  /** True where jobs for the destination had better not wait in memory: thousands do, or as many as its rate lets go soon. */
+  isFull(key: string): boolean {
     const destination = this.#destinations.get(key);
-    if (destination === undefined) return ROOM;
-    if (this.#isShut(destination) || waitingOf(destination) >= ROOM || this.#isSlowByRate(destination)) return 0;
-    if (destination.state.closure === undefined) return 2 * ROOM - waitingOf(destination);
-    return destination.probeComesMs > this.#options.clock.monotonic() ? 0 : 1;
+    return destination !== undefined && waitingOf(destination) >= Math.min(FULL, this.#turnsOf(destination));
   }
 
   /** Starts the job at once, or when its turn comes, or gives it back. */
   submit(key: string, job: T, { priority = 0, isOld = false, isForced = false }: SubmitOptions = {}): void {
     const destination = this.#destinationOf(key);
-    destination.usedMs = this.#options.clock.monotonic();
-    destination.probeComesMs = 0;
+    const sinceMs = destination.usedMs = this.#options.clock.monotonic();
+    if (destination.coming > 0) destination.coming--;
     const { closure, running } = destination.state;
     // One is enough to see whether it is back; the others follow then.
     const isProbe = isForced && closure !== undefined && running + destination.forced.size === 0;
@@ -162,8 +151,8 @@ export class Dispatcher<T> {
       this.#options.giveBack(job, key);
       return;
     }
-    if (isProbe) destination.forced.push(job);
-    else (isOld ? destination.old : destination.fresh).push(job, priority);
+    if (isProbe) destination.forced.push({ job, sinceMs });
+    else (isOld ? destination.old : destination.fresh).push({ job, sinceMs }, priority);
     this.#waiting++;
     this.#lineUp(destination);
     this.#fill();
@@ -193,41 +182,58 @@ export class Dispatcher<T> {
     return this.#runs.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  #destinationOf(key: string): Destination<T> {
+  #destinationOf(key: string): DestinationJobs<T> {
     const known = this.#destinations.get(key);
     if (known !== undefined) return known;
     if (this.#destinations.size >= this.#sweepSize) this.#sweep();
-    const destination: Destination<T> = {
-      key,
-      state: newDestination(this.#options.limitsOf(key)),
-      fresh: new PriorityFifo(),
-      old: new PriorityFifo(),
-      forced: new Fifo(),
-      turn: 0,
-      isReady: false,
-      probeComesMs: 0,
-      usedMs: 0,
-    };
+    const destination = destinationJobs<T>(key, newDestination(this.#options.limitsOf(key)));
     this.#destinations.set(key, destination);
     return destination;
   }
 
   /** Closed, with its time not yet come or its probe under way. */
-  #isShut({ state }: Destination<T>): boolean {
+  #isShut({ state }: DestinationJobs<T>): boolean {
     const { closure, running } = state;
     return closure !== undefined && (running > 0 || closure.untilMs > this.#options.clock.monotonic());
   }
 
-  /** A job waits for a rate that has no turn for long: more would wait even longer. */
-  #isSlowByRate(destination: Destination<T>): boolean {
-    const { key, state } = destination;
+  /** How many more jobs for the destination had better come now. */
+  #roomOf(destination: DestinationJobs<T>): number {
+    if (waitingOf(destination) >= ROOM) return 0;
+    const coming = destination.comeUntilMs > this.#options.clock.monotonic() ? destination.coming : 0;
+    return Math.max(0, this.#freeOf(destination) - coming);
+  }
+
+  /** How many more jobs for the destination may wait in memory. */
+  #freeOf(destination: DestinationJobs<T>): number {
+    if (this.#isShut(destination)) return 0;
+    const most = destination.state.closure === undefined ? 2 * ROOM : 1;
+    return Math.max(0, Math.min(most, this.#turnsOf(destination)) - waitingOf(destination));
+  }
+
+  /** Notes that jobs come; those that do not, because they are gone or lead elsewhere now, keep no others waiting. */
+  #expect(destination: DestinationJobs<T>, count: number): void {
+    const nowMs = this.#options.clock.monotonic();
+    destination.coming = (destination.comeUntilMs > nowMs ? destination.coming : 0) + count;
+    destination.comeUntilMs = nowMs + COMES_MS;
+    this.#lookAgain(destination);
+  }
+
+  #lookAgain(destination: DestinationJobs<T>): void {
+    const leftMs = destination.comeUntilMs - this.#options.clock.monotonic();
+    if (destination.coming > 0 && leftMs > 0 && destination.alarm === undefined) this.#wakeAfter(destination, leftMs);
+  }
+
+  /** How many jobs its rate lets go soon; one may wait however slow that is. */
+  #turnsOf({ key, state }: DestinationJobs<T>): number {
     const { rate } = this.#options.limitsOf(key);
-    return rate !== undefined && waitingOf(destination) > 0 &&
-      state.rate.waitMs(rate, this.#options.clock.monotonic()) > SLOW_MS;
+    return rate === undefined
+      ? Infinity
+      : Math.max(1, state.rate.turns(rate, this.#options.clock.monotonic(), SLOW_MS));
   }
 
   /** Puts the destination in line where it has a job that may start; else sees to it that it is looked at in time. */
-  #lineUp(destination: Destination<T>): void {
+  #lineUp(destination: DestinationJobs<T>): void {
     if (destination.isReady || this.#isStopped) return;
     const isForced = destination.forced.size > 0;
     if (!isForced && waitingOf(destination) === 0) return;
@@ -240,13 +246,13 @@ export class Dispatcher<T> {
     this.#ready.push(destination);
   }
 
-  #waitOf({ key, state, forced }: Destination<T>): number {
+  #waitOf({ key, state, forced }: DestinationJobs<T>): number {
     const limits = this.#options.limitsOf(key);
     if (forced.size > 0) return state.running < limits.concurrency ? 0 : Infinity;
     return waitToStart(state, limits, this.#options.clock.monotonic());
   }
 
-  #wakeAfter(destination: Destination<T>, waitMs: number): void {
+  #wakeAfter(destination: DestinationJobs<T>, waitMs: number): void {
     destination.alarm?.abort();
     const alarm = destination.alarm = new AbortController();
     this.#options.clock.sleep(waitMs, alarm.signal).then(() => {
@@ -271,15 +277,17 @@ export class Dispatcher<T> {
         this.#lineUp(destination);
         continue;
       }
-      const job = takeJob(destination);
-      if (job === undefined) continue;
+      const next = takeJob(destination);
+      if (next === undefined) continue;
       this.#waiting--;
-      this.#run(destination, job);
+      if (this.#options.isGone?.(next.job)) this.#tellRoom(destination);
+      else this.#run(destination, next.job);
+      if (this.#options.clock.monotonic() - next.sinceMs > LONGEST_WAIT_MS) this.#giveBackWaiting(destination);
       this.#lineUp(destination);
     }
   }
 
-  #run(destination: Destination<T>, job: T): void {
+  #run(destination: DestinationJobs<T>, job: T): void {
     const { clock, limitsOf, start } = this.#options;
     const run: Run = { startedMs: clock.monotonic(), isSlow: false };
     const { rate } = limitsOf(destination.key);
@@ -289,7 +297,7 @@ export class Dispatcher<T> {
     start(job, (verdict) => this.#judge(destination, run, verdict)).then(() => this.#ended(destination, run));
   }
 
-  #judge(destination: Destination<T>, run: Run, verdict: Verdict): void {
+  #judge(destination: DestinationJobs<T>, run: Run, verdict: Verdict): void {
     const { clock, limitsOf, random, changed } = this.#options;
     const { key, state } = destination;
     const moment = { nowMs: clock.monotonic(), wallMs: clock.now(), random: random() };
@@ -298,7 +306,7 @@ export class Dispatcher<T> {
     if (this.#isShut(destination)) this.#giveBackWaiting(destination);
   }
 
-  #ended(destination: Destination<T>, run: Run): void {
+  #ended(destination: DestinationJobs<T>, run: Run): void {
     const { state } = destination;
     this.#runs.delete(run);
     if (run.isSlow) this.#slow--;
@@ -315,23 +323,22 @@ export class Dispatcher<T> {
     }
   }
 
-  #giveBackWaiting(destination: Destination<T>): void {
+  #giveBackWaiting(destination: DestinationJobs<T>): void {
     const { giveBack } = this.#options;
     if (giveBack === undefined) return;
-    for (let job = takeWaiting(destination); job !== undefined; job = takeWaiting(destination)) {
+    for (let next = takeWaiting(destination); next !== undefined; next = takeWaiting(destination)) {
       this.#waiting--;
-      giveBack(job, destination.key);
+      giveBack(next.job, destination.key);
     }
   }
 
-  #tellRoom(destination: Destination<T>): void {
-    const { hasRoom, clock } = this.#options;
-    const room = hasRoom === undefined || this.#isStopped ? 0 : this.roomOf(destination.key);
-    if (room === 0) return;
-    const coming = hasRoom?.(destination.key, room) ?? 0;
-    if (destination.state.closure !== undefined && coming > 0) {
-      destination.probeComesMs = clock.monotonic() + PROBE_COMES_MS;
-    }
+  #tellRoom(destination: DestinationJobs<T>): void {
+    const { hasRoom } = this.#options;
+    if (hasRoom === undefined || this.#isStopped) return;
+    const room = this.#roomOf(destination);
+    const coming = room === 0 ? 0 : hasRoom(destination.key, room);
+    if (coming > 0) this.#expect(destination, coming);
+    else this.#lookAgain(destination);
   }
 
   /** Jobs under way for long are counted apart: a few dozen destinations that answer nothing must not stop all others. */
@@ -366,30 +373,14 @@ export class Dispatcher<T> {
     const nowMs = this.#options.clock.monotonic();
     for (const [key, destination] of this.#destinations) {
       const { state, usedMs } = destination;
-      const isIdle = state.running === 0 && waitingOf(destination) + destination.forced.size === 0;
+      const isIdle = state.running === 0 && waitingOf(destination) + destination.forced.size === 0 &&
+        destination.alarm === undefined;
       const isPlain = state.closure === undefined && state.rate.isAtRest(nowMs);
       if (state.closure !== undefined && state.closure.untilMs > nowMs) continue;
       if (isIdle && (isPlain ? nowMs - usedMs > FORGET_MS / 60 : nowMs - usedMs > FORGET_MS)) {
-        destination.alarm?.abort();
         this.#destinations.delete(key);
       }
     }
     this.#sweepSize = Math.max(SWEEP_SIZE, 2 * this.#destinations.size);
   }
-}
-
-/** Jobs that wait for their turn, and may be given back. */
-function waitingOf<T>({ fresh, old }: Destination<T>): number {
-  return fresh.size + old.size;
-}
-
-/** New mail first, and every fourth time mail that was tried before: neither keeps the other waiting for ever. */
-function takeWaiting<T>(destination: Destination<T>): T | undefined {
-  const { fresh, old } = destination;
-  const isOldsTurn = old.size > 0 && (fresh.size === 0 || ++destination.turn % 4 === 0);
-  return isOldsTurn ? old.shift() : fresh.shift();
-}
-
-function takeJob<T>(destination: Destination<T>): T | undefined {
-  return destination.forced.shift() ?? takeWaiting(destination);
 }

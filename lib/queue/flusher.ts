@@ -5,6 +5,7 @@ import { domainOf } from "../mail/mailbox.ts";
 import type { Clock } from "../system/clock.ts";
 import { isHeld } from "./deadline.ts";
 import { isPending } from "./journal.ts";
+import { isSuspended } from "./postponement.ts";
 import type { QueuedMessage, Spool } from "./spool.ts";
 
 /** What flushing needs of the queue. */
@@ -29,7 +30,7 @@ const MAX_WAITING = 100;
 /** Reads the queue once for all domains that were asked for meanwhile. */
 export class Flusher {
   readonly #options: FlusherOptions;
-  /** Domains; those with all below them begin with a dot. */
+  /** Domains; those with all below them begin with a dot; `*`: all that is suspended. */
   #waiting = new Set<string>();
   #isRunning = false;
 
@@ -39,7 +40,7 @@ export class Flusher {
   }
 
   /**
-   * Asks for a domain; does not wait.
+   * Asks for a domain, or with `*` for all that an operator had suspended; does not wait.
    *
    * @param isTree With the domains below it.
    */
@@ -84,7 +85,8 @@ export class Flusher {
 
 function isWaitingFor({ envelope, recipients }: QueuedMessage, domains: ReadonlySet<string>): boolean {
   return recipients.some((state) =>
-    isPending(state) && isAmong(domainOf(envelope.recipients[state.index]?.address ?? ""), domains)
+    isPending(state) && ((domains.has("*") && isSuspended(state)) ||
+      isAmong(domainOf(envelope.recipients[state.index]?.address ?? ""), domains))
   );
 }
 

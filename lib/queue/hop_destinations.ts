@@ -3,7 +3,7 @@
  * destination (the MX site) only after a look into DNS.
  */
 
-/** What is remembered at most, apart from hops that messages are parked for. */
+/** What is remembered at most; where messages are parked for many hops, twice as much as that takes. */
 const MAX_HOPS = 20_000;
 
 /** Remembers destinations. */
@@ -11,6 +11,7 @@ export class HopDestinations {
   readonly #destinations: Map<string, string> = new Map();
   readonly #hops: Map<string, Set<string>> = new Map();
   readonly #isNeeded: (hop: string) => boolean;
+  #most = MAX_HOPS;
 
   /**
    * Starts empty.
@@ -26,21 +27,27 @@ export class HopDestinations {
     return this.#destinations.get(hop);
   }
 
-  /** The hops that lead to a destination. */
-  hopsOf(destination: string): Iterable<string> {
-    return this.#hops.get(destination) ?? [];
+  /** Those of some hops that lead to a destination. */
+  hopsOf(destination: string, among: ReadonlySet<string>): string[] {
+    const hops = this.#hops.get(destination);
+    if (hops === undefined) return [];
+    // This is asked after each delivery, and a provider has thousands of domains, of which few wait as a rule.
+    return hops.size <= among.size
+      ? Array.from(hops).filter((hop) => among.has(hop))
+      : Array.from(among).filter((hop) => hops.has(hop));
   }
 
-  /** Notes where a hop leads. */
-  learn(hop: string, destination: string): void {
+  /** Notes where a hop leads; true where that was another destination before. */
+  learn(hop: string, destination: string): boolean {
     const known = this.#destinations.get(hop);
-    if (known === destination) return;
+    if (known === destination) return false;
     if (known !== undefined) this.#forget(hop, known);
-    else if (this.#destinations.size >= MAX_HOPS) this.#makeRoom();
+    else if (this.#destinations.size >= this.#most) this.#makeRoom();
     this.#destinations.set(hop, destination);
     const hops = this.#hops.get(destination);
     if (hops === undefined) this.#hops.set(destination, new Set([hop]));
     else hops.add(hop);
+    return known !== undefined;
   }
 
   #forget(hop: string, destination: string): void {
@@ -50,12 +57,15 @@ export class HopDestinations {
     if (hops?.size === 0) this.#hops.delete(destination);
   }
 
-  /** Forgets the half that was learnt first. */
+  /** Forgets what was learnt first, down to the half. */
   #makeRoom(): void {
-    let left = MAX_HOPS / 2;
+    let surplus = this.#destinations.size - MAX_HOPS / 2;
     for (const [hop, destination] of this.#destinations) {
-      if (left-- === 0) return;
-      if (!this.#isNeeded(hop)) this.#forget(hop, destination);
+      if (surplus <= 0) break;
+      if (this.#isNeeded(hop)) continue;
+      this.#forget(hop, destination);
+      surplus--;
     }
+    this.#most = Math.max(MAX_HOPS, 2 * this.#destinations.size);
   }
 }

@@ -37,6 +37,13 @@ export class HopLists {
   /** By handle, from 1; a handle that is free has none. */
   readonly #byHandle: (Hop | undefined)[] = [undefined];
   readonly #freeHandles: number[] = [];
+  /** The keys of those with a list that is not empty. */
+  readonly #listed: Set<string> = new Set();
+
+  /** The hops that have a list. */
+  get listedHops(): ReadonlySet<string> {
+    return this.#listed;
+  }
 
   /** Says that the slot, which is in no list, goes to this hop from now on; an empty key for none. */
   assign(slot: number, key: string): void {
@@ -66,7 +73,7 @@ export class HopLists {
     if (hop.last === 0) hop.first = slot;
     else this.#behind.set(hop.last, slot);
     hop.last = slot;
-    hop.listed++;
+    if (hop.listed++ === 0) this.#listed.add(hop.key);
     return true;
   }
 
@@ -80,7 +87,7 @@ export class HopLists {
     else this.#behind.set(before, behind);
     if (behind === 0) hop.last = before;
     else this.#before.set(behind, before);
-    hop.listed--;
+    if (--hop.listed === 0) this.#listed.delete(hop.key);
   }
 
   /** The first slot in the list of a hop; 0 where that is empty. */
@@ -102,6 +109,7 @@ export class HopLists {
   clear(): void {
     for (const column of [this.#handles, this.#behind, this.#before]) column.clear();
     this.#byKey.clear();
+    this.#listed.clear();
     this.#byHandle.length = 1;
     this.#freeHandles.length = 0;
   }

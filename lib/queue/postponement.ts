@@ -7,7 +7,7 @@ import { attemptEvents } from "./attempt.ts";
 import { expiryMs } from "./deadline.ts";
 import type { DestinationState } from "./destination.ts";
 import type { ScheduleSettings } from "./schedule.ts";
-import type { QueuedMessage, SpoolEvent } from "./spool.ts";
+import type { QueuedMessage, RecipientState, SpoolEvent } from "./spool.ts";
 import type { Suspension } from "./suspensions.ts";
 
 /** Why a message is not tried, and until when. */
@@ -20,15 +20,18 @@ export interface Postponement {
   readonly timesInARow?: number;
 }
 
-/** A message that waits for its turn is looked at again after this time at the latest. */
-const TURN_MS = 60_000;
+/** While one message looks at a closed destination, the others wait for this time. */
+const PROBE_MS = 60_000;
+/** Of what is suspended: the system takes no messages (RFC 3463 §3.4). */
+const SUSPENDED = "4.3.2";
 
 /** For a destination that takes nothing, or has enough to do; after its time comes, one message looks first. */
 export function postponementOf(key: string, state: DestinationState | undefined, nowMs: number): Postponement {
   const closure = state?.closure;
   if (closure === undefined) {
     const text = `More mail waits for ${key} than it takes at a time`;
-    return { outcome: { action: "delayed", status: "4.4.5", text, isRemoteReply: false }, waitMs: TURN_MS };
+    // It is due, and is parked until its turn comes.
+    return { outcome: { action: "delayed", status: "4.4.5", text, isRemoteReply: false }, waitMs: 0 };
   }
   const { status, text, remoteMta, remoteAddress, replyClass, destination } = closure.reason;
   return {
@@ -43,7 +46,7 @@ export function postponementOf(key: string, state: DestinationState | undefined,
       ...(destination !== undefined && { destination }),
     },
     // Its time is over while one message looks, which takes minutes if nobody answers: to come back at once would be in vain.
-    waitMs: closure.untilMs > nowMs ? closure.untilMs - nowMs : TURN_MS,
+    waitMs: closure.untilMs > nowMs ? closure.untilMs - nowMs : PROBE_MS,
     timesInARow: state?.closures ?? 1,
   };
 }
@@ -53,9 +56,14 @@ export function suspension({ pattern, reason }: Suspension, { retryMs }: Schedul
   const why = reason === "" ? "" : `: ${reason}`;
   const text = `Mail for ${pattern} is suspended by the administrator${why}`;
   return {
-    outcome: { action: "delayed", status: "4.3.2", text, isRemoteReply: false },
-    waitMs: retryMs.at(-1) ?? TURN_MS,
+    outcome: { action: "delayed", status: SUSPENDED, text, isRemoteReply: false },
+    waitMs: retryMs.at(-1) ?? PROBE_MS,
   };
+}
+
+/** True for a recipient that was not tried for the reason that {@linkcode suspension} gives. */
+export function isSuspended({ lastOutcome }: RecipientState): boolean {
+  return lastOutcome?.status === SUSPENDED && !lastOutcome.isRemoteReply;
 }
 
 /**

@@ -192,6 +192,11 @@ export class QueueIndex {
     return this.#hops.listed(hop);
   }
 
+  /** The hops that messages are parked for. */
+  get parkedHops(): ReadonlySet<string> {
+    return this.#hops.listedHops;
+  }
+
   /** The hops that messages of the index go to, in no order. */
   hops(): Iterable<HopCounts> {
     return this.#hops.counts();

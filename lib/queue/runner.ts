@@ -14,17 +14,18 @@ import { ActiveQueue, type BeginOptions, type DestinationOf } from "./active_que
 import type { ActiveMessage, DeliveryJob } from "./active_message.ts";
 import type { Deliver, Route } from "./attempt.ts";
 import { expiryMs, warnMs } from "./deadline.ts";
-import { type Change, concurrencyOf, type DestinationState } from "./destination.ts";
+import { logChange } from "./destination_log.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Flusher } from "./flusher.ts";
 import { HopDestinations } from "./hop_destinations.ts";
-import { isDelayReportable, isPending, isUnreported } from "./journal.ts";
+import { isDelayReportable, isPending } from "./journal.ts";
 import type { Reporter } from "./reporter.ts";
 import { RunningQueue } from "./running_queue.ts";
 import type { QueueControl } from "./queue_control.ts";
 import type { QueueSettings } from "./queue_settings.ts";
 import { graceMs, holdFor, waitFor } from "./schedule.ts";
 import { LONGEST_REPAIR_MS, Settler } from "./settler.ts";
+import { sharedHop } from "./shared_hop.ts";
 import type { QueuedMessage, Spool } from "./spool.ts";
 import { NO_SUSPENSIONS, type SuspensionStore } from "./suspensions.ts";
 import { WaitingRoom } from "./waiting_room.ts";
@@ -85,6 +86,8 @@ export class QueueRunner implements AsyncDisposable {
   #cameDuringStart: Set<string> | undefined;
   #starting: Promise<void> | undefined;
   #isStopping = false;
+  /** Goes from hop to hop, so that each has its turn where not all of a destination may go. */
+  #pulls = 0;
 
   /** Takes its parts; nothing happens before `enqueue` or `start`. */
   constructor(options: QueueRunnerOptions) {
@@ -97,10 +100,12 @@ export class QueueRunner implements AsyncDisposable {
     this.#hops = new HopDestinations((hop) => this.#room.parked(hop) > 0);
     const local = options.localConcurrency ?? 64;
     const start: ActiveQueue["run"] = (job, judge) => this.#active.run(job, judge);
+    const isGone = ({ active }: DeliveryJob): boolean => active.isWithdrawn;
     this.#local = new Dispatcher({
       clock,
       random,
       start,
+      isGone,
       total: () => local,
       limitsOf: () => ({ concurrency: local, initial: local }),
     });
@@ -108,11 +113,12 @@ export class QueueRunner implements AsyncDisposable {
       clock,
       random,
       start,
+      isGone,
       total: () => this.#settings.concurrency,
       limitsOf: (key) => this.#settings.limitsOf(key),
       giveBack: (job, key) => void this.#active.giveBack(job, key),
       hasRoom: (key, count) => this.#pull(key, count),
-      changed: (key, change, state) => this.#tellChange(key, change, state),
+      changed: (key, change, state) => logChange({ logger, clock }, key, change, state, this.#settings.limitsOf(key)),
     });
     this.#settler = new Settler({
       ...options,
@@ -142,7 +148,7 @@ export class QueueRunner implements AsyncDisposable {
       logger,
       load: (queueId) => spool.load(queueId),
       admits: (hop) => this.#admits(hop),
-      mayLoad: () => this.#active.size + this.#room.loading < maxActive,
+      mayLoad: () => this.#active.fromDisk + this.#room.loading < maxActive,
       begin: (message, isAtDeadline) => this.#take(message, { isOld: true, isAtDeadline }),
     });
     this.#control = new RunningQueue({
@@ -154,6 +160,7 @@ export class QueueRunner implements AsyncDisposable {
       hops: this.#hops,
       settings: () => this.#settings,
       putBack: (message, isForced) => this.#putBack(message, isForced),
+      lookLater: (queueId) => this.#lookLater(queueId),
       resumed: (pattern) => this.#resume(pattern),
     });
     this.#flusher = new Flusher({ ...options, retry: (queueId) => this.retry(queueId), stop: this.#stop.signal });
@@ -274,7 +281,7 @@ export class QueueRunner implements AsyncDisposable {
     const { queueId } = message;
     if (this.#active.has(queueId)) return;
     const heldMs = this.#heldMs(message);
-    if (message.isHeld) this.#room.addHeld(queueId, this.#hopOf(message));
+    if (message.isHeld) this.#room.addHeld(queueId, sharedHop(message, this.#options.route));
     else if (heldMs === undefined || heldMs <= 0) this.#active.begin(message, begin);
     else this.#letWait(message, heldMs);
   }
@@ -287,24 +294,31 @@ export class QueueRunner implements AsyncDisposable {
 
   #letWait(message: QueuedMessage, waitMs: number, isReportPostponed = false): void {
     const { queueId } = message;
-    const hop = this.#hopOf(message);
+    const hop = sharedHop(message, this.#options.route);
     if (message.isHeld) return this.#room.addHeld(queueId, hop);
     const deadlineWaitMs = Math.max(this.#deadlineWaitOf(message), isReportPostponed ? LONGEST_REPAIR_MS : 0);
-    if (this.#waitsForDestination(message, hop)) this.#room.addParked(queueId, { waitMs, deadlineWaitMs, hop });
-    else this.#room.add(queueId, { waitMs, deadlineWaitMs, hop });
+    const destination = this.#hops.destinationOf(hop);
+    if (destination === undefined || !this.#waitsFor(destination, message)) {
+      return this.#room.add(queueId, { waitMs, deadlineWaitMs, hop });
+    }
+    this.#room.addParked(queueId, { waitMs, deadlineWaitMs, hop });
+    // Its rest may be over, with nobody there who could look.
+    this.#remote.look(destination);
   }
 
   /** True where nothing but its destination keeps the message: it goes when that is open again, whatever its schedule says. */
-  #waitsForDestination({ recipients }: QueuedMessage, hop: string): boolean {
-    const destination = this.#hops.destinationOf(hop);
-    if (destination === undefined) return false;
+  #waitsFor(destination: string, { recipients }: QueuedMessage): boolean {
     if (this.#suspensions.matches(destination, "") !== undefined) return true;
     return this.#remote.stateOf(destination)?.closure !== undefined &&
       recipients.every((state) => !isPending(state) || state.lastOutcome?.destination !== undefined);
   }
 
   #park(message: QueuedMessage): void {
-    const times = { waitMs: 0, deadlineWaitMs: this.#deadlineWaitOf(message), hop: this.#hopOf(message) };
+    const times = {
+      waitMs: 0,
+      deadlineWaitMs: this.#deadlineWaitOf(message),
+      hop: sharedHop(message, this.#options.route),
+    };
     this.#room.addParked(message.queueId, times);
   }
 
@@ -330,21 +344,8 @@ export class QueueRunner implements AsyncDisposable {
     const settings = this.#settingsNow();
     const isUnwarned = pending.some(({ index, isWarned }) => !isWarned && isDelayReportable(envelope, index));
     const atMs = Math.min(expiryMs(message, settings), isUnwarned ? warnMs(message, settings) : Infinity);
-    return Math.max(0, atMs - this.#options.clock.now());
-  }
-
-  /** The key of the one hop that all pending recipients share; empty where they share none. */
-  #hopOf({ envelope, recipients }: QueuedMessage): string {
-    let shared = "";
-    for (const state of recipients) {
-      if (isUnreported(state)) return "";
-      if (!isPending(state)) continue;
-      const address = envelope.recipients[state.index]?.address ?? "";
-      const hop = remoteHop(this.#options.route, address, state.fallback !== undefined);
-      if (hop === undefined || (shared !== "" && shared !== hop)) return "";
-      shared = hop;
-    }
-    return shared;
+    // Nobody is told of a delay, before the message is released, that was asked for.
+    return Math.max(this.#heldMs(message) ?? 0, atMs - this.#options.clock.now());
   }
 
   /** Milliseconds until a held message is released; undefined for one that is not held, or was tried already. */
@@ -364,21 +365,23 @@ export class QueueRunner implements AsyncDisposable {
   /** Reads back messages that wait for a destination, of all its hops alike. */
   #pull(destination: string, count: number): number {
     if (this.#suspensions.matches(destination, "") !== undefined) return 0;
-    const waiting = Array.from(this.#hops.hopsOf(destination)).filter((hop) => this.#room.parked(hop) > 0);
-    const share = Math.ceil(count / Math.max(1, waiting.length));
+    const hops = this.#hops.hopsOf(destination, this.#room.parkedHops);
+    const share = Math.ceil(count / Math.max(1, hops.length));
     let pulled = 0;
-    for (const hop of waiting) {
-      if (pulled >= count) break;
+    for (let i = 0; i < hops.length && pulled < count; i++) {
+      const hop = hops[this.#pulls++ % hops.length] ?? "";
       pulled += this.#room.pull(hop, Math.min(share, count - pulled));
     }
     return pulled;
   }
 
   #resume(pattern: string): void {
-    for (const { hop } of [...this.#room.hops()]) {
+    const destinations = new Set<string>();
+    for (const hop of this.#room.parkedHops) {
       const destination = this.#hops.destinationOf(hop);
-      if (destination !== undefined) this.#pull(destination, this.#remote.roomOf(destination));
+      if (destination !== undefined) destinations.add(destination);
     }
+    for (const destination of destinations) this.#remote.look(destination);
     const isTree = pattern.startsWith("*.");
     this.flush(isTree ? pattern.slice(2) : pattern, isTree);
   }
@@ -410,31 +413,6 @@ export class QueueRunner implements AsyncDisposable {
     return leftMs <= 0 ? this.#settings : { ...this.#settings, graceUntilMs: clock.now() + leftMs };
   }
 
-  #tellChange(destination: string, change: Change, state: DestinationState): void {
-    const { closure, loweredBy } = state;
-    if (change === "reopened") {
-      this.#logger.info("Destination {destination} takes mail again", { destination });
-    } else if (change === "lowered") {
-      const fields = {
-        destination,
-        limit: concurrencyOf(state, this.#settings.limitsOf(destination)),
-        reason: loweredBy?.text,
-      };
-      this.#logger.info("Destination {destination} wants less: at most {limit} at a time now: {reason}", fields);
-    } else if (closure !== undefined) {
-      const waitMs = closure.untilMs - this.#options.clock.monotonic();
-      const probe = new Date(this.#options.clock.now() + waitMs).toISOString();
-      this.#logger.warning(
-        "Destination {destination} takes no mail, one message will look again at {probe}: {reason}",
-        {
-          destination,
-          probe,
-          reason: closure.reason.text,
-        },
-      );
-    }
-  }
-
   /** Waits for something, up to a time limit; says whether it came. */
   async #within(awaited: Promise<unknown>, ms: number): Promise<boolean> {
     const timer = new AbortController();
@@ -444,15 +422,5 @@ export class QueueRunner implements AsyncDisposable {
     ]);
     timer.abort();
     return isInTime;
-  }
-}
-
-/** The key of the hop to another host; undefined where there is none. What is wrong with a route shows at the attempt. */
-function remoteHop(route: Route, address: string, isOnFallback: boolean): string | undefined {
-  try {
-    const decision = route(address, { isOnFallback });
-    return decision.kind === "hop" && decision.hop.kind !== "maildir" ? decision.hop.key : undefined;
-  } catch {
-    return undefined;
   }
 }

@@ -7,7 +7,7 @@ import type { Route } from "./attempt.ts";
 import { concurrencyOf, type DestinationState } from "./destination.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { HopDestinations } from "./hop_destinations.ts";
-import { isPending } from "./journal.ts";
+import { applyEvent, isPending } from "./journal.ts";
 import { operatorFailure } from "./operator_failure.ts";
 import type { ControlResult, DestinationStatus, QueueControl } from "./queue_control.ts";
 import type { QueueSettings } from "./queue_settings.ts";
@@ -38,6 +38,8 @@ export interface RunningQueueOptions {
   readonly settings: () => QueueSettings;
   /** Takes a message back into the queue; `isForced`: it is begun now, whatever is known of its destination. */
   readonly putBack: (message: QueuedMessage, isForced: boolean) => void;
+  /** Takes back a message that cannot be read for now. */
+  readonly lookLater: (queueId: string) => void;
   /** What was suspended may go on. */
   readonly resumed: (pattern: string) => void;
 }
@@ -78,9 +80,9 @@ export class RunningQueue implements QueueControl {
   }
 
   async remove(queueId: string): Promise<ControlResult> {
-    return await this.#withMessage(queueId, async (message) => {
-      await this.#options.spool.remove(message.queueId);
-      return undefined;
+    return await this.#withMessage(queueId, async () => {
+      await this.#options.spool.remove(queueId);
+      return true;
     });
   }
 
@@ -113,16 +115,16 @@ export class RunningQueue implements QueueControl {
     const { spool, clock } = this.#options;
     return await this.#withMessage(queueId, async (message) => {
       const events = changes(message, new Date(clock.now()).toISOString());
-      if (events.length === 0) return message;
-      await spool.append(queueId, events);
-      return await spool.load(queueId);
+      if (events.length > 0) await spool.append(queueId, events);
+      for (const event of events) applyEvent(message, event);
+      return false;
     }, isForced);
   }
 
-  /** Takes the message out of the queue, changes it, and puts back what came of it. */
+  /** Takes the message out of the queue, changes it, and puts back what came of it, unless the action says that it is gone. */
   async #withMessage(
     queueId: string,
-    action: (message: QueuedMessage) => Promise<QueuedMessage | undefined>,
+    action: (message: QueuedMessage) => Promise<boolean>,
     isForced = false,
   ): Promise<ControlResult> {
     const { room, active, putBack } = this.#options;
@@ -133,14 +135,25 @@ export class RunningQueue implements QueueControl {
     }
     this.#changing.add(queueId);
     let message: QueuedMessage | undefined;
+    let isGone = false;
     try {
       message = await this.#load(queueId);
       if (message === undefined) return "unknown";
-      message = await action(message);
+      isGone = await action(message);
       return "done";
     } finally {
       this.#changing.delete(queueId);
-      if (message !== undefined) putBack(message, isForced);
+      if (message !== undefined && !isGone) putBack(message, isForced);
+      room.look();
+    }
+  }
+
+  async #load(queueId: string): Promise<QueuedMessage | undefined> {
+    try {
+      return await this.#options.spool.load(queueId);
+    } catch (error) {
+      this.#options.lookLater(queueId);
+      throw error;
     }
   }
 

@@ -52,6 +52,12 @@ export class RateKeeper {
     return Math.max(0, this.#evenMs - burstMs(rate) - nowMs);
   }
 
+  /** How many may go within a time from now on. */
+  turns(rate: SendRate, nowMs: number, withinMs: number): number {
+    const leftMs = nowMs + withinMs + burstMs(rate) - Math.max(this.#evenMs, nowMs);
+    return leftMs < 0 ? 0 : Math.floor(leftMs * rate.count / rate.perMs) + 1;
+  }
+
   /** One goes now. */
   take({ count, perMs }: SendRate, nowMs: number): void {
     this.#evenMs = Math.max(this.#evenMs, nowMs) + perMs / count;

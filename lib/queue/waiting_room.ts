@@ -90,9 +90,9 @@ export class WaitingRoom {
     return this.#index.parked(hop);
   }
 
-  /** The hops that messages wait for. */
-  hops(): ReturnType<QueueIndex["hops"]> {
-    return this.#index.hops();
+  /** The hops that messages are parked for. */
+  get parkedHops(): ReadonlySet<string> {
+    return this.#index.parkedHops;
   }
 
   /** Lets a message wait. */

@@ -8,6 +8,7 @@ import type { QueuedMessage, SpoolEvent } from "../../../lib/queue/spool.ts";
 import { memoryContent } from "../../../lib/mail/content.ts";
 import { catchLog, sampleEnvelope } from "../../support/queue_samples.ts";
 import type { Envelope } from "../../../lib/mail/envelope.ts";
+import { DELIVERED, QueueLab } from "../../support/queue_lab.ts";
 
 const MINUTE = 60_000;
 const settings = { retryMs: [5 * MINUTE], warnAfterMs: 60 * MINUTE, expireAfterMs: 600 * MINUTE };
@@ -186,4 +187,22 @@ Deno.test("while a destination as a whole refuses, its mail goes by the fallback
     undefined,
     0,
   ]]);
+});
+
+Deno.test("mail that waits in memory for a destination which refuses all goes by the fallback without an attempt", async () => {
+  const server = { scheme: "smtp", host: "smarthost.example", port: 587, tls: "opportunistic" } as const;
+  await using lab = await QueueLab.open({
+    route: (_, { isOnFallback }) =>
+      isOnFallback ? { kind: "hop", hop: { kind: "smarthost", smarthost: server, key: FALLBACK.key } } : {
+        kind: "hop",
+        hop: { kind: "mx", domain: "x.example", key: "mx:x.example" },
+        fallback: { ...FALLBACK, after: 1 },
+      },
+  });
+  const blocked: Outcome = { ...refused("delayed", "block"), destination: "pushback" };
+  lab.answer = (_, { hop }) => hop.kind === "mx" ? blocked : DELIVERED;
+  for (let i = 0; i < 6; i++) await lab.accept(sampleEnvelope([`u${i}@x.example`]));
+  await lab.advance(1_000);
+  assertEquals(lab.requests.filter(({ hop }) => hop.kind === "mx").length, 1);
+  assertEquals(await lab.onDisk(), []);
 });

@@ -132,7 +132,21 @@ Deno.test("a release of a message that is not held, and a change that fails, lea
   assertEquals(lab.attempts.length, 2);
 });
 
-for (const [pattern, what] of [["x.example", "domain"], ["mx:x.example", "destination"]] as const) {
+const PATTERNS = [["x.example", "domain"], ["mx:x.example", "destination"]] as const;
+
+Deno.test("when all mail is resumed, that goes out which found all suspended when it came, and nothing that waits for another reason", async () => {
+  await using lab = await QueueLab.open({ suspensions: memorySuspensions() });
+  const greylisted = await acceptedLater(lab);
+  const { control } = lab.runner;
+  await control.suspend("*", "");
+  await lab.accept(sampleEnvelope(["new@y.example"]));
+  await lab.advance(MINUTE);
+  await control.resume("*");
+  await lab.advance(MINUTE);
+  assertEquals(await lab.onDisk(), [greylisted]);
+});
+
+for (const [pattern, what] of PATTERNS) {
   Deno.test(`mail for a suspended ${what} waits, that under way in memory too, and goes out soon after it is resumed`, async () => {
     await using lab = await QueueLab.open({ suspensions: memorySuspensions() });
     const end = Promise.withResolvers<Outcome>();
