@@ -11,7 +11,6 @@ import { applyEvent, isPending } from "./journal.ts";
 import { operatorFailure } from "./operator_failure.ts";
 import type { ControlResult, DestinationStatus, QueueControl } from "./queue_control.ts";
 import type { QueueSettings } from "./queue_settings.ts";
-import { LONGEST_REPAIR_MS } from "./settler.ts";
 import type { QueuedMessage, Spool, SpoolEvent } from "./spool.ts";
 import type { Suspension, SuspensionStore } from "./suspensions.ts";
 import type { WaitingRoom } from "./waiting_room.ts";
@@ -148,22 +147,12 @@ export class RunningQueue implements QueueControl {
     }
   }
 
+  /** What cannot be read now stays in the queue, as for any other attempt. */
   async #load(queueId: string): Promise<QueuedMessage | undefined> {
     try {
       return await this.#options.spool.load(queueId);
     } catch (error) {
       this.#options.lookLater(queueId);
-      throw error;
-    }
-  }
-
-  /** What cannot be read now stays in the queue, as for any other attempt. */
-  async #load(queueId: string): Promise<QueuedMessage | undefined> {
-    const { spool, room } = this.#options;
-    try {
-      return await spool.load(queueId);
-    } catch (error) {
-      room.add(queueId, { waitMs: LONGEST_REPAIR_MS, deadlineWaitMs: Infinity, hop: "" });
       throw error;
     }
   }
