@@ -31,6 +31,7 @@ import { SteadyClock } from "../queue/steady_clock.ts";
 import type { QueueSettings } from "../queue/queue_settings.ts";
 import { QueueRunner } from "../queue/runner.ts";
 import type { Router } from "../routing/router.ts";
+import { openBulkReader } from "../system/bulk_reader.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
@@ -86,6 +87,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     logger: logger("spool"),
     randomOctets,
     processId: Deno.pid,
+    openBulkReader,
   });
   const suspensions = await openSuspensions({
     folder: `${config.data}/spool`,

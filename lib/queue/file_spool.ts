@@ -14,6 +14,7 @@
 
 import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
+import type { BulkRead, BulkReader } from "../system/bulk_reader.ts";
 import { type Files, type OpenFile, parentOf } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { Fifo } from "./fifo.ts";
@@ -21,11 +22,10 @@ import { FileReception, type ReceptionHost } from "./file_reception.ts";
 import { Leftovers } from "./leftovers.ts";
 import { JournalWriter } from "./journal_writer.ts";
 import { bucketOf, isQueueId, QueueIds } from "./queue_id.ts";
-import { ReadPace } from "./read_pace.ts";
 import type { QueuedMessage, Reception, Spool, SpoolEvent } from "./spool.ts";
 import { SpoolFileError } from "./spool_json.ts";
 import { lockSpool } from "./spool_lock.ts";
-import { READ_OCTETS, readSpoolFile, readSpoolFileSync } from "./spool_read.ts";
+import { READ_OCTETS, readSpoolFile, readSpoolOctets } from "./spool_read.ts";
 
 /** How a spool on disk is opened. */
 export interface FileSpoolOptions {
@@ -47,6 +47,8 @@ export interface FileSpoolOptions {
   readonly totalMemoryOctets?: number;
   /** Files read at the same time by `recover` where the disk is waited for, at least 1. Default: 64. */
   readonly readers?: number;
+  /** Reads very many files, where that is faster than one after the other; default: none. */
+  readonly openBulkReader?: () => BulkReader;
 }
 
 /**
@@ -96,12 +98,18 @@ async function exists(files: Files, path: string): Promise<boolean> {
   }
 }
 
+/** Messages from which on a thread reads them. */
+const MANY = 2_000;
+/** Files that it is asked for at a time, and batches that are on their way. */
+const BATCH = 64;
+const BATCHES_AHEAD = 8;
+
 class FileSpool implements Spool, ReceptionHost {
   readonly files: Files;
   readonly memoryOctets: number;
   readonly onDisk: Set<Reception> = new Set();
   readonly #folder: string;
-  readonly #clock: Clock;
+  readonly #openBulkReader: (() => BulkReader) | undefined;
   readonly #logger: Logger;
   readonly #lock: OpenFile;
   readonly #sync: FolderSync;
@@ -119,7 +127,7 @@ class FileSpool implements Spool, ReceptionHost {
     this.files = options.files;
     this.memoryOctets = options.memoryOctets ?? 128 * 1024;
     this.#folder = options.folder;
-    this.#clock = options.clock;
+    this.#openBulkReader = options.openBulkReader;
     this.#logger = options.logger;
     this.#leftovers = new Leftovers(options.files, options.logger);
     this.#lock = lock;
@@ -157,21 +165,45 @@ class FileSpool implements Spool, ReceptionHost {
   }
 
   async *recover(unreadable: (queueId: string) => void = () => {}): AsyncGenerator<QueuedMessage> {
-    const pace = new ReadPace(this.#clock);
     const buffers = Array.from({ length: this.#readers }, () => new Uint8Array(READ_OCTETS));
-    const [first = new Uint8Array(READ_OCTETS)] = buffers;
-    for await (const queueIds of this.#list()) {
-      for (let next = 0; next < queueIds.length;) {
-        const inBackground = queueIds.slice(next, next + pace.inBackground);
-        next += inBackground.length;
-        yield* this.#readTogether(inBackground, buffers, unreadable);
-        pace.resume();
-        for (; next < queueIds.length && pace.isQuick; next++) {
-          const queueId = queueIds[next] ?? "";
-          const message = pace.read(() => this.#readNow(queueId, first)) ??
-            await this.#readOrSkip(queueId, first, unreadable);
-          if (message !== undefined) yield message;
-        }
+    let reader: BulkReader | undefined;
+    let found = 0;
+    try {
+      for await (const queueIds of this.#list()) {
+        found += queueIds.length;
+        // Starting a thread takes the time of a thousand files.
+        if (found > MANY) reader ??= this.#openBulkReader?.();
+        if (reader === undefined) yield* this.#readTogether(queueIds, buffers, unreadable);
+        else yield* this.#readInBulk(reader, queueIds, unreadable);
+      }
+    } finally {
+      reader?.[Symbol.dispose]();
+    }
+  }
+
+  /** Has a thread read, some batches ahead; what it cannot read, or we not understand, is read again here. */
+  async *#readInBulk(
+    reader: BulkReader,
+    queueIds: readonly string[],
+    unreadable: (queueId: string) => void,
+  ): AsyncGenerator<QueuedMessage> {
+    const buffer = new Uint8Array(READ_OCTETS);
+    const reading = new Fifo<{ readonly batch: readonly string[]; readonly read: Promise<BulkRead | undefined> }>();
+    for (let next = 0; next < queueIds.length || reading.size > 0;) {
+      for (; reading.size < BATCHES_AHEAD && next < queueIds.length; next += BATCH) {
+        const batch = queueIds.slice(next, next + BATCH);
+        const paths = batch.map((queueId) => this.queuePath(queueId));
+        reading.push({ batch, read: reader.read({ paths, maxOctets: READ_OCTETS }).catch(() => undefined) });
+      }
+      const { batch = [], read } = reading.shift() ?? {};
+      const { octets, lengths = [] } = await read ?? {};
+      let end = 0;
+      for (const [place, queueId] of batch.entries()) {
+        const length = lengths[place] ?? -1;
+        const file = length < 0 ? undefined : octets?.subarray(end, end += length);
+        const message = (file && this.#understand(queueId, file)) ??
+          await this.#readOrSkip(queueId, buffer, unreadable);
+        if (message !== undefined) yield message;
       }
     }
   }
@@ -309,11 +341,11 @@ class FileSpool implements Spool, ReceptionHost {
     }
   }
 
-  /** Reads a message at once; undefined where there is anything to say about it, which `#readOrSkip` does. */
-  #readNow(queueId: string, buffer: Uint8Array): QueuedMessage | undefined {
+  /** The message of a whole file; undefined where something is wrong with it, which is for `#read` to tell. */
+  #understand(queueId: string, file: Uint8Array): QueuedMessage | undefined {
     try {
-      const read = readSpoolFileSync(this.files, this.queuePath(queueId), queueId, buffer);
-      return read?.unreadableLines === 0 ? read.message : undefined;
+      const read = readSpoolOctets(this.files, this.queuePath(queueId), queueId, file);
+      return read.unreadableLines === 0 ? read.message : undefined;
     } catch {
       return undefined;
     }

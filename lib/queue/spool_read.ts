@@ -52,22 +52,13 @@ export async function readSpoolFile(
 }
 
 /**
- * Reads a spool file without its content, at once: nothing else can happen meanwhile.
+ * Understands a whole spool file, without its content.
  *
- * @param buffer Is used for reading only.
- * @returns Undefined for a file that does not fit into the buffer.
  * @throws {SpoolFileError} It cannot be understood.
  */
-export function readSpoolFileSync(
-  files: Files,
-  path: string,
-  queueId: string,
-  buffer: Uint8Array,
-): ReadSpoolFile | undefined {
-  const length = files.readStartSync(path, buffer);
-  if (length === buffer.length) return undefined;
-  const contentOctets = decodeHead(buffer.subarray(0, length));
-  const tail = buffer.subarray(Math.min(HEAD_OCTETS + contentOctets, length), length);
+export function readSpoolOctets(files: Files, path: string, queueId: string, file: Uint8Array): ReadSpoolFile {
+  const contentOctets = decodeHead(file);
+  const tail = file.subarray(Math.min(HEAD_OCTETS + contentOctets, file.length));
   return messageFrom(queueId, new FileContent(files, path, contentOctets), tail);
 }
 

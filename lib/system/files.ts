@@ -44,11 +44,6 @@ export interface Files {
   remove(path: string): Promise<void>;
   /** Makes the folder and its parents where missing. */
   makeFolder(path: string, mode: number): Promise<void>;
-  /**
-   * Reads the beginning of a file while everything else stands still: for very many small files, of which the system has
-   * most in memory. Returns the octets read; fewer than `into.length` where the file ended.
-   */
-  readStartSync(path: string, into: Uint8Array): number;
   /** In no order; what changes meanwhile may be missed. */
   list(path: string): AsyncIterable<FolderEntry>;
   /** Follows symbolic links. */
@@ -61,25 +56,9 @@ export const systemFiles: Files = {
   rename: (from, to) => Deno.rename(from, to),
   remove: (path) => Deno.remove(path),
   makeFolder: (path, mode) => Deno.mkdir(path, { recursive: true, mode }),
-  readStartSync: readStart,
   list: (path) => Deno.readDir(path),
   stat: (path) => Deno.stat(path),
 };
-
-function readStart(path: string, into: Uint8Array): number {
-  const file = Deno.openSync(path, { read: true });
-  try {
-    let length = 0;
-    while (length < into.length) {
-      const octets = file.readSync(length === 0 ? into : into.subarray(length));
-      if (octets === null) break;
-      length += octets;
-    }
-    return length;
-  } finally {
-    file.close();
-  }
-}
 
 /** Writes all octets; a single write may take fewer. */
 export async function writeAll(

@@ -20,6 +20,7 @@ import { bucketOf, QueueIds } from "../../lib/queue/queue_id.ts";
 import { QueueRunner } from "../../lib/queue/runner.ts";
 import { type Spool, type SpoolEvent } from "../../lib/queue/spool.ts";
 import { encodeEnvelope, encodeEvents, encodeHead } from "../../lib/queue/spool_file.ts";
+import { openBulkReader } from "../../lib/system/bulk_reader.ts";
 import { type Clock, systemClock } from "../../lib/system/clock.ts";
 import { systemFiles } from "../../lib/system/files.ts";
 import { put, sampleContent, sampleEnvelope } from "../support/queue_samples.ts";
@@ -147,6 +148,7 @@ async function start(folder: string): Promise<void> {
     logger,
     randomOctets,
     processId: Deno.pid,
+    openBulkReader,
   });
   const openMs = performance.now() - openedMs;
   await using queue = new QueueRunner({

@@ -122,17 +122,6 @@ export class MemoryFiles implements Files {
     });
   }
 
-  readStartSync(path: string, into: Uint8Array): number {
-    this.fault?.({ name: "open", path, count: this.operations });
-    this.fault?.({ name: "read", path, count: this.operations });
-    const node = this.#find(path);
-    if (node === undefined) throw new Deno.errors.NotFound(path);
-    if (node.kind === "folder") throw new Deno.errors.IsADirectory(path);
-    const octets = node.data.subarray(0, into.length);
-    into.set(octets);
-    return octets.length;
-  }
-
   async *list(path: string): AsyncGenerator<FolderEntry> {
     const entries = await this.#do("list", path, () => [...this.#folder(path).entries]);
     for (const [name, { kind }] of entries) {

@@ -3,9 +3,8 @@
 import { configure, getLogger, type Logger, type LogRecord, reset } from "@logtape/logtape";
 import type { Envelope } from "../../lib/mail/envelope.ts";
 import type { Outcome } from "../../lib/mail/outcome.ts";
-import { openFileSpool } from "../../lib/queue/file_spool.ts";
+import { type FileSpoolOptions, openFileSpool } from "../../lib/queue/file_spool.ts";
 import type { QueuedMessage, Spool, SpoolEvent } from "../../lib/queue/spool.ts";
-import type { Clock } from "../../lib/system/clock.ts";
 import type { Files } from "../../lib/system/files.ts";
 import { FakeClock } from "./fake_clock.ts";
 
@@ -48,10 +47,7 @@ export function delayedEvent(text = "450 4.2.0 later", recipients: readonly numb
 }
 
 /** A spool on the file system given. */
-export function openSpool(
-  files: Files,
-  more: { folder?: string; clock?: Clock; memoryOctets?: number; logger?: Logger } = {},
-): Promise<Spool> {
+export function openSpool(files: Files, more: Partial<FileSpoolOptions> = {}): Promise<Spool> {
   return openFileSpool({
     folder: "/data/spool",
     files,

@@ -1,3 +1,4 @@
+import type { BulkReader } from "../../../lib/system/bulk_reader.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { encodeHead } from "../../../lib/queue/spool_file.ts";
 import { type OpenFile, systemFiles } from "../../../lib/system/files.ts";
@@ -282,65 +283,44 @@ Deno.test("a server starts on a full disk, or the queue could never drain", asyn
   assertEquals((await recoverAll(spool)).size, 0);
 });
 
-/** Files that tell in which way they were read, on a disk where that takes some time. */
-class TimedFiles extends MemoryFiles {
-  readMs = 0;
-  readonly clock = new FakeClock();
-  /** One letter for each file: `n`ow, or in the `b`ackground. */
-  order = "";
-  reading = 0;
-  mostReading = 0;
-
-  override readStartSync(path: string, into: Uint8Array): number {
-    this.order += "n";
-    this.clock.skip(this.readMs);
-    return super.readStartSync(path, into);
-  }
-
-  override async open(path: string, options: Deno.OpenOptions): Promise<OpenFile> {
-    if (!options.read || !/\/queue\/..\/./.test(path)) return await super.open(path, options);
-    this.order += "b";
-    this.mostReading = Math.max(this.mostReading, ++this.reading);
-    const file = await super.open(path, options);
-    return { ...file, close: () => (this.reading--, file.close()) };
-  }
+/** A reader of many files at once, which cannot read those whose turn is a multiple of `everyNth`. */
+function bulkReader(files: MemoryFiles, everyNth: number, jobs: number[]): BulkReader {
+  let count = 0;
+  return {
+    read: async ({ paths, maxOctets }) => {
+      jobs.push(paths.length);
+      const found: Uint8Array[] = [];
+      for (const path of paths) {
+        const octets = new Uint8Array(maxOctets);
+        const file = await files.open(path, { read: true });
+        const length = await file.read(octets) ?? 0;
+        file.close();
+        found.push(++count % everyNth === 0 ? new Uint8Array(0) : octets.subarray(0, length));
+      }
+      const octets = new Uint8Array(await new Blob(found as Uint8Array<ArrayBuffer>[]).arrayBuffer());
+      return { octets, lengths: found.map(({ length }) => length === 0 ? -1 : length) };
+    },
+    [Symbol.dispose]: (): void => void jobs.push(-1),
+  };
 }
 
-async function recoverTimed(readMs: number, messages: number): Promise<TimedFiles> {
-  const files = new TimedFiles();
-  await using spool = await openSpool(files, { clock: files.clock });
-  const ids: string[] = [];
-  for (let i = 0; i < messages; i++) ids.push((await put(spool)).queueId);
-  files.order = "";
-  files.readMs = readMs;
-  files.mostReading = 0;
-  assertEquals([...(await recoverAll(spool)).keys()].sort(), ids.sort());
-  return files;
-}
-
-Deno.test("small messages are found one by one, and now and then everybody else has a turn", async () => {
-  const { order, mostReading } = await recoverTimed(1 / 32, 300);
-  assertEquals([order.slice(0, 200), mostReading], [`b${"n".repeat(96)}b${"n".repeat(96)}bnnnnn`, 1]);
-});
-
-Deno.test("where the disk is waited for, many messages are read at the same time", async () => {
-  const { order, mostReading } = await recoverTimed(1, 600);
-  assertMatch(order, /^(bn+){3}b{512}nb+$/);
-  assertEquals(mostReading, 64);
-});
-
-Deno.test("large messages are found as well as small ones, and messages that went away are not", async () => {
+Deno.test("very many messages are read in bulk, and those that cannot be are read alone", async () => {
   const files = new MemoryFiles();
-  await using spool = await openSpool(files);
+  const jobs: number[] = [];
+  await using spool = await openSpool(files, { openBulkReader: () => bulkReader(files, 7, jobs) });
   const ids: string[] = [];
-  for (const octets of [10, 16_000, 16_384, 100_000, 10, 10]) {
-    ids.push((await put(spool, sampleEnvelope(), sampleContent(octets))).queueId);
-  }
-  const found: string[] = [];
-  for await (const { queueId, content } of spool.recover()) {
-    if (found.length === 0) { for (const id of ids.filter((id) => id !== queueId).slice(-2)) await spool.remove(id); }
-    found.push(queueId);
-    assert((await readContent({ content })).length === content.octets);
-  }
-  assertEquals(found.length, 4);
+  for (let i = 0; i < 4_100; i++) ids.push((await put(spool, sampleEnvelope(), sampleContent(10))).queueId);
+  const found = await recoverAll(spool);
+  assertEquals([...found.keys()].sort(), ids.sort());
+  assertEquals(found.get(ids[3_000] ?? "")?.recipients.length, 1);
+  assert(jobs.length > 20 && jobs.slice(0, -1).every((count) => count > 0 && count <= 64), jobs.join(" "));
+  assertEquals(jobs.at(-1), -1, "the thread is ended");
+});
+
+Deno.test("where no thread can be had, all messages are found all the same", async () => {
+  const files = new MemoryFiles();
+  const broken = { read: () => Promise.reject(new Error("no threads")), [Symbol.dispose]: () => {} };
+  await using spool = await openSpool(files, { openBulkReader: () => broken });
+  for (let i = 0; i < 2_100; i++) await put(spool, sampleEnvelope(), sampleContent(10));
+  assertEquals((await recoverAll(spool)).size, 2_100);
 });
