@@ -1,15 +1,21 @@
 /** Appends events to spool files so that a line is there whole or not at all, whatever the disk does in between. */
 
 import { errorAt, type Files, type OpenFile, writeAll } from "../system/files.ts";
+import { Fifo } from "./fifo.ts";
 import type { SpoolEvent } from "./spool.ts";
 import { encodeEvents } from "./spool_file.ts";
 
 const LINE_FEED = 0x0a;
 const LOOK_BACK_OCTETS = 4_096;
 
+/** Appends at the same time, and so files that are open: a destination that closes gives back thousands of messages. */
+const MAX_APPENDS = 64;
+
 /** Appends to journals, one append at a time for each message. */
 export class JournalWriter {
   readonly #files: Files;
+  readonly #waiting: Fifo<() => void> = new Fifo();
+  #running = 0;
   readonly #busy: Map<string, Promise<void>> = new Map();
 
   /** Takes the file system. */
@@ -31,6 +37,18 @@ export class JournalWriter {
   async #appendAfter(before: Promise<void> | undefined, path: string, lines: Uint8Array): Promise<void> {
     // Its caller hears of its failure; here only its end matters.
     await before?.catch(() => {});
+    if (this.#running < MAX_APPENDS) this.#running++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      await this.#appendNow(path, lines);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#running--;
+      else next();
+    }
+  }
+
+  async #appendNow(path: string, lines: Uint8Array): Promise<void> {
     const file = await this.#files.open(path, { read: true, append: true });
     try {
       const end = await cutTornLine(file);
