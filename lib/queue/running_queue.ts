@@ -7,11 +7,11 @@ import type { Route } from "./attempt.ts";
 import { concurrencyOf, type DestinationState } from "./destination.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { HopDestinations } from "./hop_destinations.ts";
-import { applyEvent, isPending } from "./journal.ts";
-import { operatorFailure } from "./operator_failure.ts";
+import { applyEvent } from "./journal.ts";
+import { type Changes, givenUp, held, released, retried } from "./operator_events.ts";
 import type { ControlResult, DestinationStatus, QueueControl } from "./queue_control.ts";
 import type { QueueSettings } from "./queue_settings.ts";
-import type { QueuedMessage, Spool, SpoolEvent } from "./spool.ts";
+import type { QueuedMessage, Spool } from "./spool.ts";
 import type { Suspension, SuspensionStore } from "./suspensions.ts";
 import type { WaitingRoom } from "./waiting_room.ts";
 
@@ -43,9 +43,6 @@ export interface RunningQueueOptions {
   readonly resumed: (pattern: string) => void;
 }
 
-/** The events of a change; none where nothing is to be changed. */
-type Changes = (message: QueuedMessage, at: string) => readonly SpoolEvent[];
-
 /** A queue that runs, as operators see it. */
 export class RunningQueue implements QueueControl {
   readonly #options: RunningQueueOptions;
@@ -58,24 +55,19 @@ export class RunningQueue implements QueueControl {
   }
 
   retry(queueId: string): Promise<ControlResult> {
-    return this.#change(queueId, (_, at) => [{ event: "retry", at }], true);
+    return this.#change(queueId, retried, true);
   }
 
   hold(queueId: string): Promise<ControlResult> {
-    return this.#change(queueId, ({ isHeld }, at) => isHeld ? [] : [{ event: "held", at }]);
+    return this.#change(queueId, held);
   }
 
   release(queueId: string): Promise<ControlResult> {
-    return this.#change(queueId, ({ isHeld }, at) => isHeld ? [{ event: "released", at }] : []);
+    return this.#change(queueId, released);
   }
 
   fail(queueId: string, reason: string): Promise<ControlResult> {
-    return this.#change(queueId, ({ recipients, isHeld }, at) => {
-      const pending = recipients.filter(isPending).map(({ index }) => index);
-      if (pending.length === 0) return [];
-      const failed = { event: "attempt", at, recipients: pending, outcome: operatorFailure(reason) } as const;
-      return isHeld ? [failed, { event: "released", at }] : [failed];
-    });
+    return this.#change(queueId, givenUp(reason));
   }
 
   async remove(queueId: string): Promise<ControlResult> {

@@ -7,12 +7,10 @@
 import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
 import { type Files, parentOf } from "../system/files.ts";
-import { isPending } from "./journal.ts";
 import { JournalWriter } from "./journal_writer.ts";
 import { messagePath, readMessage } from "./list_spool.ts";
-import { operatorFailure } from "./operator_failure.ts";
+import { type Changes, givenUp, held, released, retried } from "./operator_events.ts";
 import type { ControlResult, DestinationStatus, QueueControl } from "./queue_control.ts";
-import type { QueuedMessage, SpoolEvent } from "./spool.ts";
 import { lockSpool } from "./spool_lock.ts";
 import { openSuspensions, type Suspension, type SuspensionStore } from "./suspensions.ts";
 
@@ -64,15 +62,15 @@ class FileQueue implements StoppedQueue {
   }
 
   retry(queueId: string): Promise<ControlResult> {
-    return this.#append(queueId, (_, at) => [{ event: "retry", at }]);
+    return this.#append(queueId, retried);
   }
 
   hold(queueId: string): Promise<ControlResult> {
-    return this.#append(queueId, ({ isHeld }, at) => isHeld ? [] : [{ event: "held", at }]);
+    return this.#append(queueId, held);
   }
 
   release(queueId: string): Promise<ControlResult> {
-    return this.#append(queueId, ({ isHeld }, at) => isHeld ? [{ event: "released", at }] : []);
+    return this.#append(queueId, released);
   }
 
   async remove(queueId: string): Promise<ControlResult> {
@@ -90,13 +88,7 @@ class FileQueue implements StoppedQueue {
   }
 
   fail(queueId: string, reason: string): Promise<ControlResult> {
-    return this.#append(queueId, ({ recipients, isHeld }, at) => {
-      const pending = recipients.filter(isPending).map(({ index }) => index);
-      if (pending.length === 0) return [];
-      const failed = { event: "attempt", at, recipients: pending, outcome: operatorFailure(reason) } as const;
-      // In this order: half of it leaves a held message that failed, and never one that was let go.
-      return isHeld ? [failed, { event: "released", at }] : [failed];
-    });
+    return this.#append(queueId, givenUp(reason));
   }
 
   suspend(pattern: string, reason: string): Promise<boolean> {
@@ -125,12 +117,12 @@ class FileQueue implements StoppedQueue {
 
   async #append(
     queueId: string,
-    eventsFor: (message: QueuedMessage, at: string) => readonly SpoolEvent[],
+    changes: Changes,
   ): Promise<ControlResult> {
     const { files, folder, clock } = this.#options;
     const read = await readMessage(files, folder, queueId);
     if (read === undefined) return "unknown";
-    const events = eventsFor(read.message, new Date(clock.now()).toISOString());
+    const events = changes(read.message, new Date(clock.now()).toISOString());
     if (events.length > 0) await this.#journals.append(queueId, messagePath(folder, queueId), events);
     return "done";
   }
