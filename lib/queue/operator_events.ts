@@ -7,13 +7,19 @@ import type { QueuedMessage, SpoolEvent } from "./spool.ts";
 export type Changes = (message: QueuedMessage, at: string) => readonly SpoolEvent[];
 
 /** An attempt now. */
-export const retried: Changes = (_, at) => [{ event: "retry", at }];
+export function retried(_message: QueuedMessage, at: string): readonly SpoolEvent[] {
+  return [{ event: "retry", at }];
+}
 
 /** No attempt until it is released. */
-export const held: Changes = ({ isHeld }, at) => isHeld ? [] : [{ event: "held", at }];
+export function held({ isHeld }: QueuedMessage, at: string): readonly SpoolEvent[] {
+  return isHeld ? [] : [{ event: "held", at }];
+}
 
 /** It goes on. */
-export const released: Changes = ({ isHeld }, at) => isHeld ? [{ event: "released", at }] : [];
+export function released({ isHeld }: QueuedMessage, at: string): readonly SpoolEvent[] {
+  return isHeld ? [{ event: "released", at }] : [];
+}
 
 /** All that are pending are given up; the reason goes to the sender in a DSN (RFC 3463 §3.1). */
 export function givenUp(reason: string): Changes {
