@@ -1,6 +1,6 @@
 /** Appends events to spool files so that a line is there whole or not at all, whatever the disk does in between. */
 
-import { errorAt, type Files, type OpenFile, writeAll } from "../system/files.ts";
+import { errorAt, type Files, type OpenFile, readFully, writeAll } from "../system/files.ts";
 import { Fifo } from "./fifo.ts";
 import type { SpoolEvent } from "./spool.ts";
 import { encodeEvents } from "./spool_file.ts";
@@ -87,7 +87,7 @@ async function cutTornLine(file: OpenFile): Promise<number> {
   for (let end = size; end > 0;) {
     const start = Math.max(0, end - look);
     await file.seek(start, Deno.SeekMode.Start);
-    const read = await readUpTo(file, buffer.subarray(0, end - start));
+    const read = await readFully(file, buffer.subarray(0, end - start));
     const at = buffer.subarray(0, read).lastIndexOf(LINE_FEED);
     if (at === -1) {
       end = start;
@@ -99,14 +99,4 @@ async function cutTornLine(file: OpenFile): Promise<number> {
     return whole;
   }
   return size;
-}
-
-async function readUpTo(file: OpenFile, buffer: Uint8Array): Promise<number> {
-  let length = 0;
-  while (length < buffer.length) {
-    const octets = await file.read(buffer.subarray(length));
-    if (octets === null) break;
-    length += octets;
-  }
-  return length;
 }

@@ -1,7 +1,7 @@
 /** Reads spool files: the first line and the tail, and the content only when it is asked for. */
 
 import type { Content } from "../mail/content.ts";
-import { errorAt, type Files, type OpenFile } from "../system/files.ts";
+import { errorAt, type Files, type OpenFile, readFully } from "../system/files.ts";
 import { applyEvent, initialStates } from "./journal.ts";
 import type { QueuedMessage, SpoolEvent } from "./spool.ts";
 import { decodeHead, decodeTail, HEAD_OCTETS } from "./spool_file.ts";
@@ -106,17 +106,6 @@ export class FileContent implements Content {
       file.close();
     }
   }
-}
-
-/** Reads until the buffer is full or the file ends. */
-async function readFully(file: OpenFile, buffer: Uint8Array): Promise<number> {
-  let length = 0;
-  while (length < buffer.length) {
-    const octets = await file.read(length === 0 ? buffer : buffer.subarray(length));
-    if (octets === null) break;
-    length += octets;
-  }
-  return length;
 }
 
 async function readTail(file: OpenFile, start: number): Promise<Uint8Array> {

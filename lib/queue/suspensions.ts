@@ -7,7 +7,7 @@ import { isIP } from "node:net";
 import type { Logger } from "../log/logger.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
 import type { Clock } from "../system/clock.ts";
-import { type Files, writeDurable } from "../system/files.ts";
+import { type Files, readSmallText, writeDurable } from "../system/files.ts";
 
 /** One suspension. */
 export interface Suspension {
@@ -168,7 +168,10 @@ function decode(line: string): Suspension | undefined {
 
 async function load({ files, folder, logger }: SuspensionStoreOptions): Promise<Suspension[]> {
   const path = fileIn(folder);
-  const text = await readText(files, path);
+  const text = await readSmallText(files, path, MAX_FILE_OCTETS).catch((error: unknown) => {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  });
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   return lines.flatMap((line, at) => {
     const suspension = decode(line);
@@ -178,27 +181,4 @@ async function load({ files, folder, logger }: SuspensionStoreOptions): Promise<
     }
     return [suspension];
   });
-}
-
-async function readText(files: Files, path: string): Promise<string> {
-  try {
-    const file = await files.open(path, { read: true });
-    try {
-      const { size } = await file.stat();
-      if (size > MAX_FILE_OCTETS) throw new RangeError(`Cannot read "${path}": ${size} octets are too many`);
-      const octets = new Uint8Array(size);
-      let length = 0;
-      while (length < size) {
-        const count = await file.read(octets.subarray(length));
-        if (count === null) break;
-        length += count;
-      }
-      return new TextDecoder().decode(octets.subarray(0, length));
-    } finally {
-      file.close();
-    }
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
 }

@@ -69,6 +69,37 @@ export async function writeAll(
   while (written < octets.length) written += await file.write(octets.subarray(written));
 }
 
+/** Reads until the buffer is full or the file ends; a single read may give fewer. Returns how many octets there were. */
+export async function readFully(
+  file: { read(into: Uint8Array): Promise<number | null> },
+  buffer: Uint8Array,
+): Promise<number> {
+  let length = 0;
+  while (length < buffer.length) {
+    const octets = await file.read(length === 0 ? buffer : buffer.subarray(length));
+    if (octets === null) break;
+    length += octets;
+  }
+  return length;
+}
+
+/**
+ * Reads a small file as UTF-8.
+ *
+ * @throws {RangeError} It has more than `maxOctets`: not written by us.
+ */
+export async function readSmallText(files: Files, path: string, maxOctets: number): Promise<string> {
+  const file = await files.open(path, { read: true });
+  try {
+    const { size } = await file.stat();
+    if (size > maxOctets) throw new RangeError(`Cannot read "${path}": ${size} octets are too many`);
+    const octets = new Uint8Array(size);
+    return new TextDecoder().decode(octets.subarray(0, await readFully(file, octets)));
+  } finally {
+    file.close();
+  }
+}
+
 /** The folder that a path lies in. */
 export function parentOf(path: string): string {
   const slash = path.lastIndexOf("/");

@@ -1,7 +1,7 @@
 /** Keeps MTA-STS policies on disk, one small file for each domain, so that a restart does not open a gap. */
 
 import type { Logger } from "../../log/logger.ts";
-import { type Files, parentOf, syncFolder, writeDurable } from "../../system/files.ts";
+import { type Files, parentOf, readSmallText, syncFolder, writeDurable } from "../../system/files.ts";
 import { parseStsPolicy, type StsPolicy } from "./mta_sts_policy.ts";
 
 /** A policy with what is to be known of its age. */
@@ -50,7 +50,7 @@ export class StsStore {
     if (!(await this.#known()).has(domain)) return undefined;
     const path = this.#path(domain);
     try {
-      return parseKept(await readText(this.#options.files, path));
+      return parseKept(await readSmallText(this.#options.files, path, MAX_FILE_OCTETS));
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       this.#options.logger.warning("Cannot read the MTA-STS policy {path}, fetching it anew: {error}", {
@@ -140,21 +140,4 @@ function parseKept(text: string): KeptPolicy {
   if (reading.kind === "invalid") throw new TypeError(reading.reason);
   if (Number.isNaN(fetchedMs)) throw new TypeError("its time is malformed");
   return { id, fetchedMs, policy: reading.policy };
-}
-
-async function readText(files: Files, path: string): Promise<string> {
-  const file = await files.open(path, { read: true });
-  try {
-    const { size } = await file.stat();
-    if (size > MAX_FILE_OCTETS) throw new RangeError("the file is too long");
-    const octets = new Uint8Array(size);
-    let at = 0;
-    for (let read = await file.read(octets); read !== null && at < size; read = await file.read(octets.subarray(at))) {
-      at += read;
-      if (at === size) break;
-    }
-    return new TextDecoder().decode(octets.subarray(0, at));
-  } finally {
-    file.close();
-  }
 }
