@@ -23,8 +23,14 @@ export interface Scene {
   readonly services: Services;
 }
 
+/** What a parameter of MAIL is read with. */
+interface MailMoment extends Scene {
+  /** One for all times of a MAIL, milliseconds since 1970. */
+  readonly nowMs: number;
+}
+
 /** @param options What the parameters before this one said. */
-type MailReader = (value: string | undefined, scene: Scene, options: MailOptions) => Partial<MailOptions>;
+type MailReader = (value: string | undefined, moment: MailMoment, options: MailOptions) => Partial<MailOptions>;
 
 /** What the parameters of RCPT ask for. */
 export type RcptOptions = Pick<EnvelopeRecipient, "notify" | "orcpt">;
@@ -69,15 +75,14 @@ const EXTENSIONS: readonly Extension[] = [
       return `FUTURERELEASE ${MAX_HOLD_SECONDS} ${latest}`;
     },
     mail: {
-      HOLDFOR: (value, { services: { clock } }, options) =>
-        hold(parseHoldFor(value, clock.now()), clock.now(), options),
-      HOLDUNTIL: (value, { services: { clock } }, options) => hold(parseHoldUntil(value), clock.now(), options),
+      HOLDFOR: (value, { nowMs }, options) => hold(parseHoldFor(value, nowMs), nowMs, options),
+      HOLDUNTIL: (value, { nowMs }, options) => hold(parseHoldUntil(value), nowMs, options),
     },
   },
   {
     // RFC 2852 §2
     offer: ({ session }) => isSubmission(session) ? "DELIVERBY" : undefined,
-    mail: { BY: (value, { services }) => ({ deliverBy: parseBy(value, services.clock.now()) }) },
+    mail: { BY: (value, { nowMs }) => ({ deliverBy: parseBy(value, nowMs) }) },
   },
   {
     // RFC 6710 §3
@@ -137,9 +142,10 @@ export function saslChannel({ clientAddress, localAddress, tls }: Session): Sasl
  */
 export function readMailParameters(scene: Scene, parameters: EsmtpParameters): MailOptions {
   let options: MailOptions = { body: "7BIT", smtpUtf8: false };
+  const moment: MailMoment = { ...scene, nowMs: scene.services.clock.now() };
   for (const [keyword, value] of parameters) {
     const read = find(scene, ({ mail }) => mail?.[keyword]) ?? notOffered(keyword);
-    options = { ...options, ...read(value, scene, options) };
+    options = { ...options, ...read(value, moment, options) };
   }
   const { holdUntil, deliverBy } = options;
   if (holdUntil !== undefined && deliverBy?.mode === "return" && deliverBy.until <= holdUntil) {
