@@ -86,6 +86,28 @@ export interface Account {
   readonly scram?: string;
   /** SHA-256 fingerprints of client certificates, 64 hexadecimal digits in lower case; absent: none but by address. */
   readonly certificates?: readonly string[];
+  /** More addresses of the mailbox, canonical, of domains that have mailboxes; absent: none. */
+  readonly addresses?: readonly string[];
+  /** Where its mail goes on to; absent: nowhere. */
+  readonly forward?: Forward;
+  /** How much it may hold; absent: what `mailboxes.quota` says. */
+  readonly quota?: QuotaLimits;
+}
+
+/** The forwarding of an account. */
+export interface Forward {
+  /** Canonical forward-paths, at least one. */
+  readonly to: readonly string[];
+  /** The mailbox gets a copy, too. */
+  readonly keepsCopy: boolean;
+}
+
+/** How much a mailbox may hold. Absent: no limit. */
+export interface QuotaLimits {
+  /** Octets of its messages. */
+  readonly octets?: number;
+  /** Messages. */
+  readonly messages?: number;
 }
 
 /** Which tokens users may log in with, and who knows about them. */
@@ -128,6 +150,11 @@ export interface Config {
   readonly accountsFile: string;
   /** From the folded address of a mailbox of ours (lib/mail/fold.ts) to canonical forward-paths, at least one. */
   readonly aliases: ReadonlyMap<string, readonly string[]>;
+  /** Mail for accounts. */
+  readonly mailboxes: {
+    /** Of the files in Maildirs. */
+    readonly lineEndings: "lf" | "crlf";
+  };
   /** Take binary content (RFC 3030 §3) for those who can hold it. */
   readonly binaryMime: boolean;
   /** CIDR blocks as text, e.g. `192.0.2.0/24`, `2001:db8::/32`; checked. */

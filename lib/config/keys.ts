@@ -52,9 +52,11 @@ export interface DomainDraft {
 }
 
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
-export interface FileContent
-  extends
-    Pick<Config, "hostname" | "user" | "mx" | "submission" | "queue" | "delivery" | "destinations" | "limits" | "log"> {
+export interface FileContent extends
+  Pick<
+    Config,
+    "hostname" | "user" | "mailboxes" | "mx" | "submission" | "queue" | "delivery" | "destinations" | "limits" | "log"
+  > {
   /** A path as written. */
   readonly data: string;
   /** Absent: the default listeners. */
@@ -222,6 +224,14 @@ export const configType: Type<Partial<FileContent>> = partial({
     [],
     "Mailboxes of ours that stand for others, here or elsewhere.",
   ),
+  mailboxes: section("mailboxes", {
+    lineEndings: withDefault(
+      "line_endings",
+      value.oneOf("lf", "crlf"),
+      "lf",
+      "Of the files in Maildirs: LF as programs that read them expect, or CRLF as the message came.",
+    ),
+  }, "Mail for accounts."),
   binaryMime: withDefault(
     "binary_mime",
     value.yesOrNo,

@@ -52,6 +52,7 @@ function assemble(content: FileContent, source: Source): Config {
     ...(content.recipientDelimiter === "" ? {} : { recipientDelimiter: content.recipientDelimiter }),
     accountsFile: path(content.accounts),
     aliases: new Map(content.aliases.map(({ key, value }) => [key, value])),
+    mailboxes: content.mailboxes,
     binaryMime: content.binaryMime,
     relayFrom: content.relayFrom,
     xclientFrom: content.xclientFrom,

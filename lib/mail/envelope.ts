@@ -64,6 +64,13 @@ export interface EnvelopeRecipient {
   readonly notify?: Notify;
   /** An address that several others of this envelope stand in for: nothing is sent to it, its sender hears of that. */
   readonly isExpanded?: true;
+  /**
+   * The reverse-path of this recipient, where it is not that of the envelope: the owner of a list that it is on (RFC 5321
+   * §3.9.2), or the sender as rewritten for a forward. Reports on the recipient go there.
+   */
+  readonly reversePath?: string;
+  /** The address of ours that forwards to this recipient elsewhere; it goes in front as Delivered-To, which ends loops. */
+  readonly forwardedBy?: string;
 }
 
 /** Everything about a message but its content and what happened to it later. */
@@ -78,4 +85,12 @@ export interface Envelope extends MailOptions {
   readonly session: SessionFacts;
   /** At least one that is not expanded; each of these addresses once. */
   readonly recipients: readonly EnvelopeRecipient[];
+}
+
+/** The reverse-path that a recipient is sent the message with. */
+export function reversePathOf(
+  { reversePath }: Pick<Envelope, "reversePath">,
+  recipient: EnvelopeRecipient | undefined,
+): string {
+  return recipient?.reversePath ?? reversePath;
 }

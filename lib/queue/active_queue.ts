@@ -7,6 +7,7 @@
 import type { Logger } from "../log/logger.ts";
 import type { Fallback, NextHop } from "../delivery/next_hop.ts";
 import { domainOf } from "../mail/mailbox.ts";
+import type { EnvelopeRecipient } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
 import { type ActiveMessage, activeMessage, canDrop, type DeliveryJob, heldOctets } from "./active_message.ts";
@@ -221,7 +222,8 @@ export class ActiveQueue {
       }
       const suspended = route.kind === "maildir" ? undefined : this.#options.suspensions.matches("", domainOf(address));
       if (suspended === undefined) {
-        orAdd(plan.groups, route.key, () => ({ hop: route, recipients: [] })).recipients.push(index);
+        const key = transactionKey(route, envelope.recipients[index]);
+        orAdd(plan.groups, key, () => ({ hop: route, recipients: [] })).recipients.push(index);
       } else orAdd(plan.suspended, suspended, () => []).push(index);
     }
     return plan;
@@ -377,6 +379,12 @@ interface Plan {
   readonly refused: number[];
   readonly refusals: Outcome[];
   readonly suspended: Map<Suspension, number[]>;
+}
+
+/** Recipients share a transaction where they share next hop, reverse-path and what goes in front of the content. */
+function transactionKey({ key }: NextHop, recipient: EnvelopeRecipient | undefined): string {
+  const { reversePath, forwardedBy } = recipient ?? {};
+  return reversePath === undefined && forwardedBy === undefined ? key : JSON.stringify([key, reversePath, forwardedBy]);
 }
 
 /**

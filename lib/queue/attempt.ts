@@ -3,6 +3,7 @@
 import type { Logger } from "../log/logger.ts";
 import type { Fallback, NextHop, RouteDecision, RouteHistory } from "../delivery/next_hop.ts";
 import type { DeliveryRequest } from "../delivery/target.ts";
+import { reversePathOf } from "../mail/envelope.ts";
 import { isFinal, type Outcome } from "../mail/outcome.ts";
 import { bornMs, notifyMs, overdueOutcome, returnMs } from "./deadline.ts";
 import { type NextAttempt, nextAttempt, type ScheduleSettings } from "./schedule.ts";
@@ -129,7 +130,7 @@ function isFallbackDue(
 export function logAttempt(logger: Logger, message: QueuedMessage, event: SpoolEvent, hop: string): void {
   if (event.event !== "attempt") return;
   const { outcome } = event;
-  const { recipients, reversePath, arrived } = message.envelope;
+  const { envelope, envelope: { recipients, arrived } } = message;
   const via = outcome.remoteMta === undefined
     ? hop
     : `${outcome.remoteMta}${outcome.remoteAddress === undefined ? "" : ` [${outcome.remoteAddress}]`}`;
@@ -137,7 +138,7 @@ export function logAttempt(logger: Logger, message: QueuedMessage, event: SpoolE
     queueId: message.queueId,
     action: outcome.action,
     recipient: event.recipients.map((index) => recipients[index]?.address).join(", "),
-    sender: reversePath,
+    sender: reversePathOf(envelope, recipients[event.recipients[0] ?? 0]),
     ...(via !== hop && { hop }),
     via,
     delaySeconds: Math.max(0, Date.parse(event.at) - Date.parse(arrived)) / 1000,
@@ -163,7 +164,8 @@ export function logAttempt(logger: Logger, message: QueuedMessage, event: SpoolE
  * says who did not get what, and why.
  */
 export function logDoubleBounce(logger: Logger, { queueId, envelope }: QueuedMessage, event: SpoolEvent): void {
-  if (event.event !== "attempt" || event.outcome.action !== "failed" || envelope.reversePath !== "") return;
+  if (event.event !== "attempt" || event.outcome.action !== "failed") return;
+  if (reversePathOf(envelope, envelope.recipients[event.recipients[0] ?? 0]) !== "") return;
   const reportOn = envelope.session.service === "local" ? /report on ([^\s)]+)/.exec(envelope.trace)?.[1] : undefined;
   const what = reportOn === undefined ? "a message with the null reverse-path" : `our report on ${reportOn}`;
   logger.warning("{queueId}: double bounce: {what} to {recipient} ends here, nobody is told: {status} {reply}", {

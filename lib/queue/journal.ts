@@ -1,6 +1,6 @@
 /** From events to the state of each recipient: the same rules for a journal read back and for what happens now. */
 
-import type { Envelope } from "../mail/envelope.ts";
+import { type Envelope, reversePathOf } from "../mail/envelope.ts";
 import { isFinal, type Outcome } from "../mail/outcome.ts";
 import { releaseMs } from "./deadline.ts";
 import type { QueuedMessage, RecipientState, SpoolEvent } from "./spool.ts";
@@ -95,7 +95,7 @@ export function isDone(message: QueuedMessage): boolean {
  * @see RFC 3461 §4.1, §5.2, §6.2
  */
 export function isToBeReported(envelope: Envelope, index: number, outcome: Outcome): boolean {
-  if (envelope.reversePath === "") return false;
+  if (reversePathOf(envelope, envelope.recipients[index]) === "") return false;
   const notify = envelope.recipients[index]?.notify;
   if (outcome.action === "failed") return notify === undefined || (notify !== "never" && notify.includes("failure"));
   if (notify === "never") return false;
@@ -106,7 +106,7 @@ export function isToBeReported(envelope: Envelope, index: number, outcome: Outco
 
 /** True where the sender may be warned of a delay; without NOTIFY that is ours to decide (RFC 3461 §4.1), and we do. */
 export function isDelayReportable(envelope: Envelope, index: number): boolean {
-  if (envelope.reversePath === "") return false;
+  if (reversePathOf(envelope, envelope.recipients[index]) === "") return false;
   const notify = envelope.recipients[index]?.notify;
   return notify === undefined || (notify !== "never" && notify.includes("delay"));
 }

@@ -2,6 +2,7 @@
 
 import type { Logger } from "../log/logger.ts";
 import type { Fallback } from "../delivery/next_hop.ts";
+import { reversePathOf } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { attemptEvents } from "./attempt.ts";
 import { expiryMs } from "./deadline.ts";
@@ -104,7 +105,7 @@ export function postponedEvents(
 /** Logs that recipients were not tried: one line that says all. */
 export function logPostponed(
   logger: Logger,
-  { queueId, envelope: { recipients, reversePath, arrived } }: QueuedMessage,
+  { queueId, envelope, envelope: { recipients, arrived } }: QueuedMessage,
   event: SpoolEvent & { readonly event: "postponed" },
 ): void {
   const next = event.fallback === undefined ? "next {nextAttempt}" : "goes via the fallback {fallback} from now on";
@@ -113,7 +114,7 @@ export function logPostponed(
     {
       queueId,
       recipient: event.recipients.map((index) => recipients[index]?.address).join(", "),
-      sender: reversePath,
+      sender: reversePathOf(envelope, recipients[event.recipients[0] ?? 0]),
       delaySeconds: (Date.parse(event.at) - Date.parse(arrived)) / 1000,
       status: event.outcome.status,
       reply: event.outcome.text,

@@ -5,6 +5,7 @@
 
 import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
+import { reversePathOf } from "../mail/envelope.ts";
 import type { ActiveMessage } from "./active_message.ts";
 import { warnMs } from "./deadline.ts";
 import { applyEvent, isDelayReportable, isDone, isPending, isUnreported, reportKindOf } from "./journal.ts";
@@ -39,6 +40,15 @@ export interface SettlerOptions {
 /** The longest wait before another try where the spool or a report failed. */
 export const LONGEST_REPAIR_MS = 5 * 60_000;
 const FIRST_REPAIR_MS = 1_000;
+
+/** What a sender has to be told. */
+interface DueReport {
+  readonly kind: ReportKind;
+  /** Not empty. */
+  readonly sender: string;
+  /** Recipients that the sender sent to, or that have this reverse-path. */
+  readonly states: readonly RecipientState[];
+}
 
 /** Settles messages. */
 export class Settler {
@@ -114,7 +124,7 @@ export class Settler {
     if (openJobs > 0) return false;
     const report = this.#dueReport(active, message);
     if (report !== undefined) {
-      await this.#report(active, message, report.kind, report.states);
+      await this.#report(active, message, report);
       return true;
     }
     this.#options.waits(active, message);
@@ -160,33 +170,32 @@ export class Settler {
   #dueReport(
     active: ActiveMessage,
     message: QueuedMessage,
-  ): { readonly kind: ReportKind; readonly states: readonly RecipientState[] } | undefined {
+  ): DueReport | undefined {
     const { envelope, recipients } = message;
     if (active.isReportPostponed || this.#options.stop.aborted) return undefined;
     const unreported = recipients.filter(isUnreported);
     for (const kind of ["failed", "succeeded"] as const) {
       const states = unreported.filter((state) => reportKindOf(state) === kind);
-      if (states.length > 0) return { kind, states };
+      if (states.length > 0) return { kind, ...ofOneSender(message, states) };
     }
     const nowMs = this.#options.clock.now();
     if (nowMs < warnMs(message, { warnAfterMs: this.#options.warnAfterMs() })) return undefined;
     const late = recipients.filter((state) =>
       isPending(state) && state.lastOutcome !== undefined && !state.isWarned && isDelayReportable(envelope, state.index)
     );
-    return late.length > 0 ? { kind: "delayed", states: late } : undefined;
+    return late.length > 0 ? { kind: "delayed", ...ofOneSender(message, late) } : undefined;
   }
 
   /** Reports, and hands the DSN, which is durable then, to delivery. */
   async #report(
     active: ActiveMessage,
     message: QueuedMessage,
-    kind: ReportKind,
-    states: readonly RecipientState[],
+    { kind, sender, states }: DueReport,
   ): Promise<void> {
-    const { queueId, envelope: { reversePath: sender } } = message;
+    const { queueId } = message;
     let report: QueuedMessage | undefined;
     try {
-      report = await this.#options.reporter.report(message, states, kind);
+      report = await this.#options.reporter.report(withSender(message, sender), states, kind);
     } catch (error) {
       active.isReportPostponed = true;
       this.#logger.error("{queueId}: cannot report to {sender}, will try again: {error}", { queueId, sender, error });
@@ -211,4 +220,19 @@ export class Settler {
       this.#options.enqueue(report);
     }
   }
+}
+
+/** The first of the recipients, and all others with the same reverse-path: reports to another go out one after the other. */
+function ofOneSender(
+  { envelope }: QueuedMessage,
+  states: readonly RecipientState[],
+): Pick<DueReport, "sender" | "states"> {
+  const senderOf = ({ index }: RecipientState): string => reversePathOf(envelope, envelope.recipients[index]);
+  const sender = states[0] === undefined ? "" : senderOf(states[0]);
+  return { sender, states: states.filter((state) => senderOf(state) === sender) };
+}
+
+function withSender(message: QueuedMessage, sender: string): QueuedMessage {
+  const { envelope } = message;
+  return envelope.reversePath === sender ? message : { ...message, envelope: { ...envelope, reversePath: sender } };
 }

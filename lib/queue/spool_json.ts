@@ -159,7 +159,7 @@ function recipientFrom(value: unknown): EnvelopeRecipient {
   const fields = object(value, "recipient");
   return {
     address: text(fields, "address"),
-    ...optionalTexts(fields, ["original", "orcpt"]),
+    ...optionalTexts(fields, ["original", "orcpt", "reversePath", "forwardedBy"]),
     ...(fields.notify !== undefined && { notify: notifyFrom(fields) }),
     ...(fields.isExpanded !== undefined && truth(fields, "isExpanded") && { isExpanded: true }),
   };
