@@ -189,6 +189,8 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
     pid: Deno.pid,
     folderSync,
     logger: logger("maildir"),
+    lineEndings: () => live().config.mailboxes.lineEndings,
+    cleansTmp: true,
   });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
   const { resolver, isTrusted } = await makeResolver(options);
@@ -221,6 +223,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
       return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
     },
     [Symbol.asyncDispose]: async (): Promise<void> => {
+      await maildir[Symbol.asyncDispose]();
       await mtaSts?.[Symbol.asyncDispose]();
       await remote[Symbol.asyncDispose]();
     },
