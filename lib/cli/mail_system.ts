@@ -2,6 +2,7 @@
 
 import type { Logger } from "../log/logger.ts";
 import { MaildirTarget } from "../delivery/maildir.ts";
+import { subaddressFiling } from "../delivery/mailbox/filing.ts";
 import { MtaSts } from "../delivery/remote/mta_sts.ts";
 import { makeStsFetch } from "../delivery/remote/mta_sts_fetch.ts";
 import { StsStore } from "../delivery/remote/mta_sts_store.ts";
@@ -180,6 +181,13 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
     folderSync,
     logger: logger("maildir"),
     lineEndings: () => live().config.mailboxes.lineEndings,
+    filing: subaddressFiling({
+      files,
+      detailOf: (address) => {
+        const { config, router } = live();
+        return config.mailboxes.subaddressFolders ? router.detailOf(address) : undefined;
+      },
+    }),
   });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
   const { resolver, isTrusted } = await makeResolver(options);

@@ -154,6 +154,8 @@ export interface Config {
   readonly mailboxes: {
     /** Of the files in Maildirs. */
     readonly lineEndings: "lf" | "crlf";
+    /** Mail for `user+folder` goes into that folder of the user's mailbox, where there is one. */
+    readonly subaddressFolders: boolean;
   };
   /** Take binary content (RFC 3030 §3) for those who can hold it. */
   readonly binaryMime: boolean;

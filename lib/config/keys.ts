@@ -215,7 +215,7 @@ export const configType: Type<Partial<FileContent>> = partial({
     "recipient_delimiter",
     value.matching(/^[-+_=.~#!$%&*^?|]?$/, 'one of the characters + - _ = . ~ # ! $ % & * ^ ? |, or "" for none'),
     "+",
-    "What follows it in a local part is ignored to find the mailbox.",
+    "What follows it in a local part is ignored to find the mailbox, and may name a folder in it.",
   ),
   accounts: withDefault("accounts", value.path, "accounts.yaml", "File of mailboxes and password hashes."),
   aliases: withDefault(
@@ -230,6 +230,12 @@ export const configType: Type<Partial<FileContent>> = partial({
       value.oneOf("lf", "crlf"),
       "lf",
       "Of the files in Maildirs: LF as programs that read them expect, or CRLF as the message came.",
+    ),
+    subaddressFolders: withDefault(
+      "subaddress_folders",
+      value.yesOrNo,
+      true,
+      "Mail for user+folder goes into that folder, where the user has it.",
     ),
   }, "Mail for accounts."),
   binaryMime: withDefault(

@@ -1,13 +1,13 @@
 /**
  * Final delivery into Maildir: the file is complete and durable before anybody can see it in `new/`.
- * Which account a recipient belongs to is the router's decision; filtering comes before, reading after.
+ * Which account a recipient belongs to is the router's decision, which folder filing's (mailbox/filing.ts).
  *
  * @see https://cr.yp.to/proto/maildir.html, RFC 5321 §4.4 (Return-Path)
  */
 
 import type { Logger } from "../log/logger.ts";
 import type { Content } from "../mail/content.ts";
-import type { Envelope } from "../mail/envelope.ts";
+import type { Envelope, EnvelopeRecipient } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
 import { type Files, isOutOfSpace } from "../system/files.ts";
@@ -16,7 +16,10 @@ import { deliveryFields, wasDeliveredTo } from "./delivery_fields.ts";
 import type { LineEndings } from "./line_endings.ts";
 import { MaildirFolders } from "./maildir_folders.ts";
 import { mailboxFolder, uniqueNames } from "./maildir_name.ts";
-import { MaildirWriter } from "./maildir_writer.ts";
+import { type MaildirPlace, MaildirWriter } from "./maildir_writer.ts";
+import { type Filing, INBOX, inboxFiling, type Placement } from "./mailbox/filing.ts";
+import { INBOX_FOLDER } from "./mailbox/folder_name.ts";
+import { Subfolders } from "./mailbox/subfolders.ts";
 import type { NextHop } from "./next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "./target.ts";
 
@@ -41,6 +44,8 @@ export interface MaildirOptions {
   readonly logger: Logger;
   /** Asked for each file: the configuration may change. */
   readonly lineEndings: () => LineEndings;
+  /** Into which folders mail goes; by default all into the inbox. */
+  readonly filing?: Filing;
   /** For the file names: hexadecimal, chosen at start; made from the system's random source by default. */
   readonly random?: string;
 }
@@ -60,72 +65,131 @@ const LOOP: Outcome = {
 export class MaildirTarget implements DeliveryTarget<MaildirHop> {
   readonly #options: MaildirOptions;
   readonly #folders: MaildirFolders;
+  readonly #subfolders: Subfolders;
   readonly #nextName: () => string;
 
   /** Touches no file yet. */
   constructor(options: MaildirOptions) {
     this.#options = options;
     this.#folders = new MaildirFolders(options.mailRoot, options.files, options.folderSync);
+    this.#subfolders = new Subfolders(options);
     const { clock, hostname, pid, random = randomHex() } = options;
     this.#nextName = uniqueNames({ clock, hostname, pid, random });
   }
 
   /**
-   * Delivers once to the account of the hop, however many recipients lead to it: each gets the same outcome.
+   * Delivers to the account of the hop: one copy into each folder that filing names, however many recipients lead to it.
    *
    * @returns `delivered` once file and folder are durable; `failed` only for a message that was in this mailbox before.
    */
   async deliver(request: DeliveryRequest<MaildirHop>): Promise<readonly Outcome[]> {
-    const outcome = await this.#deliverOnce(request);
-    return request.recipients.map(() => outcome);
+    const refusal = await this.#orDelayed(request, async () => {
+      return await wasDeliveredTo(request.hop.account, request.content) ? LOOP : undefined;
+    });
+    if (refusal !== undefined) return request.recipients.map(() => refusal);
+    const copies = new Map<string, Outcome>();
+    const outcomes: Outcome[] = [];
+    for (const recipient of request.recipients) {
+      outcomes.push(await this.#orDelayed(request, () => this.#deliverTo(recipient, request, copies)));
+    }
+    return outcomes;
   }
 
   /**
-   * Begins a message in the mailbox of an account, whose folders are made where missing. For `deliver`, and for mail that is
-   * written while it comes.
+   * Says where a message for an account goes. For `deliver`, and for mail that is written while it comes.
+   *
+   * @throws {Error} What the disk said.
+   */
+  async placements(
+    account: string,
+    message: { readonly envelope: Envelope; readonly content?: Content },
+    recipient: EnvelopeRecipient,
+  ): Promise<readonly Placement[]> {
+    const { mailRoot, filing = inboxFiling } = this.#options;
+    return await filing({ ...message, account, mailbox: mailboxFolder(mailRoot, account) }, recipient);
+  }
+
+  /**
+   * Begins a message in the mailbox of an account, whose folders are made where missing; in the inbox where the folder of the
+   * placement is not there and need not be made. For `deliver`, and for mail that is written while it comes.
    *
    * @param envelope Reverse-path and trace go in front.
-   * @returns The open file; the caller publishes or aborts it.
+   * @returns The open file; the caller publishes it, with `placeOf`, or aborts it.
    * @throws {Deno.errors} What the disk said.
    */
-  async begin(account: string, envelope: Pick<Envelope, "reversePath" | "trace">): Promise<MaildirWriter> {
+  async begin(
+    account: string,
+    envelope: Pick<Envelope, "reversePath" | "trace">,
+    placement: Placement = INBOX,
+  ): Promise<MaildirWriter> {
     const { mailRoot, files, folderSync, lineEndings } = this.#options;
     const mailbox = mailboxFolder(mailRoot, account);
     const head = deliveryFields(account, envelope);
     const options = { files, folderSync, nextName: this.#nextName, lineEndings: lineEndings() };
     await this.#folders.prepare(mailbox);
     try {
-      return await MaildirWriter.begin(options, mailbox, head);
+      return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement, false), head);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       // The folders were removed while we ran: once more, with new ones.
       this.#folders.forget(mailbox);
       await this.#folders.prepare(mailbox);
-      return await MaildirWriter.begin(options, mailbox, head);
+      return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement, true), head);
     }
   }
 
-  async #deliverOnce(request: DeliveryRequest<MaildirHop>): Promise<Outcome> {
-    const { account } = request.hop;
+  /** The Maildir of a placement, ready for mail. */
+  async #prepare(mailbox: string, { folder, isMade }: Placement, isMended: boolean): Promise<string> {
+    if (folder === INBOX_FOLDER) return mailbox;
+    return await this.#subfolders.prepare(mailbox, folder, { isMade, isMended }) ? `${mailbox}/${folder}` : mailbox;
+  }
+
+  /** @param copies Outcomes of the copies that were written for other recipients. */
+  async #deliverTo(
+    recipient: EnvelopeRecipient,
+    request: DeliveryRequest<MaildirHop>,
+    copies: Map<string, Outcome>,
+  ): Promise<Outcome> {
+    for (const placement of await this.placements(request.hop.account, request, recipient)) {
+      const copy = `${placement.folder}:${placement.flags}`;
+      const outcome = copies.get(copy) ?? await this.#orDelayed(request, () => this.#deliverOnce(request, placement));
+      copies.set(copy, outcome);
+      if (outcome !== DELIVERED) return outcome;
+    }
+    return DELIVERED;
+  }
+
+  async #deliverOnce(request: DeliveryRequest<MaildirHop>, placement: Placement): Promise<Outcome> {
+    try {
+      await this.#store(request, placement);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      // new/ was removed while we ran: once more, with new folders.
+      this.#folders.forget(mailboxFolder(this.#options.mailRoot, request.hop.account));
+      await this.#store(request, placement);
+    }
+    return DELIVERED;
+  }
+
+  async #store({ hop, envelope, content, signal }: DeliveryRequest<MaildirHop>, placement: Placement): Promise<void> {
+    await using writer = await this.begin(hop.account, envelope, placement);
+    if (content.inMemory !== undefined) await writer.write(content.inMemory);
+    else await writeStreamed(writer, content, signal);
+    await writer.publish(placeOf(placement));
+  }
+
+  /** Whatever goes wrong means later; the log has the reason. */
+  async #orDelayed<T>(request: DeliveryRequest<MaildirHop>, run: () => Promise<T>): Promise<T | Outcome> {
     try {
       request.signal.throwIfAborted();
-      if (await wasDeliveredTo(account, request.content)) return LOOP;
-      try {
-        await this.#store(request);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-        // new/ was removed while we ran: once more, with new folders.
-        this.#folders.forget(mailboxFolder(this.#options.mailRoot, account));
-        await this.#store(request);
-      }
-      return DELIVERED;
+      return await run();
     } catch (error) {
       if (request.signal.aborted) return STOPPED;
       this.#options.logger.error(
         'Cannot deliver {queueId} to mailbox "{account}" below {folder}, will retry: {reason}',
         {
           queueId: request.queueId,
-          account,
+          account: request.hop.account,
           folder: this.#options.mailRoot,
           reason: error instanceof Error ? error.message : String(error),
         },
@@ -133,13 +197,11 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
       return isOutOfSpace(error) ? FULL : BROKEN;
     }
   }
+}
 
-  async #store({ hop, envelope, content, signal }: DeliveryRequest<MaildirHop>): Promise<void> {
-    await using writer = await this.begin(hop.account, envelope);
-    if (content.inMemory !== undefined) await writer.write(content.inMemory);
-    else await writeStreamed(writer, content, signal);
-    await writer.publish({ folder: "new" });
-  }
+/** Where a message that was begun for a placement is published: what has flags was looked at, and is in `cur`. */
+export function placeOf({ flags }: Placement): MaildirPlace {
+  return flags === "" ? { folder: "new" } : { folder: "cur", flags };
 }
 
 async function writeStreamed(writer: MaildirWriter, content: Content, signal: AbortSignal): Promise<void> {

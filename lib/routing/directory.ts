@@ -96,3 +96,18 @@ export function accountOf(directory: Directory, { address, bases }: OurMailbox):
   }
   return undefined;
 }
+
+/**
+ * What a mailbox of ours says behind the name of its account and a delimiter, as it came: `lists` in `alice+lists`, or in
+ * `sales+alice+lists` where the account is `sales+alice`. Undefined where it is exactly the account, or leads to none.
+ *
+ * @see RFC 5233 §4
+ */
+export function detailOf(directory: Directory, mailbox: Mailbox): string | undefined {
+  const { delimiter, accounts } = directory;
+  const ours = asOurs(directory, mailbox);
+  if (delimiter === undefined || ours === undefined || accounts.has(ours.address)) return undefined;
+  // Each base is one delimiter shorter than the one before.
+  const base = ours.bases.findIndex((address) => accounts.has(address));
+  return base < 0 ? undefined : mailbox.localPart.split(delimiter).slice(-(base + 1)).join(delimiter);
+}

@@ -4,7 +4,7 @@ import type { Account } from "../config/config.ts";
 import type { RouteDecision, RouteHistory } from "../delivery/next_hop.ts";
 import { foldAddress } from "../mail/fold.ts";
 import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
-import { accountOf, asOurs, buildDirectory, type Directory, type RoutingConfig } from "./directory.ts";
+import { accountOf, asOurs, buildDirectory, detailOf, type Directory, type RoutingConfig } from "./directory.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
 import { mayUse } from "./own_addresses.ts";
 import type { ClientCertificate } from "../tls/tls_conn.ts";
@@ -22,6 +22,8 @@ export interface Router {
   isRouted(domain: string): boolean;
   /** Whether binary content (RFC 3030 §3) can go to a forward-path of the queue: who reads a Maildir reads lines. */
   takesBinary(address: string): boolean;
+  /** What a forward-path of the queue says behind the name of its account: `lists` in `alice+lists`; see directory.ts. */
+  detailOf(address: string): string | undefined;
   /** The account with exactly this address, under any of its domain's names; for logins. */
   findAccount(address: string): Account | undefined;
   /** The accounts that a client's certificate names, by its fingerprint or its mail addresses, each once. */
@@ -44,6 +46,10 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
     nextHop: (address, history) => nextHop(directory, address, history),
     isRouted: (domain) => routeOf({ ...directory.routes, all: undefined }, domain) !== undefined,
     takesBinary: (address) => takesBinary(nextHop(directory, address)),
+    detailOf: (address) => {
+      const mailbox = parseMailbox(address);
+      return mailbox === undefined ? undefined : detailOf(directory, mailbox);
+    },
     findAccount: (address) => directory.accounts.get(loginName(directory, address)),
     findByCertificate: (certificate) => findByCertificate(directory, certificate),
     loginName: (address) => loginName(directory, address),
