@@ -96,25 +96,11 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
   }
 
   /**
-   * Says where a message for an account goes. For `deliver`, and for mail that is written while it comes.
-   *
-   * @throws {Error} What the disk said.
-   */
-  async placements(
-    account: string,
-    message: { readonly envelope: Envelope; readonly content?: Content },
-    recipient: EnvelopeRecipient,
-  ): Promise<readonly Placement[]> {
-    const { mailRoot, filing = inboxFiling } = this.#options;
-    return await filing({ ...message, account, mailbox: mailboxFolder(mailRoot, account) }, recipient);
-  }
-
-  /**
    * Begins a message in the mailbox of an account, whose folders are made where missing; in the inbox where the folder of the
    * placement is not there and need not be made. For `deliver`, and for mail that is written while it comes.
    *
    * @param envelope Reverse-path and trace go in front.
-   * @returns The open file; the caller publishes it, with `placeOf`, or aborts it.
+   * @returns The open file; the caller publishes or aborts it.
    * @throws {Deno.errors} What the disk said.
    */
   async begin(
@@ -128,20 +114,25 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
     const options = { files, folderSync, nextName: this.#nextName, lineEndings: lineEndings() };
     await this.#folders.prepare(mailbox);
     try {
-      return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement, false), head);
+      return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement), head);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      // The folders were removed while we ran: once more, with new ones.
-      this.#folders.forget(mailbox);
-      await this.#folders.prepare(mailbox);
-      return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement, true), head);
+      await this.#mend(mailbox, placement);
+      return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement), head);
     }
   }
 
   /** The Maildir of a placement, ready for mail. */
-  async #prepare(mailbox: string, { folder, isMade }: Placement, isMended: boolean): Promise<string> {
+  async #prepare(mailbox: string, { folder, isMade }: Placement): Promise<string> {
     if (folder === INBOX_FOLDER) return mailbox;
-    return await this.#subfolders.prepare(mailbox, folder, { isMade, isMended }) ? `${mailbox}/${folder}` : mailbox;
+    return await this.#subfolders.prepare(mailbox, folder, isMade) ? `${mailbox}/${folder}` : mailbox;
+  }
+
+  /** Folders were removed while we ran: once more, with new ones. */
+  async #mend(mailbox: string, { folder }: Placement): Promise<void> {
+    this.#folders.forget(mailbox);
+    await this.#folders.prepare(mailbox);
+    if (folder !== INBOX_FOLDER) await this.#subfolders.mend(mailbox, folder);
   }
 
   /** @param copies Outcomes of the copies that were written for other recipients. */
@@ -150,7 +141,10 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
     request: DeliveryRequest<MaildirHop>,
     copies: Map<string, Outcome>,
   ): Promise<Outcome> {
-    for (const placement of await this.placements(request.hop.account, request, recipient)) {
+    const { mailRoot, filing = inboxFiling } = this.#options;
+    const { hop: { account }, envelope, content } = request;
+    const message = { account, mailbox: mailboxFolder(mailRoot, account), envelope, content };
+    for (const placement of await filing(message, recipient)) {
       const copy = `${placement.folder}:${placement.flags}`;
       const outcome = copies.get(copy) ?? await this.#orDelayed(request, () => this.#deliverOnce(request, placement));
       copies.set(copy, outcome);
@@ -164,8 +158,7 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
       await this.#store(request, placement);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      // new/ was removed while we ran: once more, with new folders.
-      this.#folders.forget(mailboxFolder(this.#options.mailRoot, request.hop.account));
+      await this.#mend(mailboxFolder(this.#options.mailRoot, request.hop.account), placement);
       await this.#store(request, placement);
     }
     return DELIVERED;
@@ -200,7 +193,7 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
 }
 
 /** Where a message that was begun for a placement is published: what has flags was looked at, and is in `cur`. */
-export function placeOf({ flags }: Placement): MaildirPlace {
+function placeOf({ flags }: Placement): MaildirPlace {
   return flags === "" ? { folder: "new" } : { folder: "cur", flags };
 }
 

@@ -27,8 +27,8 @@ export interface FilingMessage {
   readonly mailbox: string;
   /** With all recipients of the message. */
   readonly envelope: Envelope;
-  /** As received; absent while it is still coming. */
-  readonly content?: Content;
+  /** As received. */
+  readonly content: Content;
 }
 
 /**
@@ -44,7 +44,7 @@ export type Filing = (message: FilingMessage, recipient: EnvelopeRecipient) => P
 export const INBOX: Placement = { folder: INBOX_FOLDER, isMade: false, flags: "" };
 
 /** Everything goes to the inbox. */
-export const inboxFiling: Filing = () => Promise.resolve([INBOX]);
+export const inboxFiling: Filing = (): Promise<readonly Placement[]> => Promise.resolve([INBOX]);
 
 /** What filing by subaddress needs. */
 export interface SubaddressOptions {

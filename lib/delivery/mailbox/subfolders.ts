@@ -66,14 +66,6 @@ export interface SubfoldersOptions {
   readonly logger: Logger;
 }
 
-/** How a folder is prepared. */
-export interface FolderWish {
-  /** Made where it is missing. */
-  readonly isMade: boolean;
-  /** It was found without `tmp` or `new`: they are made again. */
-  readonly isMended: boolean;
-}
-
 /** Makes folders of mailboxes ready for mail. */
 export class Subfolders {
   readonly #options: SubfoldersOptions;
@@ -91,20 +83,32 @@ export class Subfolders {
    *
    * @param mailbox Path of the mailbox; exists durably.
    * @param folder Name on the disk.
+   * @param isMade It is made where missing.
    * @returns Whether the folder is there. False only where it is missing and `isMade` is false.
    * @throws {Deno.errors} What the disk said.
    */
-  async prepare(mailbox: string, folder: string, { isMade, isMended }: FolderWish): Promise<boolean> {
+  async prepare(mailbox: string, folder: string, isMade: boolean): Promise<boolean> {
     const { files, folderSync } = this.#options;
     const path = `${mailbox}/${folder}`;
     if (!await isFolder(files, path)) {
       if (!isMade) return false;
       await this.#make(mailbox, folder);
-    } else if (isMended) {
-      for (const name of ["tmp", "new"]) await files.makeFolder(`${path}/${name}`, 0o700);
     }
     await Promise.all([path, mailbox].map((each) => folderSync.sync(each)));
     return true;
+  }
+
+  /**
+   * Tells that something was found missing in a folder: somebody removed it, or its `tmp` or `new`, which are made again.
+   *
+   * @throws {Deno.errors} What the disk said.
+   */
+  async mend(mailbox: string, folder: string): Promise<void> {
+    const { files, folderSync } = this.#options;
+    const path = `${mailbox}/${folder}`;
+    for (const each of [path, `${path}/new`, `${path}/cur`]) folderSync.forget(each);
+    if (!await isFolder(files, path)) return;
+    for (const name of ["tmp", "new"]) await files.makeFolder(`${path}/${name}`, 0o700);
   }
 
   #make(mailbox: string, folder: string): Promise<void> {
