@@ -2,7 +2,7 @@
 
 import type { EnvelopeRecipient } from "../../mail/envelope.ts";
 import { mayRelay } from "../../policy/relay.ts";
-import type { ResolvedTarget } from "../../routing/recipient.ts";
+import type { ResolvedTarget } from "../../routing/expansion.ts";
 import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
@@ -31,12 +31,16 @@ export function rcpt(context: Context, command: RcptCommand): Reply {
     return accept(session, transaction, { forwardPath, path: command.forwardPath, options });
   } catch (error) {
     if (error instanceof SmtpError) {
-      services.logger.info("Refused recipient <{recipient}> from {client}: {reply}", {
+      const { logger } = services;
+      const fields = {
         recipient: forwardPath,
         reversePath: transaction.reversePath,
         client: session.client,
         reply: error.message,
-      });
+      };
+      const line = "Refused recipient <{recipient}> from {client}: {reply}";
+      if (error.cause === undefined) logger.info(line, fields);
+      else logger.warning(`${line}; to mend in {cause}`, { ...fields, cause: error.cause });
     }
     throw error;
   }
@@ -57,6 +61,8 @@ function accept(session: Session, transaction: Transaction, request: Request): R
   switch (resolved.kind) {
     case "unknown":
       throw new SmtpError(550, "5.1.1", "No such mailbox here");
+    case "refused":
+      throw new SmtpError(550, resolved.status, resolved.text, { cause: "the aliases of the configuration" });
     case "remote":
       if (!mayRelay(session.clientAddress, session.login, relayFrom)) {
         throw new SmtpError(550, "5.7.1", "This server does not relay for you");

@@ -15,7 +15,7 @@ function details(accounts: readonly string[], addresses: readonly string[], deli
     aliases: new Map(),
     routes: [],
     auth: {},
-  }, accounts.map((address) => ({ address })));
+  }, accounts.map((address) => ({ address, addresses: [`info.${address}`] })));
   return Object.fromEntries(addresses.map((text) => {
     const mailbox = parseMailbox(text);
     return [text, mailbox === undefined ? "no mailbox" : detailOf(directory, mailbox)];
@@ -32,6 +32,7 @@ Deno.test("The detail is what follows the account that is meant, as it came", ()
       "alice+a+B@example.org",
       "alice+@example.org",
       '"alice+to do"@example.org',
+      "info.alice+Lists@example.org",
       "sales+alice@example.org",
       "sales+alice+x@example.org",
       "a+b+c@example.org",
@@ -45,8 +46,9 @@ Deno.test("The detail is what follows the account that is meant, as it came", ()
       "alice+Lists.deno@example.org": "Lists.deno",
       "ALICE+Lists/deno@example.net": "Lists/deno",
       "alice+a+B@example.org": "a+B",
-      "alice+@example.org": "",
+      "alice+@example.org": undefined,
       '"alice+to do"@example.org': "to do",
+      "info.alice+Lists@example.org": "Lists",
       "sales+alice@example.org": undefined,
       "sales+alice+x@example.org": "x",
       "a+b+c@example.org": undefined,
