@@ -198,6 +198,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
         return config.mailboxes.subaddressFolders ? router.detailOf(address) : undefined;
       },
     }),
+    cleansTmp: true,
   });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
   const { resolver, isTrusted } = await makeResolver(options);
@@ -230,6 +231,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
       return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
     },
     [Symbol.asyncDispose]: async (): Promise<void> => {
+      await maildir[Symbol.asyncDispose]();
       await mtaSts?.[Symbol.asyncDispose]();
       await remote[Symbol.asyncDispose]();
     },

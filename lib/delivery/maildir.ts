@@ -22,6 +22,7 @@ import { INBOX_FOLDER } from "./mailbox/folder_name.ts";
 import { Subfolders } from "./mailbox/subfolders.ts";
 import type { NextHop } from "./next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "./target.ts";
+import { TmpCleaner } from "./tmp_cleaner.ts";
 
 /** The next hop that Maildir delivery carries out. */
 export type MaildirHop = Extract<NextHop, { kind: "maildir" }>;
@@ -48,6 +49,8 @@ export interface MaildirOptions {
   readonly filing?: Filing;
   /** For the file names: hexadecimal, chosen at start; made from the system's random source by default. */
   readonly random?: string;
+  /** Remove what deliveries that died left in `tmp/`, in the background. Default: no. */
+  readonly cleansTmp?: boolean;
 }
 
 const DELIVERED: Outcome = { action: "delivered", status: "2.0.0", text: "delivered to mailbox", isRemoteReply: false };
@@ -62,19 +65,23 @@ const LOOP: Outcome = {
 };
 
 /** Delivers to Maildirs below `mailRoot`, in `DOMAIN/LOCAL` of the account. */
-export class MaildirTarget implements DeliveryTarget<MaildirHop> {
+export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposable {
   readonly #options: MaildirOptions;
   readonly #folders: MaildirFolders;
   readonly #subfolders: Subfolders;
   readonly #nextName: () => string;
+  readonly #cleaner: TmpCleaner | undefined;
 
   /** Touches no file yet. */
   constructor(options: MaildirOptions) {
     this.#options = options;
     this.#folders = new MaildirFolders(options.mailRoot, options.files, options.folderSync);
     this.#subfolders = new Subfolders(options);
-    const { clock, hostname, pid, random = randomHex() } = options;
+    const { files, clock, logger, hostname, pid, random = randomHex() } = options;
     this.#nextName = uniqueNames({ clock, hostname, pid, random });
+    if (options.cleansTmp === true) {
+      this.#cleaner = new TmpCleaner({ files, clock, logger, isOwn: (name) => name.includes(`R${random}.`) });
+    }
   }
 
   /**
@@ -113,6 +120,7 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
     const head = deliveryFields(account, envelope);
     const options = { files, folderSync, nextName: this.#nextName, lineEndings: lineEndings() };
     await this.#folders.prepare(mailbox);
+    this.#cleaner?.use(mailbox);
     try {
       return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement), head);
     } catch (error) {
@@ -120,6 +128,11 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
       await this.#mend(mailbox, placement);
       return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement), head);
     }
+  }
+
+  /** Ends the cleaning. Deliveries are not waited for. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#cleaner?.[Symbol.asyncDispose]();
   }
 
   /** The Maildir of a placement, ready for mail. */

@@ -10,6 +10,8 @@ const PROGRAMS = {
   swaks: ["swaks"],
   curl: ["curl"],
   msmtp: ["msmtp"],
+  mutt: ["/usr/bin/mutt", "mutt"],
+  script: ["/usr/bin/script", "script"],
   openssl: ["openssl"],
   gsasl: ["gsasl"],
   "cyrus-scram": CYRUS_FOLDERS.map((folder) => `${folder}/sasl2/libscram.so`),
