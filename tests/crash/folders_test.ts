@@ -57,7 +57,8 @@ async function isThere(files: MemoryFiles, path: string): Promise<boolean> {
 }
 
 Deno.test("Whenever the machine stops, mail that was taken is in the folder that was made for it", async () => {
-  for (let stopAt = 1, isOver = false; !isOver; stopAt++) {
+  let isOver = false;
+  for (let stopAt = 1; !isOver; stopAt++) {
     for (const seed of [0, 1, 2]) {
       const files = new MemoryFiles();
       const isTaken = await deliver(files, JUNK, stopAt);
