@@ -27,7 +27,7 @@ export function mayUse(directory: Directory, account: string, mailbox: Mailbox):
     if (directory.accounts.has(candidate)) return false;
     if (directory.aliases.has(candidate)) {
       const [target, ...others] = targetsOf(directory, ours);
-      return target !== undefined && others.length === 0 && foldAddress(target) === address;
+      return target !== undefined && others.length === 0 && foldAddress(target.address) === address;
     }
   }
   return false;

@@ -4,12 +4,22 @@ import { BARE_POSTMASTER } from "../smtp/path.ts";
 import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { asOurs, type Directory, type OurMailbox } from "./directory.ts";
 
+/** Where mail for an address of ours goes. */
+export interface ResolvedTarget {
+  /** The forward-path that delivery uses, canonical. */
+  readonly address: string;
+  /** Of a target that is not ours: the address of ours that led there, canonical. */
+  readonly forwardedBy?: string;
+  /** Of a member of a list: its owner, who gets the reports (RFC 5321 §3.9.2). A null reverse-path stays null even so. */
+  readonly reversePath?: string;
+}
+
 /** What a recipient is. */
 export type RecipientResolution =
-  /** Ours. The forward-paths that delivery uses, at least one and each once; aliases may lead to other domains. */
-  | { readonly kind: "local"; readonly targets: readonly string[] }
+  /** Ours. What delivery uses, at least one and each address once; aliases may lead to other domains. */
+  | { readonly kind: "local"; readonly targets: readonly ResolvedTarget[] }
   /** Of a domain that is not ours: for those only who may relay. */
-  | { readonly kind: "remote"; readonly target: string }
+  | { readonly kind: "remote" }
   /** Of a domain of ours that has no such mailbox: 550 5.1.1. */
   | { readonly kind: "unknown" };
 
@@ -37,7 +47,7 @@ export function resolveRecipient(
   }
   // Our own reports come from there, so answers to them must arrive.
   if (isPostmaster(recipient) && recipient.domain === directory.hostname) return resolvePostmaster(directory);
-  return { kind: "remote", target: recipient.text };
+  return { kind: "remote" };
 }
 
 /**
@@ -54,7 +64,7 @@ function resolvePostmaster(directory: Directory, domain?: string): RecipientReso
   }
   for (const name of domain === undefined ? directory.domains.keys() : [domain, ...directory.domains.keys()]) {
     for (const { address } of directory.accounts.values()) {
-      if (address.endsWith(`@${name}`)) return { kind: "local", targets: [address] };
+      if (address.endsWith(`@${name}`)) return { kind: "local", targets: [{ address }] };
     }
   }
   return { kind: "unknown" };
@@ -65,17 +75,18 @@ function isPostmaster({ localPart }: Mailbox): boolean {
 }
 
 /** The forward-paths that a mailbox of ours stands for; empty where there is no such mailbox. */
-export function targetsOf(directory: Directory, ours: OurMailbox): readonly string[] {
-  const expansion: Expansion = { directory, targets: new Set(), followed: new Set(), isTooDeep: false };
+export function targetsOf(directory: Directory, ours: OurMailbox): readonly ResolvedTarget[] {
+  const expansion: Expansion = { directory, targets: new Map(), followed: new Set(), isTooDeep: false };
   expand(expansion, ours, []);
   // Refused as a whole: to leave out the targets behind the bound would lose mail.
-  return expansion.isTooDeep ? [] : [...expansion.targets];
+  return expansion.isTooDeep ? [] : [...expansion.targets.values()];
 }
 
 /** One expansion in progress. */
 interface Expansion {
   readonly directory: Directory;
-  readonly targets: Set<string>;
+  /** By address. */
+  readonly targets: Map<string, ResolvedTarget>;
   /** Aliases and catch-alls (`@domain`) met so far; each is followed once, so loops end. */
   readonly followed: Set<string>;
   isTooDeep: boolean;
@@ -94,17 +105,23 @@ function expand(
     // Within its own expansion, an alias that is an account too means the account: it keeps a copy for itself.
     if (forwardPaths === undefined || (account !== undefined && above.includes(candidate))) {
       if (account === undefined) continue;
-      targets.add(account.address);
+      add(targets, { address: account.address });
     } else {
-      follow(expansion, candidate, forwardPaths, above);
+      follow(expansion, candidate, candidate, forwardPaths, above);
     }
     return;
   }
-  if (directory.routes.exact.has(domain.name)) targets.add(unfolded);
-  else if (domain.catchAll !== undefined) follow(expansion, `@${domain.name}`, [domain.catchAll], above);
+  if (directory.routes.exact.has(domain.name)) add(targets, { address: unfolded });
+  else if (domain.catchAll !== undefined) follow(expansion, `@${domain.name}`, address, [domain.catchAll], above);
 }
 
-function follow(expansion: Expansion, name: string, forwardPaths: readonly string[], above: readonly string[]): void {
+function follow(
+  expansion: Expansion,
+  name: string,
+  forwardedBy: string,
+  forwardPaths: readonly string[],
+  above: readonly string[],
+): void {
   if (expansion.followed.has(name)) return;
   expansion.followed.add(name);
   if (above.length >= MAX_ALIAS_DEPTH) {
@@ -115,7 +132,11 @@ function follow(expansion: Expansion, name: string, forwardPaths: readonly strin
     const mailbox = parseMailbox(forwardPath);
     if (mailbox === undefined) continue;
     const ours = asOurs(expansion.directory, mailbox);
-    if (ours === undefined) expansion.targets.add(mailbox.text);
+    if (ours === undefined) add(expansion.targets, { address: mailbox.text, forwardedBy });
     else expand(expansion, ours, [...above, name]);
   }
+}
+
+function add(targets: Map<string, ResolvedTarget>, target: ResolvedTarget): void {
+  if (!targets.has(target.address)) targets.set(target.address, target);
 }

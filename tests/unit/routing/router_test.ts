@@ -33,8 +33,8 @@ function resolved(router: Router, text: string): string {
   const mailbox = text === BARE_POSTMASTER ? BARE_POSTMASTER : parseMailbox(text);
   assert(mailbox !== undefined, `no mailbox: ${text}`);
   const resolution = router.resolveRecipient(mailbox);
-  if (resolution.kind === "local") return `local ${resolution.targets.join(",")}`;
-  return resolution.kind === "remote" ? `remote ${resolution.target}` : "unknown";
+  if (resolution.kind === "local") return `local ${resolution.targets.map(({ address }) => address).join(",")}`;
+  return resolution.kind === "remote" ? `remote ${text}` : "unknown";
 }
 
 function check(router: Router, cases: Readonly<Record<string, string>>): void {
