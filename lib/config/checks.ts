@@ -13,7 +13,8 @@ import { quote, type Source } from "./source.ts";
 
 /** Checks the whole content. */
 export function checkContent(content: Partial<FileContent>, source: Source): void {
-  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, admin, quickStart } = content;
+  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, admin } = content;
+  const { forwarding, quickStart } = content;
   checkListeners(listeners, source);
   checkClientCertificates(listeners, tls?.clientCa, source);
   checkAuth(auth, source);
@@ -24,6 +25,10 @@ export function checkContent(content: Partial<FileContent>, source: Source): voi
   checkDomains(domains, routes, source);
   for (const { key, at } of aliases) {
     checkOurs(key, domains, (message) => source.report(at, `aliases: ${message}`));
+  }
+  const srsDomain = forwarding?.domain;
+  if (srsDomain !== undefined && !domains.some(({ key }) => key === srsDomain.value)) {
+    source.report(srsDomain.at, `forwarding.domain: expected ${ourDomain(srsDomain.value, domains)}`);
   }
   if (quickStart === undefined) return;
   checkOurs(quickStart.value, domains, (message) => source.report(quickStart.at, `quick_start: ${message}`));

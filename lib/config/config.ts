@@ -150,6 +150,15 @@ export interface Config {
   readonly accountsFile: string;
   /** From the folded address of a mailbox of ours (lib/mail/fold.ts) to canonical forward-paths, at least one. */
   readonly aliases: ReadonlyMap<string, readonly string[]>;
+  /** Mail that addresses of ours send on to other sites. */
+  readonly forwarding: {
+    /** Its senders are rewritten, so that reports come back here and SPF is about us. */
+    readonly srs: boolean;
+    /** The domain of rewritten senders, one of ours; absent: that of the address that forwards. */
+    readonly domain?: string;
+    /** How long reports to a rewritten sender are taken. */
+    readonly maxAgeMs: number;
+  };
   /** Mail for accounts. */
   readonly mailboxes: {
     /** Of the files in Maildirs. */

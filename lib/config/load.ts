@@ -52,6 +52,7 @@ function assemble(content: FileContent, source: Source): Config {
     ...(content.recipientDelimiter === "" ? {} : { recipientDelimiter: content.recipientDelimiter }),
     accountsFile: path(content.accounts),
     aliases: new Map(content.aliases.map(({ key, value }) => [key, value])),
+    forwarding: forwardingOf(content),
     mailboxes: content.mailboxes,
     binaryMime: content.binaryMime,
     relayFrom: content.relayFrom,
@@ -82,6 +83,10 @@ function authOf({ auth: { dovecot, oauth, mechanisms } }: FileContent, folder: s
     ...(mechanisms === undefined ? {} : { mechanisms: mechanisms.map(({ value }) => value) }),
     ...(oauth === undefined ? {} : { oauth: oauthConfig(oauth.value as OauthDraft, folder) }),
   };
+}
+
+function forwardingOf({ forwarding: { srs, domain, maxAgeMs } }: FileContent): Config["forwarding"] {
+  return { srs, maxAgeMs, ...(domain === undefined ? {} : { domain: domain.value }) };
 }
 
 function adminOf({ admin: { bind } }: FileContent, data: string): Config["admin"] {

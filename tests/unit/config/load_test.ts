@@ -44,6 +44,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     recipientDelimiter: "+",
     accountsFile: "/etc/posthorn/accounts.yaml",
     aliases: new Map(),
+    forwarding: { srs: true, maxAgeMs: 1_814_400_000 },
     mailboxes: { lineEndings: "lf" },
     binaryMime: false,
     relayFrom: [],
@@ -103,6 +104,7 @@ accounts: ../accounts.yaml
 aliases:
   Sales@BÜCHER.example: [Alice@bücher.example, '"a b"@elsewhere.example']
   "info@xn--bcher-kva.example": alice@bücher.example
+forwarding: { srs: false, domain: BÜCHER.example, max_age: 10d }
 mailboxes: { line_endings: crlf }
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
@@ -164,6 +166,7 @@ quick_start: Alice@bücher.example
       ["sales@xn--bcher-kva.example", ["Alice@xn--bcher-kva.example", '"a b"@elsewhere.example']],
       ["info@xn--bcher-kva.example", ["alice@xn--bcher-kva.example"]],
     ]),
+    forwarding: { srs: false, domain: "xn--bcher-kva.example", maxAgeMs: 864_000_000 },
     mailboxes: { lineEndings: "crlf" },
     binaryMime: true,
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
