@@ -99,3 +99,14 @@ export function reversePathOf(
 ): string {
   return recipient?.reversePath ?? reversePath;
 }
+
+/**
+ * The envelope as it holds for a recipient: with its reverse-path, and for a member of a list without what the sender wished
+ * to hear, and by when, of the message to the list (RFC 3461 §5.2.7.1).
+ */
+export function envelopeFor(envelope: Envelope, recipient: EnvelopeRecipient | undefined): Envelope {
+  const { ret: _ret, envid: _envid, deliverBy: _deliverBy, ...others } = envelope;
+  const ofMessage = recipient?.list === "member" ? others : envelope;
+  const { reversePath = envelope.reversePath } = recipient ?? {};
+  return ofMessage.reversePath === reversePath ? ofMessage : { ...ofMessage, reversePath };
+}

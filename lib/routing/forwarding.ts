@@ -50,7 +50,7 @@ export function resolveRewritten(
 ): RecipientResolution | undefined {
   const ours = recipient === BARE_POSTMASTER ? undefined : asOurs(directory, recipient);
   if (recipient === BARE_POSTMASTER || ours === undefined) return undefined;
-  if (directory.accounts.has(ours.address) || directory.aliases.has(ours.address)) return undefined;
+  if (directory.mailboxes.has(ours.address) || directory.aliases.has(ours.address)) return undefined;
   const reading = srs.read(recipient.localPart);
   if (reading.kind === "other") return undefined;
   if (reading.kind === "forged") {

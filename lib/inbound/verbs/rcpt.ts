@@ -2,7 +2,7 @@
 
 import type { EnvelopeRecipient } from "../../mail/envelope.ts";
 import { mayRelay } from "../../policy/relay.ts";
-import type { ResolvedTarget } from "../../routing/recipient.ts";
+import type { ResolvedTarget } from "../../routing/expansion.ts";
 import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
@@ -32,16 +32,20 @@ export function rcpt(context: Context, command: RcptCommand): Reply {
       forwardPath,
       path: command.forwardPath,
       options,
-      senderFor: (forwardedBy) => rewrittenSender(context, transaction.reversePath, forwardedBy),
+      senderFor: senderRewriter(context, transaction.reversePath),
     });
   } catch (error) {
     if (error instanceof SmtpError) {
-      services.logger.info("Refused recipient <{recipient}> from {client}: {reply}", {
+      const { logger } = services;
+      const fields = {
         recipient: forwardPath,
         reversePath: transaction.reversePath,
         client: session.client,
         reply: error.message,
-      });
+      };
+      const line = "Refused recipient <{recipient}> from {client}: {reply}";
+      if (error.cause === undefined) logger.info(line, fields);
+      else logger.warning(`${line}; to mend in {cause}`, { ...fields, cause: error.cause });
     }
     throw error;
   }
@@ -64,6 +68,8 @@ function accept(session: Session, transaction: Transaction, request: Request): R
   switch (resolved.kind) {
     case "unknown":
       throw new SmtpError(550, "5.1.1", resolved.reason ?? "No such mailbox here");
+    case "refused":
+      throw new SmtpError(550, resolved.status, resolved.text, { cause: "the aliases of the configuration" });
     case "remote":
       if (!mayRelay(session.clientAddress, session.login, relayFrom)) {
         throw new SmtpError(550, "5.7.1", "This server does not relay for you");
@@ -130,19 +136,27 @@ function recipientOf(target: ResolvedTarget, { reversePath }: Transaction, reque
   return { address, notify: ["failure"], list: "member", ...owner, ...forwarded };
 }
 
-/** Rewrites the sender of what is sent on. Where that cannot be, the message goes with the sender that it has. */
-function rewrittenSender({ session, services }: Context, reversePath: string, forwardedBy: string): string | undefined {
-  const sender = session.settings.router.rewriteSender(reversePath, forwardedBy);
-  if (sender?.kind !== "kept") return sender?.address;
-  services.logger.info(
-    "{forwardedBy} forwards a message from <{reversePath}> without rewriting this sender: {reason}",
-    {
-      forwardedBy,
-      reversePath,
-      reason: sender.reason,
-    },
-  );
-  return undefined;
+/**
+ * Rewrites the sender of what is sent on, once for each address that does. Where that cannot be, the message goes with the
+ * sender that it has.
+ */
+function senderRewriter({ session, services }: Context, reversePath: string): Request["senderFor"] {
+  const known = new Map<string, string | undefined>();
+  return (forwardedBy) => {
+    if (known.has(forwardedBy)) return known.get(forwardedBy);
+    const sender = session.settings.router.rewriteSender(reversePath, forwardedBy);
+    if (sender?.kind === "kept") {
+      services.logger.info("{forwardedBy} sends mail from <{reversePath}> on without rewriting this sender: {reason}", {
+        forwardedBy,
+        reversePath,
+        client: session.client,
+        reason: sender.reason,
+      });
+    }
+    const address = sender?.kind === "rewritten" ? sender.address : undefined;
+    known.set(forwardedBy, address);
+    return address;
+  };
 }
 
 /**

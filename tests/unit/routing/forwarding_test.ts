@@ -30,8 +30,8 @@ function routerOf({ isOn = true, domain, nowMs = NOW, domains = [], more = {} }:
     domains: new Map(ours.map((domain) => [domain.name, domain])),
     recipientDelimiter: "+",
     aliases: new Map([
-      ["fwd@example.org", ["carol@elsewhere.example"]],
-      ["srs0-fan@example.org", ["alice@example.org"]],
+      ["fwd@example.org", { targets: ["carol@elsewhere.example"] }],
+      ["srs0-fan@example.org", { targets: ["alice@example.org"] }],
     ]),
     routes: [{
       domain: "routed.example",
@@ -106,7 +106,7 @@ Deno.test("what only looks like a rewritten sender is an address like any other"
   assertEquals(resolved(router, "srs0-nobody@example.org"), "unknown");
   assertEquals(resolved(router, "srs0-nobody@second.example"), "alice@example.org");
   const taken = rewritten(router, SENDER);
-  const aliases = new Map([[taken.toLowerCase(), ["alice@example.org"]]]);
+  const aliases = new Map([[taken.toLowerCase(), { targets: ["alice@example.org"] }]]);
   assertEquals(resolved(routerOf({ more: { aliases } }), taken), "alice@example.org");
 });
 
@@ -125,7 +125,10 @@ Deno.test("an expired address is unknown to others, and still good for reports o
 Deno.test("a sender whose domain became ours meanwhile is looked up here, through any number of rewritings", () => {
   const before = routerOf();
   const domains = [{ name: "sender.example", dkim: [] }, { name: "first.example", dkim: [] }];
-  const after = routerOf({ domains, more: { aliases: new Map([["bob@sender.example", ["alice@example.org"]]]) } });
+  const after = routerOf({
+    domains,
+    more: { aliases: new Map([["bob@sender.example", { targets: ["alice@example.org"] }]]) },
+  });
   assertEquals(resolved(after, rewritten(before, SENDER)), "reports for alice@example.org");
   assertEquals(resolved(after, rewritten(before, "nobody@sender.example")), "unknown");
   const first = rewritten(before, SENDER).replace("@example.org", "@first.example");
