@@ -32,7 +32,7 @@ export function rcpt(context: Context, command: RcptCommand): Reply {
       forwardPath,
       path: command.forwardPath,
       options,
-      senderFor: (forwardedBy) => rewrittenSender(context, transaction.reversePath, forwardedBy),
+      senderFor: senderRewriter(context, transaction.reversePath),
     });
   } catch (error) {
     if (error instanceof SmtpError) {
@@ -136,19 +136,27 @@ function recipientOf(target: ResolvedTarget, { reversePath }: Transaction, reque
   return { address, notify: ["failure"], list: "member", ...owner, ...forwarded };
 }
 
-/** Rewrites the sender of what is sent on. Where that cannot be, the message goes with the sender that it has. */
-function rewrittenSender({ session, services }: Context, reversePath: string, forwardedBy: string): string | undefined {
-  const sender = session.settings.router.rewriteSender(reversePath, forwardedBy);
-  if (sender?.kind !== "kept") return sender?.address;
-  services.logger.info(
-    "{forwardedBy} forwards a message from <{reversePath}> without rewriting this sender: {reason}",
-    {
-      forwardedBy,
-      reversePath,
-      reason: sender.reason,
-    },
-  );
-  return undefined;
+/**
+ * Rewrites the sender of what is sent on, once for each address that does. Where that cannot be, the message goes with the
+ * sender that it has.
+ */
+function senderRewriter({ session, services }: Context, reversePath: string): Request["senderFor"] {
+  const known = new Map<string, string | undefined>();
+  return (forwardedBy) => {
+    if (known.has(forwardedBy)) return known.get(forwardedBy);
+    const sender = session.settings.router.rewriteSender(reversePath, forwardedBy);
+    if (sender?.kind === "kept") {
+      services.logger.info("{forwardedBy} sends mail from <{reversePath}> on without rewriting this sender: {reason}", {
+        forwardedBy,
+        reversePath,
+        client: session.client,
+        reason: sender.reason,
+      });
+    }
+    const address = sender?.kind === "rewritten" ? sender.address : undefined;
+    known.set(forwardedBy, address);
+    return address;
+  };
 }
 
 /**
