@@ -1,7 +1,9 @@
 /** Puts the parts of a running server together: from accepted connections over the queue to the next hop. */
 
 import type { Logger } from "../log/logger.ts";
+import { forwarded } from "../delivery/forwarded.ts";
 import { MaildirTarget } from "../delivery/maildir.ts";
+import { subaddressFiling } from "../delivery/mailbox/filing.ts";
 import { MtaSts } from "../delivery/remote/mta_sts.ts";
 import { makeStsFetch } from "../delivery/remote/mta_sts_fetch.ts";
 import { StsStore } from "../delivery/remote/mta_sts_store.ts";
@@ -19,7 +21,6 @@ import type { Config } from "../config/config.ts";
 import type { ConfigIo } from "../config/source.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
 import { InboundServer } from "../inbound/server.ts";
-import { parseMailbox } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { directDelivery } from "../queue/direct_delivery.ts";
 import { limitsByRules } from "../queue/destination_rules.ts";
@@ -31,7 +32,6 @@ import { dsnReporter } from "../queue/reporter.ts";
 import { SteadyClock } from "../queue/steady_clock.ts";
 import type { QueueSettings } from "../queue/queue_settings.ts";
 import { QueueRunner } from "../queue/runner.ts";
-import type { Router } from "../routing/router.ts";
 import { openBulkReader } from "../system/bulk_reader.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
@@ -113,7 +113,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       hostname: config.hostname,
       randomOctets,
       expireAfterMs: () => live().config.queue.expireAfterMs,
-      expand: (address) => localTargets(live().router, address),
+      expand: (address) => live().router.reportTargets(address),
     }),
     suspensions,
     settings: queueSettings(config, clock),
@@ -190,6 +190,13 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
     folderSync,
     logger: logger("maildir"),
     lineEndings: () => live().config.mailboxes.lineEndings,
+    filing: subaddressFiling({
+      files,
+      detailOf: (address) => {
+        const { config, router } = live();
+        return config.mailboxes.subaddressFolders ? router.detailOf(address) : undefined;
+      },
+    }),
     cleansTmp: true,
   });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
@@ -218,10 +225,10 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
   return {
     remote,
     tlsTally,
-    deliver: (request) => {
+    deliver: forwarded((request) => {
       const { hop } = request;
       return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
-    },
+    }, logger("queue")),
     [Symbol.asyncDispose]: async (): Promise<void> => {
       await maildir[Symbol.asyncDispose]();
       await mtaSts?.[Symbol.asyncDispose]();
@@ -249,13 +256,6 @@ async function makeResolver(
   const isTrusted = isDnsValidating ?? servers.every(isLocalServer);
   const resolver = new StubResolver({ servers, clock, logger: logger("dns"), isTrusted });
   return { resolver: new CachingResolver({ resolver, cache: new DnsCache({ clock }) }), isTrusted };
-}
-
-/** What an address of ours stands for, as at RCPT; another address is itself. */
-function localTargets(router: Router, address: string): readonly string[] {
-  const mailbox = parseMailbox(address);
-  const resolved = mailbox === undefined ? undefined : router.resolveRecipient(mailbox);
-  return resolved?.kind === "local" ? resolved.targets : [address];
 }
 
 function queueSettings({ queue, delivery, destinations }: Config, clock: Clock): QueueSettings {
