@@ -40,6 +40,7 @@ import { canJudgePeers } from "../tls/peer_chain.ts";
 import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
 import type { Live } from "./live.ts";
 import { makeLogins } from "./logins.ts";
+import { diskRooms } from "./disk_rooms.ts";
 import { isOwnAddress } from "./own_addresses.ts";
 
 /** What the parts are made from. */
@@ -96,6 +97,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     logger: logger("queue"),
   });
   const folderSync = new FolderSync(files);
+  const rooms = diskRooms({ config: () => live().config, clock, logger: logger("disk") });
   const delivery = await makeDelivery(options, folderSync);
   // Ages are measured by it: a wall clock that is set wrong for a while must not give up all mail as too old.
   const steady = new SteadyClock({ clock, logger: logger("queue") });
@@ -127,6 +129,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   const inbound = new InboundServer({
     services: {
       isDraining: () => drain.isDraining,
+      ...(rooms === undefined ? {} : { room: rooms.spool }),
       clock,
       logger: logger("smtp"),
       spool,
