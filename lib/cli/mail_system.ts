@@ -182,6 +182,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
     pid: Deno.pid,
     folderSync,
     logger: logger("maildir"),
+    lineEndings: () => live().config.mailboxes.lineEndings,
   });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
   const { resolver, isTrusted } = await makeResolver(options);

@@ -148,6 +148,7 @@ export class MailPath implements AsyncDisposable {
       pid: 1,
       folderSync: this.#folderSync,
       logger,
+      lineEndings: () => "lf",
     });
     this.spool = options.told === undefined ? spool : listening(spool, options.told, isOver);
     this.runner = new QueueRunner({

@@ -31,6 +31,7 @@ class Mailbox implements AsyncDisposable {
       pid: 1,
       folderSync: this.sync,
       logger: getLogger(["test", "maildir"]),
+      lineEndings: () => "lf",
     });
   }
 
