@@ -34,6 +34,7 @@ import { QueueRunner } from "../queue/runner.ts";
 import type { Router } from "../routing/router.ts";
 import { openBulkReader } from "../system/bulk_reader.ts";
 import type { Clock } from "../system/clock.ts";
+import type { Room } from "../system/disk_space.ts";
 import type { Files } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { openSocketTurn } from "../system/socket_turn.ts";
@@ -99,7 +100,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   });
   const folderSync = new FolderSync(files);
   const rooms = diskRooms({ config: () => live().config, clock, logger: logger("disk") });
-  const delivery = await makeDelivery(options, folderSync);
+  const delivery = await makeDelivery(options, folderSync, rooms?.mail);
   // Ages are measured by it: a wall clock that is set wrong for a while must not give up all mail as too old.
   const steady = new SteadyClock({ clock, logger: logger("queue") });
   const queue = new QueueRunner({
@@ -181,7 +182,7 @@ interface Delivery extends AsyncDisposable {
   deliver(request: DeliveryRequest): Promise<readonly Outcome[]>;
 }
 
-async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync): Promise<Delivery> {
+async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, room?: Room): Promise<Delivery> {
   const { live, files, clock, logger } = options;
   const { config } = live();
   const maildir = new MaildirTarget({
@@ -193,6 +194,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
     folderSync,
     logger: logger("maildir"),
     lineEndings: () => live().config.mailboxes.lineEndings,
+    ...(room === undefined ? {} : { room }),
   });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
   const { resolver, isTrusted } = await makeResolver(options);

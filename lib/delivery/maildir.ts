@@ -10,10 +10,13 @@ import type { Content } from "../mail/content.ts";
 import type { Envelope } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
-import { type Files, isOutOfSpace } from "../system/files.ts";
+import type { Room } from "../system/disk_space.ts";
+import { type Files, parentOf } from "../system/files.ts";
 import type { FolderSync } from "../system/folder_sync.ts";
 import { deliveryFields, wasDeliveredTo } from "./delivery_fields.ts";
 import type { LineEndings } from "./line_endings.ts";
+import { MailboxRegistry } from "./mailbox_registry.ts";
+import { FULL, MailboxTroubles } from "./mailbox_trouble.ts";
 import { MaildirFolders } from "./maildir_folders.ts";
 import { mailboxFolder, uniqueNames } from "./maildir_name.ts";
 import { MaildirWriter } from "./maildir_writer.ts";
@@ -25,7 +28,7 @@ export type MaildirHop = Extract<NextHop, { kind: "maildir" }>;
 
 /** What Maildir delivery needs. */
 export interface MaildirOptions {
-  /** Folder of all mailboxes, `data/mail`; made where missing. */
+  /** Folder of all mailboxes, `data/mail`; made where missing. Beside it is the registry, `data/mailboxes`. */
   readonly mailRoot: string;
   /** The disk. */
   readonly files: Files;
@@ -41,13 +44,13 @@ export interface MaildirOptions {
   readonly logger: Logger;
   /** Asked for each file: the configuration may change. */
   readonly lineEndings: () => LineEndings;
+  /** Whether a message finds room on the disk of the mailboxes. Absent: it is tried. */
+  readonly room?: Room;
   /** For the file names: hexadecimal, chosen at start; made from the system's random source by default. */
   readonly random?: string;
 }
 
 const DELIVERED: Outcome = { action: "delivered", status: "2.0.0", text: "delivered to mailbox", isRemoteReply: false };
-const FULL: Outcome = { action: "delayed", status: "4.3.1", text: "mail storage is full", isRemoteReply: false };
-const BROKEN: Outcome = { action: "delayed", status: "4.3.0", text: "mailbox cannot be written", isRemoteReply: false };
 const STOPPED: Outcome = { action: "delayed", status: "4.3.2", text: "server is shutting down", isRemoteReply: false };
 const LOOP: Outcome = {
   action: "failed",
@@ -60,13 +63,16 @@ const LOOP: Outcome = {
 export class MaildirTarget implements DeliveryTarget<MaildirHop> {
   readonly #options: MaildirOptions;
   readonly #folders: MaildirFolders;
+  readonly #troubles: MailboxTroubles;
   readonly #nextName: () => string;
 
   /** Touches no file yet. */
   constructor(options: MaildirOptions) {
     this.#options = options;
-    this.#folders = new MaildirFolders(options.mailRoot, options.files, options.folderSync);
-    const { clock, hostname, pid, random = randomHex() } = options;
+    const { mailRoot, files, folderSync, logger, clock, hostname, pid, random = randomHex() } = options;
+    const registry = new MailboxRegistry({ file: `${parentOf(mailRoot)}/mailboxes`, files, logger });
+    this.#folders = new MaildirFolders({ mailRoot, files, folderSync, registry });
+    this.#troubles = new MailboxTroubles({ clock, logger });
     this.#nextName = uniqueNames({ clock, hostname, pid, random });
   }
 
@@ -81,11 +87,12 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
   }
 
   /**
-   * Begins a message in the mailbox of an account, whose folders are made where missing. For `deliver`, and for mail that is
-   * written while it comes.
+   * Begins a message in the mailbox of an account, whose folders are made where it never had any. For `deliver`, and for mail
+   * that is written while it comes.
    *
    * @param envelope Reverse-path and trace go in front.
    * @returns The open file; the caller publishes or aborts it.
+   * @throws {MailboxGone} The mailbox was there before.
    * @throws {Deno.errors} What the disk said.
    */
   async begin(account: string, envelope: Pick<Envelope, "reversePath" | "trace">): Promise<MaildirWriter> {
@@ -93,14 +100,14 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
     const mailbox = mailboxFolder(mailRoot, account);
     const head = deliveryFields(account, envelope);
     const options = { files, folderSync, nextName: this.#nextName, lineEndings: lineEndings() };
-    await this.#folders.prepare(mailbox);
+    await this.#folders.prepare(account);
     try {
       return await MaildirWriter.begin(options, mailbox, head);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      // The folders were removed while we ran: once more, with new ones.
-      this.#folders.forget(mailbox);
-      await this.#folders.prepare(mailbox);
+      // A folder went while we ran. Where it is back, once more.
+      this.#folders.forget(account);
+      await this.#folders.prepare(account);
       return await MaildirWriter.begin(options, mailbox, head);
     }
   }
@@ -110,27 +117,21 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
     try {
       request.signal.throwIfAborted();
       if (await wasDeliveredTo(account, request.content)) return LOOP;
+      if (await this.#options.room?.hasRoomFor(request.content.octets) === false) return FULL;
       try {
         await this.#store(request);
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
-        // new/ was removed while we ran: once more, with new folders.
-        this.#folders.forget(mailboxFolder(this.#options.mailRoot, account));
+        // new/ went while we ran. Where it is back, once more.
+        this.#folders.forget(account);
         await this.#store(request);
       }
+      this.#troubles.noteDelivered(account);
       return DELIVERED;
     } catch (error) {
       if (request.signal.aborted) return STOPPED;
-      this.#options.logger.error(
-        'Cannot deliver {queueId} to mailbox "{account}" below {folder}, will retry: {reason}',
-        {
-          queueId: request.queueId,
-          account,
-          folder: this.#options.mailRoot,
-          reason: error instanceof Error ? error.message : String(error),
-        },
-      );
-      return isOutOfSpace(error) ? FULL : BROKEN;
+      const mailbox = mailboxFolder(this.#options.mailRoot, account);
+      return this.#troubles.note({ queueId: request.queueId, account, mailbox, error });
     }
   }
 

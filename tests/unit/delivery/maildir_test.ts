@@ -165,23 +165,6 @@ Deno.test("A message whose folder fsync failed is taken back, so that the retry 
   assertEquals(await mailbox.names("new"), []);
 });
 
-Deno.test("A mailbox removed while the server runs is made again", async () => {
-  await using mailbox = await Mailbox.make();
-  await mailbox.deliver("\r\nfirst\r\n");
-  await Deno.remove(`${mailbox.root}/mail`, { recursive: true });
-  assertEquals((await mailbox.deliver("\r\nsecond\r\n"))?.status, "2.0.0");
-  assertEquals((await mailbox.names("new")).length, 1);
-});
-
-Deno.test("A missing new/ is made again", async () => {
-  await using mailbox = await Mailbox.make();
-  await mailbox.deliver("\r\nfirst\r\n");
-  await Deno.remove(`${mailbox.folder}/new`, { recursive: true });
-  assertEquals((await mailbox.deliver("\r\nsecond\r\n"))?.status, "2.0.0");
-  assertEquals((await mailbox.names("new")).length, 1);
-  assertEquals(await mailbox.names("tmp"), []);
-});
-
 Deno.test("A file where the mailbox should be delays", async () => {
   await using mailbox = await Mailbox.make();
   await Deno.mkdir(`${mailbox.root}/mail/example.org`, { recursive: true });
