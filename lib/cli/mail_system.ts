@@ -195,6 +195,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
     logger: logger("maildir"),
     lineEndings: () => live().config.mailboxes.lineEndings,
     ...(room === undefined ? {} : { room }),
+    cleansTmp: true,
   });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
   const { resolver, isTrusted } = await makeResolver(options);
@@ -227,6 +228,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
       return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
     },
     [Symbol.asyncDispose]: async (): Promise<void> => {
+      await maildir[Symbol.asyncDispose]();
       await mtaSts?.[Symbol.asyncDispose]();
       await remote[Symbol.asyncDispose]();
     },

@@ -22,6 +22,7 @@ import { mailboxFolder, uniqueNames } from "./maildir_name.ts";
 import { MaildirWriter } from "./maildir_writer.ts";
 import type { NextHop } from "./next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "./target.ts";
+import { TmpCleaner } from "./tmp_cleaner.ts";
 
 /** The next hop that Maildir delivery carries out. */
 export type MaildirHop = Extract<NextHop, { kind: "maildir" }>;
@@ -48,6 +49,8 @@ export interface MaildirOptions {
   readonly room?: Room;
   /** For the file names: hexadecimal, chosen at start; made from the system's random source by default. */
   readonly random?: string;
+  /** Remove what deliveries that died left in `tmp/`, in the background. Default: no. */
+  readonly cleansTmp?: boolean;
 }
 
 const DELIVERED: Outcome = { action: "delivered", status: "2.0.0", text: "delivered to mailbox", isRemoteReply: false };
@@ -60,11 +63,12 @@ const LOOP: Outcome = {
 };
 
 /** Delivers to Maildirs below `mailRoot`, in `DOMAIN/LOCAL` of the account. */
-export class MaildirTarget implements DeliveryTarget<MaildirHop> {
+export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposable {
   readonly #options: MaildirOptions;
   readonly #folders: MaildirFolders;
   readonly #troubles: MailboxTroubles;
   readonly #nextName: () => string;
+  readonly #cleaner: TmpCleaner | undefined;
 
   /** Touches no file yet. */
   constructor(options: MaildirOptions) {
@@ -74,6 +78,9 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
     this.#folders = new MaildirFolders({ mailRoot, files, folderSync, registry });
     this.#troubles = new MailboxTroubles({ clock, logger });
     this.#nextName = uniqueNames({ clock, hostname, pid, random });
+    if (options.cleansTmp === true) {
+      this.#cleaner = new TmpCleaner({ files, clock, logger, isOwn: (name) => name.includes(`R${random}.`) });
+    }
   }
 
   /**
@@ -101,6 +108,7 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
     const head = deliveryFields(account, envelope);
     const options = { files, folderSync, nextName: this.#nextName, lineEndings: lineEndings() };
     await this.#folders.prepare(account);
+    this.#cleaner?.use(mailbox);
     try {
       return await MaildirWriter.begin(options, mailbox, head);
     } catch (error) {
@@ -110,6 +118,11 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
       await this.#folders.prepare(account);
       return await MaildirWriter.begin(options, mailbox, head);
     }
+  }
+
+  /** Ends the cleaning. Deliveries are not waited for. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#cleaner?.[Symbol.asyncDispose]();
   }
 
   async #deliverOnce(request: DeliveryRequest<MaildirHop>): Promise<Outcome> {
