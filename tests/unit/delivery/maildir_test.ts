@@ -83,6 +83,11 @@ async function makeSubject(): Promise<Subject<MaildirHop>> {
         return undefined;
       };
     },
+    loseAnswers: (isLosing) => {
+      // The message is in new/, and nobody knows whether it will stay there.
+      mailbox.disk.fault = (operation, path) =>
+        isLosing && operation === "sync" && path.endsWith("/new") ? brokenError() : undefined;
+    },
     [Symbol.asyncDispose]: () => mailbox[Symbol.asyncDispose](),
   };
 }
