@@ -2,6 +2,7 @@
 
 import type { Logger } from "../log/logger.ts";
 import { MaildirTarget } from "../delivery/maildir.ts";
+import { subaddressFiling } from "../delivery/mailbox/filing.ts";
 import { MtaSts } from "../delivery/remote/mta_sts.ts";
 import { makeStsFetch } from "../delivery/remote/mta_sts_fetch.ts";
 import { StsStore } from "../delivery/remote/mta_sts_store.ts";
@@ -27,7 +28,7 @@ import { openFileSpool } from "../queue/file_spool.ts";
 import type { QueueControl } from "../queue/queue_control.ts";
 import { openSuspensions } from "../queue/suspensions.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
-import { dsnReporter } from "../queue/reporter.ts";
+import { dsnReporter, type ReportTarget } from "../queue/reporter.ts";
 import { SteadyClock } from "../queue/steady_clock.ts";
 import type { QueueSettings } from "../queue/queue_settings.ts";
 import { QueueRunner } from "../queue/runner.ts";
@@ -195,6 +196,13 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
     logger: logger("maildir"),
     lineEndings: () => live().config.mailboxes.lineEndings,
     ...(room === undefined ? {} : { room }),
+    filing: subaddressFiling({
+      files,
+      detailOf: (address) => {
+        const { config, router } = live();
+        return config.mailboxes.subaddressFolders ? router.detailOf(address) : undefined;
+      },
+    }),
     cleansTmp: true,
   });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
@@ -257,10 +265,10 @@ async function makeResolver(
 }
 
 /** What an address of ours stands for, as at RCPT; another address is itself. */
-function localTargets(router: Router, address: string): readonly string[] {
+function localTargets(router: Router, address: string): readonly ReportTarget[] {
   const mailbox = parseMailbox(address);
   const resolved = mailbox === undefined ? undefined : router.resolveRecipient(mailbox);
-  return resolved?.kind === "local" ? resolved.targets : [address];
+  return resolved?.kind === "local" ? resolved.targets : [{ address }];
 }
 
 function queueSettings({ queue, delivery, destinations }: Config, clock: Clock): QueueSettings {

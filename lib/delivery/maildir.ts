@@ -1,13 +1,13 @@
 /**
  * Final delivery into Maildir: the file is complete and durable before anybody can see it in `new/`.
- * Which account a recipient belongs to is the router's decision; filtering comes before, reading after.
+ * Which account a recipient belongs to is the router's decision, which folder filing's (mailbox/filing.ts).
  *
  * @see https://cr.yp.to/proto/maildir.html, RFC 5321 §4.4 (Return-Path)
  */
 
 import type { Logger } from "../log/logger.ts";
 import type { Content } from "../mail/content.ts";
-import type { Envelope } from "../mail/envelope.ts";
+import type { Envelope, EnvelopeRecipient } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Room } from "../system/disk_space.ts";
@@ -19,7 +19,10 @@ import { MailboxRegistry } from "./mailbox_registry.ts";
 import { FULL, MailboxTroubles } from "./mailbox_trouble.ts";
 import { MaildirFolders } from "./maildir_folders.ts";
 import { mailboxFolder, uniqueNames } from "./maildir_name.ts";
-import { MaildirWriter } from "./maildir_writer.ts";
+import { type MaildirPlace, MaildirWriter } from "./maildir_writer.ts";
+import { type Filing, INBOX, inboxFiling, type Placement } from "./mailbox/filing.ts";
+import { INBOX_FOLDER } from "./mailbox/folder_name.ts";
+import { Subfolders } from "./mailbox/subfolders.ts";
 import type { NextHop } from "./next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "./target.ts";
 import { TmpCleaner } from "./tmp_cleaner.ts";
@@ -47,6 +50,8 @@ export interface MaildirOptions {
   readonly lineEndings: () => LineEndings;
   /** Whether a message finds room on the disk of the mailboxes. Absent: it is tried. */
   readonly room?: Room;
+  /** Into which folders mail goes; by default all into the inbox. */
+  readonly filing?: Filing;
   /** For the file names: hexadecimal, chosen at start; made from the system's random source by default. */
   readonly random?: string;
   /** Remove what deliveries that died left in `tmp/`, in the background. Default: no. */
@@ -67,6 +72,7 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
   readonly #options: MaildirOptions;
   readonly #folders: MaildirFolders;
   readonly #troubles: MailboxTroubles;
+  readonly #subfolders: Subfolders;
   readonly #nextName: () => string;
   readonly #cleaner: TmpCleaner | undefined;
 
@@ -77,6 +83,7 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
     const registry = new MailboxRegistry({ file: `${parentOf(mailRoot)}/mailboxes`, files, logger });
     this.#folders = new MaildirFolders({ mailRoot, files, folderSync, registry });
     this.#troubles = new MailboxTroubles({ clock, logger });
+    this.#subfolders = new Subfolders(options);
     this.#nextName = uniqueNames({ clock, hostname, pid, random });
     if (options.cleansTmp === true) {
       this.#cleaner = new TmpCleaner({ files, clock, logger, isOwn: (name) => name.includes(`R${random}.`) });
@@ -84,25 +91,38 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
   }
 
   /**
-   * Delivers once to the account of the hop, however many recipients lead to it: each gets the same outcome.
+   * Delivers to the account of the hop: one copy into each folder that filing names, however many recipients lead to it.
    *
    * @returns `delivered` once file and folder are durable; `failed` only for a message that was in this mailbox before.
    */
   async deliver(request: DeliveryRequest<MaildirHop>): Promise<readonly Outcome[]> {
-    const outcome = await this.#deliverOnce(request);
-    return request.recipients.map(() => outcome);
+    const refusal = await this.#orDelayed(request, async () => {
+      if (await wasDeliveredTo(request.hop.account, request.content)) return LOOP;
+      return await this.#options.room?.hasRoomFor(request.content.octets) === false ? FULL : undefined;
+    });
+    if (refusal !== undefined) return request.recipients.map(() => refusal);
+    const copies = new Map<string, Outcome>();
+    const outcomes: Outcome[] = [];
+    for (const recipient of request.recipients) {
+      outcomes.push(await this.#orDelayed(request, () => this.#deliverTo(recipient, request, copies)));
+    }
+    return outcomes;
   }
 
   /**
-   * Begins a message in the mailbox of an account, whose folders are made where it never had any. For `deliver`, and for mail
-   * that is written while it comes.
+   * Begins a message in the mailbox of an account, whose folders are made where it never had any; in the inbox where the folder
+   * of the placement is not there and need not be made. For `deliver`, and for mail that is written while it comes.
    *
    * @param envelope Reverse-path and trace go in front.
    * @returns The open file; the caller publishes or aborts it.
    * @throws {MailboxGone} The mailbox was there before.
    * @throws {Deno.errors} What the disk said.
    */
-  async begin(account: string, envelope: Pick<Envelope, "reversePath" | "trace">): Promise<MaildirWriter> {
+  async begin(
+    account: string,
+    envelope: Pick<Envelope, "reversePath" | "trace">,
+    placement: Placement = INBOX,
+  ): Promise<MaildirWriter> {
     const { mailRoot, files, folderSync, lineEndings } = this.#options;
     const mailbox = mailboxFolder(mailRoot, account);
     const head = deliveryFields(account, envelope);
@@ -110,13 +130,11 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
     await this.#folders.prepare(account);
     this.#cleaner?.use(mailbox);
     try {
-      return await MaildirWriter.begin(options, mailbox, head);
+      return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement), head);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      // A folder went while we ran. Where it is back, once more.
-      this.#folders.forget(account);
-      await this.#folders.prepare(account);
-      return await MaildirWriter.begin(options, mailbox, head);
+      await this.#mend(account, placement);
+      return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement), head);
     }
   }
 
@@ -125,35 +143,74 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
     await this.#cleaner?.[Symbol.asyncDispose]();
   }
 
-  async #deliverOnce(request: DeliveryRequest<MaildirHop>): Promise<Outcome> {
-    const { account } = request.hop;
-    try {
-      request.signal.throwIfAborted();
-      if (await wasDeliveredTo(account, request.content)) return LOOP;
-      if (await this.#options.room?.hasRoomFor(request.content.octets) === false) return FULL;
-      try {
-        await this.#store(request);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-        // new/ went while we ran. Where it is back, once more.
-        this.#folders.forget(account);
-        await this.#store(request);
-      }
-      this.#troubles.noteDelivered(account);
-      return DELIVERED;
-    } catch (error) {
-      if (request.signal.aborted) return STOPPED;
-      const mailbox = mailboxFolder(this.#options.mailRoot, account);
-      return this.#troubles.note({ queueId: request.queueId, account, mailbox, error });
-    }
+  /** The Maildir of a placement, ready for mail. */
+  async #prepare(mailbox: string, { folder, isMade }: Placement): Promise<string> {
+    if (folder === INBOX_FOLDER) return mailbox;
+    return await this.#subfolders.prepare(mailbox, folder, isMade) ? `${mailbox}/${folder}` : mailbox;
   }
 
-  async #store({ hop, envelope, content, signal }: DeliveryRequest<MaildirHop>): Promise<void> {
-    await using writer = await this.begin(hop.account, envelope);
+  /** A folder went while we ran: one of the mailbox itself has to be back, others are made again. */
+  async #mend(account: string, { folder }: Placement): Promise<void> {
+    const mailbox = mailboxFolder(this.#options.mailRoot, account);
+    this.#folders.forget(account);
+    await this.#folders.prepare(account);
+    if (folder !== INBOX_FOLDER) await this.#subfolders.mend(mailbox, folder);
+  }
+
+  /** @param copies Outcomes of the copies that were written for other recipients. */
+  async #deliverTo(
+    recipient: EnvelopeRecipient,
+    request: DeliveryRequest<MaildirHop>,
+    copies: Map<string, Outcome>,
+  ): Promise<Outcome> {
+    const { mailRoot, filing = inboxFiling } = this.#options;
+    const { hop: { account }, envelope, content } = request;
+    const message = { account, mailbox: mailboxFolder(mailRoot, account), envelope, content };
+    for (const placement of await filing(message, recipient)) {
+      const copy = `${placement.folder}:${placement.flags}`;
+      const outcome = copies.get(copy) ?? await this.#orDelayed(request, () => this.#deliverOnce(request, placement));
+      copies.set(copy, outcome);
+      if (outcome !== DELIVERED) return outcome;
+    }
+    return DELIVERED;
+  }
+
+  async #deliverOnce(request: DeliveryRequest<MaildirHop>, placement: Placement): Promise<Outcome> {
+    try {
+      await this.#store(request, placement);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      await this.#mend(request.hop.account, placement);
+      await this.#store(request, placement);
+    }
+    this.#troubles.noteDelivered(request.hop.account);
+    return DELIVERED;
+  }
+
+  async #store({ hop, envelope, content, signal }: DeliveryRequest<MaildirHop>, placement: Placement): Promise<void> {
+    await using writer = await this.begin(hop.account, envelope, placement);
     if (content.inMemory !== undefined) await writer.write(content.inMemory);
     else await writeStreamed(writer, content, signal);
-    await writer.publish({ folder: "new" });
+    await writer.publish(placeOf(placement));
   }
+
+  /** Whatever goes wrong means later; the log has the reason. */
+  async #orDelayed<T>(request: DeliveryRequest<MaildirHop>, run: () => Promise<T>): Promise<T | Outcome> {
+    try {
+      request.signal.throwIfAborted();
+      return await run();
+    } catch (error) {
+      if (request.signal.aborted) return STOPPED;
+      const { queueId, hop: { account } } = request;
+      const mailbox = mailboxFolder(this.#options.mailRoot, account);
+      return this.#troubles.note({ queueId, account, mailbox, error });
+    }
+  }
+}
+
+/** Where a message that was begun for a placement is published: what has flags was looked at, and is in `cur`. */
+function placeOf({ flags }: Placement): MaildirPlace {
+  return flags === "" ? { folder: "new" } : { folder: "cur", flags };
 }
 
 async function writeStreamed(writer: MaildirWriter, content: Content, signal: AbortSignal): Promise<void> {

@@ -44,7 +44,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     recipientDelimiter: "+",
     accountsFile: "/etc/posthorn/accounts.yaml",
     aliases: new Map(),
-    mailboxes: { lineEndings: "lf" },
+    mailboxes: { lineEndings: "lf", subaddressFolders: true },
     binaryMime: false,
     relayFrom: [],
     xclientFrom: [],
@@ -104,7 +104,7 @@ accounts: ../accounts.yaml
 aliases:
   Sales@BÜCHER.example: [Alice@bücher.example, '"a b"@elsewhere.example']
   "info@xn--bcher-kva.example": alice@bücher.example
-mailboxes: { line_endings: crlf }
+mailboxes: { line_endings: crlf, subaddress_folders: false }
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 xclient_from: [10.0.0.1]
@@ -166,7 +166,7 @@ quick_start: Alice@bücher.example
       ["sales@xn--bcher-kva.example", ["Alice@xn--bcher-kva.example", '"a b"@elsewhere.example']],
       ["info@xn--bcher-kva.example", ["alice@xn--bcher-kva.example"]],
     ]),
-    mailboxes: { lineEndings: "crlf" },
+    mailboxes: { lineEndings: "crlf", subaddressFolders: false },
     binaryMime: true,
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
     xclientFrom: ["10.0.0.1"],
