@@ -56,7 +56,10 @@ export interface InboundFixture extends AsyncDisposable {
   readonly server: InboundServer;
 }
 
-/** `alice@example.org` exists, `team@example.org` is an alias for her and somebody elsewhere; `bob@example.org` is not. */
+/**
+ * `alice@example.org` exists, `team@example.org` is an alias for her and somebody elsewhere, `list@example.org` a list of her
+ * and another; `loop@example.org` leads to itself, and `bob@example.org` is not.
+ */
 export const testResolver: RecipientResolver = {
   resolveRecipient(path): RecipientResolution {
     if (path === BARE_POSTMASTER) return { kind: "local", targets: [{ address: "alice@example.org" }] };
@@ -73,6 +76,16 @@ export const testResolver: RecipientResolver = {
             { address: "carol@elsewhere.test", forwardedBy: "team@example.org" },
           ],
         };
+      case "list":
+        return {
+          kind: "local",
+          targets: [
+            { address: "alice@example.org", reversePath: "owner-list@example.org" },
+            { address: "dora@elsewhere.test", forwardedBy: "list@example.org", reversePath: "owner-list@example.org" },
+          ],
+        };
+      case "loop":
+        return { kind: "refused", status: "5.4.6", text: "Mail for this address goes round in a circle of aliases" };
       default:
         return { kind: "unknown" };
     }

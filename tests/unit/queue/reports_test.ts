@@ -53,7 +53,7 @@ class Post implements AsyncDisposable {
         hostname: "mail.example.org",
         randomOctets: (into) => void crypto.getRandomValues(into),
         expireAfterMs: () => expireAfterMs,
-        expand: (address) => [address],
+        expand: (address) => [{ address }],
       }),
       random: Math.random,
       settings: {
