@@ -10,7 +10,12 @@ export class MailboxGone extends Error {
   /** Stands in front of the message in logs and stack traces. */
   override readonly name = "MailboxGone";
 
-  /** @param folder The outermost one that is missing, or is empty and was not. */
+  /**
+   * Names what is gone.
+   *
+   * @param folder The outermost one that is missing, or is empty and was not.
+   * @param account Whose mailbox it is.
+   */
   constructor(readonly folder: string, readonly account: string) {
     super(`folder "${folder}" was there before and is gone or empty`);
   }
@@ -26,6 +31,7 @@ export interface MailboxTroublesOptions {
 
 /** A delivery that failed. */
 export interface FailedDelivery {
+  /** Of the message. */
   readonly queueId: string;
   /** Of the mailbox. */
   readonly account: string;

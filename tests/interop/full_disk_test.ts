@@ -12,7 +12,7 @@ import { waitUntil } from "../support/interop/wait.ts";
 
 const NEEDS = ["root", "unshare", "nsenter", "ip", "swaks"] as const;
 const ALICE = { address: "alice@example.org", password: "correct horse battery staple" };
-const QUEUE = { retry: ["1s"], warn_after: "1h", expire_after: "2h" };
+const QUEUE = { "retry": ["1s"], "warn_after": "1h", "expire_after": "2h" };
 const STRANGER = "x@elsewhere.example";
 
 async function send(

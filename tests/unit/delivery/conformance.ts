@@ -188,9 +188,12 @@ export function conformance<H extends NextHop>(name: string, make: () => Promise
       },
     };
     const noIterator = { octets: 10, chunks: () => undefined } as unknown as Content;
-    const oddError = streamedContent(sampleMessage(20), 1000, () => {
-      throw undefined;
-    });
+    const oddError: Content = {
+      octets: 10,
+      async *chunks(): AsyncGenerator<Uint8Array> {
+        yield await Promise.reject(undefined);
+      },
+    };
     for (const content of [thrower, noIterator, oddError]) assertDelayed(await deliver(subject, content));
     assertEquals(await subject.visible(), []);
     assertEquals(await subject.leftovers(), []);
