@@ -13,14 +13,15 @@ import type { Clock } from "../system/clock.ts";
 import type { Room } from "../system/disk_space.ts";
 import { type Files, parentOf } from "../system/files.ts";
 import type { FolderSync } from "../system/folder_sync.ts";
-import { deliveryFields, wasDeliveredTo } from "./delivery_fields.ts";
+import { wasDeliveredTo } from "./delivered_to.ts";
+import { deliveryFields } from "./delivery_fields.ts";
 import type { LineEndings } from "./line_endings.ts";
 import { MailboxRegistry } from "./mailbox_registry.ts";
 import { FULL, MailboxTroubles } from "./mailbox_trouble.ts";
 import { MaildirFolders } from "./maildir_folders.ts";
 import { mailboxFolder, uniqueNames } from "./maildir_name.ts";
 import { type MaildirPlace, MaildirWriter } from "./maildir_writer.ts";
-import { type Filing, INBOX, inboxFiling, type Placement } from "./mailbox/filing.ts";
+import { type Filing, type FilingMessage, INBOX, inboxFiling, type Placement } from "./mailbox/filing.ts";
 import { INBOX_FOLDER } from "./mailbox/folder_name.ts";
 import { Subfolders } from "./mailbox/subfolders.ts";
 import type { NextHop } from "./next_hop.ts";
@@ -101,10 +102,12 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
       return await this.#options.room?.hasRoomFor(request.content.octets) === false ? FULL : undefined;
     });
     if (refusal !== undefined) return request.recipients.map(() => refusal);
+    const { hop: { account }, envelope, content } = request;
+    const message = { account, mailbox: mailboxFolder(this.#options.mailRoot, account), envelope, content };
     const copies = new Map<string, Outcome>();
     const outcomes: Outcome[] = [];
     for (const recipient of request.recipients) {
-      outcomes.push(await this.#orDelayed(request, () => this.#deliverTo(recipient, request, copies)));
+      outcomes.push(await this.#orDelayed(request, () => this.#deliverTo(recipient, message, request, copies)));
     }
     return outcomes;
   }
@@ -160,12 +163,11 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
   /** @param copies Outcomes of the copies that were written for other recipients. */
   async #deliverTo(
     recipient: EnvelopeRecipient,
+    message: FilingMessage,
     request: DeliveryRequest<MaildirHop>,
     copies: Map<string, Outcome>,
   ): Promise<Outcome> {
-    const { mailRoot, filing = inboxFiling } = this.#options;
-    const { hop: { account }, envelope, content } = request;
-    const message = { account, mailbox: mailboxFolder(mailRoot, account), envelope, content };
+    const { filing = inboxFiling } = this.#options;
     for (const placement of await filing(message, recipient)) {
       const copy = `${placement.folder}:${placement.flags}`;
       const outcome = copies.get(copy) ?? await this.#orDelayed(request, () => this.#deliverOnce(request, placement));

@@ -129,8 +129,8 @@ peerTest(
     assertMatch((await imap.command("FETCH 1 (FLAGS)")).join(), /FLAGS \(\\Flagged \\Seen( \\Recent)?\)/);
 
     // Each keeps what the other has subscribed to; Dovecot's own list has another format.
-    await imap.command('SUBSCRIBE "Own"');
     await imap.command('CREATE "Own"');
+    await imap.command('SUBSCRIBE "Own"');
     await deliver(folder.path, { folder: ".Made.later", isMade: true, flags: "" });
     await giveToDovecot();
     assertEquals(await names("LSUB"), ["Entw&APw-rfe.2026", "Junk", "Made.later", "Own"]);

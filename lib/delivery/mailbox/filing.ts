@@ -7,7 +7,7 @@ import type { Content } from "../../mail/content.ts";
 import type { Envelope, EnvelopeRecipient } from "../../mail/envelope.ts";
 import type { Files } from "../../system/files.ts";
 import { INBOX_FOLDER } from "./folder_name.ts";
-import { findFolder } from "./subfolders.ts";
+import { findFolder, listFolders } from "./subfolders.ts";
 
 /** One copy of a message in a mailbox. */
 export interface Placement {
@@ -19,7 +19,7 @@ export interface Placement {
   readonly flags: string;
 }
 
-/** What filing may look at. */
+/** What filing may look at: one attempt to deliver one message, the same object for all of its recipients. */
 export interface FilingMessage {
   /** Whose mailbox it is. */
   readonly account: string;
@@ -59,9 +59,17 @@ export interface SubaddressOptions {
  * or where the detail cannot be the name of a folder, mail goes to the inbox.
  */
 export function subaddressFiling({ files, detailOf }: SubaddressOptions): Filing {
-  return async ({ mailbox }, { address }) => {
+  // One message may have a thousand recipients: what they are looked for in is read once.
+  const lists = new WeakMap<FilingMessage, Promise<readonly string[]>>();
+  return async (message, { address }) => {
     const detail = detailOf(address);
-    const folder = detail === undefined ? undefined : await findFolder(files, mailbox, detail);
-    return folder === undefined ? [INBOX] : [{ ...INBOX, folder }];
+    if (detail === undefined) return [INBOX];
+    const { mailbox } = message;
+    const folder = await findFolder(files, mailbox, detail, () => {
+      const list = lists.get(message) ?? listFolders(files, mailbox);
+      lists.set(message, list);
+      return list;
+    });
+    return [folder === undefined ? INBOX : { ...INBOX, folder }];
   };
 }

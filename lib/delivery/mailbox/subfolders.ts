@@ -5,31 +5,40 @@ import { foldAddress } from "../../mail/fold.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { Files } from "../../system/files.ts";
 import type { FolderSync } from "../../system/folder_sync.ts";
-import { folderName, folderOnDisk } from "./folder_name.ts";
-import { subscribe } from "./subscriptions.ts";
+import { folderName, folderOnDisk, INBOX_FOLDER } from "./folder_name.ts";
+import { ListLockedError, subscribe } from "./subscriptions.ts";
 
 /**
  * Finds a folder of a mailbox that is there now: the one of exactly this name, or one that differs in nothing but case or
- * the way its name is encoded. The list of folders is read only where the exact name is not there, and never remembered: a mail
+ * the way its name is encoded. The folders are listed only where the exact name is not there, and are not remembered: a mail
  * reader may have made the folder a second ago.
  *
  * @param mailbox Path of the mailbox; need not exist.
  * @param name As people write it; anything is taken.
+ * @param list Lists the folders; for callers who look for several at the same time.
  * @returns Its name on the disk, `INBOX_FOLDER` for the inbox; undefined where there is none.
  * @throws {Deno.errors} What the disk said, other than that something is missing.
  */
-export async function findFolder(files: Files, mailbox: string, name: string): Promise<string | undefined> {
+export async function findFolder(
+  files: Files,
+  mailbox: string,
+  name: string,
+  list: () => Promise<readonly string[]> = () => listFolders(files, mailbox),
+): Promise<string | undefined> {
   const exact = folderOnDisk(name);
-  if (exact === undefined || exact === "" || await isFolder(files, `${mailbox}/${exact}`)) return exact;
+  if (exact === undefined || exact === INBOX_FOLDER || await isFolder(files, `${mailbox}/${exact}`)) return exact;
   const wanted = foldAddress(folderName(exact) ?? "");
-  const alike: string[] = [];
-  for (const folder of await listFolders(files, mailbox)) {
-    const readable = folderName(folder);
-    if (readable !== undefined && foldAddress(readable) === wanted) alike.push(folder);
-  }
   // Always the same one of several.
-  for (const folder of alike.sort()) if (await isFolder(files, `${mailbox}/${folder}`)) return folder;
+  const alike = (await list()).filter((folder) => foldFolder(folder) === wanted).sort();
+  for (const folder of alike) if (await isFolder(files, `${mailbox}/${folder}`)) return folder;
   return undefined;
+}
+
+/** A name on the disk as names are compared. Most are plain, and a mailbox may have hundreds. */
+function foldFolder(folder: string): string | undefined {
+  if (/^[\x20-\x25\x27-\x7e]*$/.test(folder)) return folder.slice(1).toLowerCase();
+  const name = folderName(folder);
+  return name === undefined ? undefined : foldAddress(name);
 }
 
 /** A folder is one once it has `cur`: Dovecot sees it so, and we make that last. Symbolic links are followed. */
@@ -42,7 +51,8 @@ async function isFolder(files: Files, path: string): Promise<boolean> {
   }
 }
 
-async function listFolders(files: Files, mailbox: string): Promise<string[]> {
+/** Lists what may be folders of a mailbox, by their names on the disk; none where there is no mailbox. */
+export async function listFolders(files: Files, mailbox: string): Promise<readonly string[]> {
   const folders: string[] = [];
   try {
     for await (const { name, isFile } of files.list(mailbox)) {
@@ -104,9 +114,9 @@ export class Subfolders {
    * @throws {Deno.errors} What the disk said.
    */
   async mend(mailbox: string, folder: string): Promise<void> {
-    const { files, folderSync } = this.#options;
+    const { files } = this.#options;
     const path = `${mailbox}/${folder}`;
-    for (const each of [path, `${path}/new`, `${path}/cur`]) folderSync.forget(each);
+    this.#forget(path);
     if (!await isFolder(files, path)) return;
     for (const name of ["tmp", "new"]) await files.makeFolder(`${path}/${name}`, 0o700);
   }
@@ -123,7 +133,7 @@ export class Subfolders {
   }
 
   async #makeNow(mailbox: string, folder: string): Promise<void> {
-    const { files, folderSync, logger } = this.#options;
+    const { files, logger } = this.#options;
     const path = `${mailbox}/${folder}`;
     if (await isFolder(files, path)) return;
     // Before the folder: a crash in between leaves a subscription to make up for, not a folder that nobody sees.
@@ -132,14 +142,22 @@ export class Subfolders {
     // Tells maildrop and Courier that the quota of the mailbox counts here.
     (await files.open(`${path}/maildirfolder`, { write: true, create: true, mode: 0o600 })).close();
     await files.makeFolder(`${path}/cur`, 0o700);
-    folderSync.forget(path);
+    this.#forget(path);
     logger.info('Made folder "{name}" in mailbox {mailbox}', { name: folderName(folder) ?? folder, mailbox });
+  }
+
+  /** What is open may be a folder that was removed. */
+  #forget(path: string): void {
+    for (const each of [path, `${path}/new`, `${path}/cur`]) this.#options.folderSync.forget(each);
   }
 
   async #subscribe(mailbox: string, folder: string): Promise<void> {
     try {
       await subscribe(this.#options, mailbox, folder);
+      await this.#options.folderSync.sync(mailbox);
     } catch (error) {
+      if (error instanceof ListLockedError) throw error;
+      // Nobody's mail shall wait for what the user can mend with a click.
       this.#options.logger.warning(
         'Made folder "{name}" without subscribing to it, in mailbox {mailbox}: {reason}',
         {

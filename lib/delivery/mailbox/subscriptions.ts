@@ -18,6 +18,9 @@ const VERSION_2 = "V\t2\n\n";
 
 const encoder = new TextEncoder();
 
+/** Another program holds the lock of a list, or has died with it less than a minute ago: try again later. */
+export class ListLockedError extends Error {}
+
 /** Where the list is, and what tells how long a lock has been there. */
 export interface SubscriptionOptions {
   /** The disk. */
@@ -31,7 +34,8 @@ export interface SubscriptionOptions {
  *
  * @param mailbox Path of the mailbox; exists.
  * @param folder Name on the disk, e.g. `.Archive.2026`, in US-ASCII.
- * @throws {Error} What the disk said, or that another program holds the lock. The lists are as they were then.
+ * @throws {ListLockedError} After three seconds.
+ * @throws {Error} What the disk said. The list is as it was then.
  */
 export async function subscribe(options: SubscriptionOptions, mailbox: string, folder: string): Promise<void> {
   const name = folder.slice(1);
@@ -80,7 +84,7 @@ async function openLock({ files, clock }: SubscriptionOptions, lock: string): Pr
       return await files.open(lock, { write: true, createNew: true, mode: 0o600 });
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      if (tries === LOCK_TRIES) throw new Error(`Cannot lock "${lock}": another program holds it`);
+      if (tries === LOCK_TRIES) throw new ListLockedError(`Cannot lock "${lock}": another program holds it`);
     }
     if (await isStale({ files, clock }, lock)) {
       await files.remove(lock).catch(() => undefined);
@@ -93,7 +97,8 @@ async function openLock({ files, clock }: SubscriptionOptions, lock: string): Pr
 async function isStale({ files, clock }: SubscriptionOptions, lock: string): Promise<boolean> {
   try {
     const { mtime } = await files.stat(lock);
-    return mtime !== null && clock.now() - mtime.getTime() > STALE_LOCK_MS;
+    // One from the future was made before somebody set a clock.
+    return mtime !== null && Math.abs(clock.now() - mtime.getTime()) > STALE_LOCK_MS;
   } catch {
     return false;
   }

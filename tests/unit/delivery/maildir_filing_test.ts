@@ -102,12 +102,13 @@ Deno.test("Strangers make no folder, and lead nowhere out of the mailbox", async
   await using mailbox = await Mailbox.make();
   await mailbox.deliver("alice");
   await Deno.mkdir(`${mailbox.root}/mail/example.org/bob/new`, { recursive: true });
-  for (const detail of ["spam", "../bob", "/bob", "..", "~", "", "inbox", "INBOX", "new", "cur"]) {
+  await Deno.writeTextFile(`${mailbox.folder}/.note`, "a file");
+  for (const detail of ["spam", "note", "Note", "../bob", "/bob", "..", "~", "", "inbox", "INBOX", "new", "cur"]) {
     assertEquals(await mailbox.deliver(`alice+${detail}`), [DELIVERED], detail);
   }
-  assertEquals(await mailbox.counts(), { new: 11 });
+  assertEquals(await mailbox.counts(), { new: 13 });
   const names = (await Array.fromAsync(Deno.readDir(mailbox.folder))).map(({ name }) => name).sort();
-  assertEquals(names, ["cur", "new", "tmp"]);
+  assertEquals(names, [".note", "cur", "new", "tmp"]);
 });
 
 Deno.test("Without a detail no folder is looked for", async () => {
@@ -116,6 +117,17 @@ Deno.test("Without a detail no folder is looked for", async () => {
   mailbox.disk.looks.length = 0;
   await mailbox.deliver("alice");
   assertEquals(mailbox.disk.looks, []);
+});
+
+Deno.test("The folders are listed once for all recipients of a message, and anew for the next", async () => {
+  await using mailbox = await Mailbox.make();
+  await mailbox.deliver("alice");
+  const details = Array.from({ length: 50 }, (_, index) => `alice+d${index}`);
+  for (const lists of [1, 2]) {
+    assertEquals(await mailbox.deliver(...details), details.map(() => DELIVERED));
+    assertEquals(mailbox.disk.looks.filter((look) => look.startsWith("list ")).length, lists);
+  }
+  assertEquals(await mailbox.counts(), { new: 3 });
 });
 
 Deno.test("A folder that is a symbolic link gets mail where it leads, one that leads nowhere leaves it to the inbox", async () => {

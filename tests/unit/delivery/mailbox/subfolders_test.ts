@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { getLogger } from "@logtape/logtape";
 import { findFolder, Subfolders } from "../../../../lib/delivery/mailbox/subfolders.ts";
+import { ListLockedError } from "../../../../lib/delivery/mailbox/subscriptions.ts";
 import { FolderSync } from "../../../../lib/system/folder_sync.ts";
 import { FakeClock } from "../../../support/fake_clock.ts";
 import { MemoryFiles } from "../../../support/memory_files.ts";
@@ -16,10 +17,19 @@ async function makeMailbox(...folders: readonly string[]): Promise<MemoryFiles> 
 }
 
 /** A disk and what works on it. */
-function makeSubfolders(files: MemoryFiles): Subfolders & AsyncDisposable {
+function makeSubfolders(files: MemoryFiles, clock = new FakeClock()): Subfolders & AsyncDisposable {
   const folderSync = new FolderSync(files);
-  const subfolders = new Subfolders({ files, folderSync, clock: new FakeClock(), logger: getLogger(["test"]) });
+  const subfolders = new Subfolders({ files, folderSync, clock, logger: getLogger(["test"]) });
   return Object.assign(subfolders, { [Symbol.asyncDispose]: () => folderSync[Symbol.asyncDispose]() });
+}
+
+/** Makes the folders above the mailbox durable, which is not the part of what is tested. */
+async function syncAbove(files: MemoryFiles): Promise<void> {
+  for (const path of ["/data/mail/example.org", "/data/mail", "/data", "/"]) {
+    const folder = await files.open(path, { read: true });
+    await folder.sync();
+    folder.close();
+  }
 }
 
 /** Paths of the mailbox, those of files and of empty folders. */
@@ -91,14 +101,21 @@ Deno.test("A made folder is whole, marked, subscribed to and durable", async () 
   assertEquals(await inFolder(files, ".Archive.2026"), expected);
   assertEquals(await subfolders.prepare(MAILBOX, ".Archive.2026", true), true);
   assertEquals(new TextDecoder().decode(files.tree(MAILBOX).get(`${MAILBOX}/subscriptions`)), "Archive.2026\n");
-  for (const path of ["/data/mail/example.org", "/data/mail", "/data", "/"]) {
-    const folder = await files.open(path, { read: true });
-    await folder.sync();
-    folder.close();
-  }
+  await syncAbove(files);
   const after = files.afterCrash(() => false);
   assertEquals(await inFolder(after, ".Archive.2026"), expected);
   assertEquals(new TextDecoder().decode(after.tree(MAILBOX).get(`${MAILBOX}/subscriptions`)), "Archive.2026\n");
+});
+
+Deno.test("A folder that is made again, because somebody removed it, is durable, too", async () => {
+  const files = await makeMailbox();
+  await using subfolders = makeSubfolders(files);
+  await subfolders.prepare(MAILBOX, ".Junk", true);
+  for (const name of ["/tmp", "/new", "/cur", "/maildirfolder", ""]) await files.remove(`${MAILBOX}/.Junk${name}`);
+  await subfolders.prepare(MAILBOX, ".Junk", true);
+  await syncAbove(files);
+  const names = ["cur", "maildirfolder", "new", "tmp"].map((name) => `.Junk/${name}`);
+  assertEquals(await inFolder(files.afterCrash(() => false), ".Junk"), names);
 });
 
 Deno.test("A folder that is missing is not made where nobody said so", async () => {
@@ -161,6 +178,17 @@ Deno.test("A list of subscriptions that cannot be written keeps nobody's mail", 
     if (path.includes("subscriptions")) throw new Deno.errors.PermissionDenied(path);
   };
   assertEquals(await subfolders.prepare(MAILBOX, ".Junk", true), true);
+});
+
+Deno.test("Where another program holds the list of subscriptions, the folder is made later: nobody would see it", async () => {
+  const files = await makeMailbox();
+  files.overwrite(`${MAILBOX}/subscriptions.lock`, new Uint8Array(0));
+  const clock = new FakeClock("2026-11-27T12:00:00Z", true);
+  await using subfolders = makeSubfolders(files, clock);
+  const failed = assertRejects(() => subfolders.prepare(MAILBOX, ".Junk", true), ListLockedError);
+  await clock.advance(4_000);
+  await failed;
+  assertEquals(await findFolder(files, MAILBOX, "Junk"), undefined);
 });
 
 Deno.test("What the disk says of folders is passed on: it does not mean that there is none", async () => {
