@@ -36,9 +36,9 @@ export type SrsReading =
 
 /** Rewrites senders, and reads what came of that. */
 export interface Srs {
-  /** @param domain Of ours. */
+  /** The reverse-path under which mail of this sender is sent on. @param domain Of ours: where reports come to. */
   rewrite(sender: Mailbox, domain: string): RewrittenSender;
-  /** @param localPart Of a mailbox at a domain of ours, unquoted. */
+  /** Tells whom an address stands for. @param localPart Of a mailbox at a domain of ours, unquoted. */
   read(localPart: string): SrsReading;
 }
 
