@@ -5,7 +5,7 @@
  */
 
 import { hasUsualLength, parseMailbox } from "../mail/mailbox.ts";
-import type { EnvelopeRecipient } from "../mail/envelope.ts";
+import { envelopeFor, type EnvelopeRecipient } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Logger } from "../log/logger.ts";
 import { deliveredTo, wasDeliveredTo } from "./delivered_to.ts";
@@ -27,13 +27,15 @@ export function forwarded(deliver: DeliveryTarget["deliver"], logger: Logger): D
   return async (request) => {
     const { envelope, recipients: [recipient] } = request;
     if (recipient?.reversePath === undefined && recipient?.forwardedBy === undefined) return await deliver(request);
-    const { forwardedBy, reversePath = envelope.reversePath } = recipient;
+    const { forwardedBy } = recipient;
+    const sent = envelopeFor(envelope, recipient);
+    const { reversePath } = sent;
     let { trace } = envelope;
     if (forwardedBy !== undefined) {
       if (await wasDeliveredTo(forwardedBy, request.content)) return request.recipients.map(() => LOOP);
       trace = `${deliveredTo(forwardedBy)}${trace}`;
     }
-    const outcomes = await deliver({ ...request, envelope: { ...envelope, trace, reversePath } });
+    const outcomes = await deliver({ ...request, envelope: { ...sent, trace } });
     if (!isTooLongForThem(outcomes, recipient)) return outcomes;
     logger.info("{queueId}: rewritten sender <{reversePath}> is refused as it is, once more with <{sender}>: {reply}", {
       queueId: request.queueId,

@@ -145,9 +145,11 @@ export function withDetail(directory: Directory, account: Account, detail: strin
   const { delimiter } = directory;
   const mailbox = parseMailbox(account.address);
   if (detail === "" || delimiter === undefined || mailbox === undefined) return account.address;
-  const localPart = formatLocalPart(`${mailbox.localPart}${delimiter}${detail.normalize("NFC")}`);
-  const detailed = parseMailbox(`${localPart}@${mailbox.domain}`);
+  const localPart = `${mailbox.localPart}${delimiter}${detail.normalize("NFC")}`;
+  const detailed = hasUsualLength(localPart)
+    ? parseMailbox(`${formatLocalPart(localPart)}@${mailbox.domain}`)
+    : undefined;
   const ours = detailed === undefined ? undefined : asOurs(directory, detailed);
-  if (detailed === undefined || !hasUsualLength(detailed.localPart) || ours === undefined) return account.address;
+  if (detailed === undefined || ours === undefined) return account.address;
   return accountOf(directory, ours) === account ? detailed.text : account.address;
 }
