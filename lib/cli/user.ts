@@ -13,6 +13,7 @@ import { CommandError } from "./command_error.ts";
 import { processIo } from "./find_config.ts";
 import { giveDataFolder, giveToUser } from "./become_user.ts";
 import { readNewPassword } from "./read_password.ts";
+import { forgetMailbox, makeMailbox } from "./user_mailbox.ts";
 import { DATA_ERROR } from "../system/sysexits.ts";
 
 /**
@@ -34,8 +35,10 @@ export async function user(file: string, words: readonly string[], isJson: boole
       return await change(config, { kind: "password", address, keys: await newKeys() });
     case "remove":
       return await change(config, { kind: "remove", address });
+    case "mailbox":
+      return await makeMailbox(config, address);
     default:
-      throw new UsageError(`unknown action "${action}": user add|password|remove|list`);
+      throw new UsageError(`unknown action "${action}": user add|password|remove|mailbox|list`);
   }
 }
 
@@ -73,6 +76,7 @@ async function change(config: Config, change: Parameters<typeof editAccounts>[1]
     files: systemFiles,
     beforePublish: (path) => giveToUser(path, config),
   }, change);
+  if (change.kind === "remove" && result === "done") await forgetMailbox(config, change.address);
   await giveDataFolder(config);
   if (result === "exists") {
     throw new CommandError(

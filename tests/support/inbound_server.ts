@@ -19,6 +19,7 @@ import type { RecipientResolution } from "../../lib/routing/recipient.ts";
 import { createSrs } from "../../lib/routing/srs/srs.ts";
 import { BARE_POSTMASTER } from "../../lib/smtp/path.ts";
 import { type Clock, systemClock } from "../../lib/system/clock.ts";
+import type { Room } from "../../lib/system/disk_space.ts";
 import { openSocketTurn } from "../../lib/system/socket_turn.ts";
 import { type Certificates, loadCertificates } from "../../lib/tls/certificates.ts";
 import { makeSelfSigned } from "../../lib/tls/self_signed.ts";
@@ -45,6 +46,8 @@ export interface InboundFixtureOptions {
   readonly clientCertificates?: NonNullable<ListenerConfig["clientCertificates"]>;
   /** Whether an operator drains the server; asked each time. */
   readonly isDraining?: () => boolean;
+  /** Whether new mail finds room; default: always. */
+  readonly room?: Room;
   /** The mechanisms to offer; default PLAIN and LOGIN. */
   readonly auth?: readonly string[];
 }
@@ -173,6 +176,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       enqueue: () => {},
       flush: () => {},
       isDraining: () => options.isDraining?.() ?? false,
+      ...(options.room === undefined ? {} : { room: options.room }),
       sasl: testLogins(options.auth),
       startTls: (conn, requestsCertificate) =>
         upgradeServer(conn, certificates, { handshakeTimeoutMs: 5000, requestsCertificate }),
