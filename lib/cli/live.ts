@@ -22,6 +22,10 @@ export interface Live {
   readonly config: Config;
   /** Made from this configuration and the accounts file together. */
   readonly router: Router;
+  /** In the order of the file. */
+  readonly accounts: readonly Account[];
+  /** The files that accounts were read from, and what they looked like just before (`fileStamp`). */
+  readonly watchedFiles: ReadonlyMap<string, string>;
   /** Of all accounts that have one. */
   readonly passwordHashes: readonly string[];
   /** SCRAM verifiers of all accounts that have one. */
@@ -83,32 +87,45 @@ export async function reloadLive(options: LiveOptions, old: Live): Promise<Live>
       return old.certificates;
     }
   });
+  return stillWithAccounts(live, old);
+}
+
+/**
+ * Reads the accounts again, and nothing else.
+ *
+ * @throws {ConfigError} For the accounts; also where their file is gone, or empty as it is while an editor writes it anew.
+ */
+export async function reloadAccounts(options: LiveOptions, old: Live): Promise<Live> {
+  const read = await readAccounts(old.config, options);
+  const live = stillWithAccounts({ ...old, ...read, settings: { ...old.settings, router: read.router } }, old);
+  const { accountsFile: file } = old.config;
+  if (live.accounts.length > 0 || old.accounts.length === 0 || (await options.io.readText(file)).trim() !== "") {
+    return live;
+  }
+  const message = `the accounts file is empty; "{}" in it says that there are no mailboxes any more`;
+  throw new ConfigError([{ file, line: 1, column: 1, message }]);
+}
+
+function stillWithAccounts(live: Live, old: Live): Live {
   if (live.hasAccounts || !old.hasAccounts) return live;
   // Without it every mailbox would be unknown, and what waits for them in the queue would bounce.
   const message = "cannot read the accounts file: no such file; it was there before";
-  throw new ConfigError([{ file: config.accountsFile, line: 1, column: 1, message }]);
+  throw new ConfigError([{ file: live.config.accountsFile, line: 1, column: 1, message }]);
 }
 
 async function assemble(
   config: Config,
-  { io, logger }: LiveOptions,
+  options: LiveOptions,
   certificates: () => Certificates | Promise<Certificates>,
 ): Promise<Live> {
-  const accounts = await loadAccounts(config, io);
-  const router = createRouter(config, accounts ?? []);
-  const scram = scramGap(config, accounts ?? []);
-  if (scram !== undefined) logger.info("{note}", { note: scram });
+  const read = await readAccounts(config, options);
   return {
     config,
-    router,
-    passwordHashes: (accounts ?? []).flatMap(({ passwordHash }) => passwordHash ?? []),
-    scramVerifiers: (accounts ?? []).flatMap(({ scram }) => scram ?? []),
-    hasAccounts: accounts !== undefined,
-    canScram: accountsWithoutVerifier(accounts ?? []).length === 0,
+    ...read,
     certificates: await certificates(),
     settings: {
       hostname: config.hostname,
-      router,
+      router: read.router,
       xclientFrom: relayBlocks(config.xclientFrom),
       binaryMime: config.binaryMime,
       relayFrom: relayBlocks(config.relayFrom),
@@ -117,6 +134,42 @@ async function assemble(
       limits: config.limits,
     },
   };
+}
+
+/** What depends on the accounts. Whatever is read here through the given `io` is watched for changes from then on. */
+async function readAccounts(
+  config: Config,
+  { io: unwatched, files, logger }: LiveOptions,
+): Promise<Omit<Live, "config" | "certificates" | "settings">> {
+  const watchedFiles = new Map<string, string>();
+  const readText = async (path: string): Promise<string> => {
+    // Older than the content: a change in between is noticed.
+    watchedFiles.set(path, await fileStamp(files, path));
+    return await unwatched.readText(path);
+  };
+  const found = await loadAccounts(config, { ...unwatched, readText });
+  const accounts = found ?? [];
+  const scram = scramGap(config, accounts);
+  if (scram !== undefined) logger.info("{note}", { note: scram });
+  return {
+    router: createRouter(config, accounts),
+    accounts,
+    watchedFiles,
+    passwordHashes: accounts.flatMap(({ passwordHash }) => passwordHash ?? []),
+    scramVerifiers: accounts.flatMap(({ scram }) => scram ?? []),
+    hasAccounts: found !== undefined,
+    canScram: accountsWithoutVerifier(accounts).length === 0,
+  };
+}
+
+/** What tells a file from what it was before: its time, its size, and which file it is. */
+export async function fileStamp(files: Pick<Files, "stat">, path: string): Promise<string> {
+  try {
+    const { mtime, size, ino } = await files.stat(path);
+    return `${mtime?.getTime()} ${size} ${ino}`;
+  } catch (error) {
+    return String(error);
+  }
 }
 
 /** The files that certificates are read from, to compare two readings of the configuration. */

@@ -90,7 +90,7 @@ export interface Account {
   readonly addresses?: readonly string[];
   /** Where its mail goes on to; absent: nowhere. */
   readonly forward?: Forward;
-  /** How much it may hold; absent: what `mailboxes.quota` says. */
+  /** How much it may hold, in place of all that `mailboxes.quota` says: `{}` is no limit. Absent: what that says. */
   readonly quota?: QuotaLimits;
 }
 

@@ -15,6 +15,7 @@ import {
   located,
   mapOf,
   object,
+  oneOrMore,
   optional,
   partial,
   required,
@@ -220,7 +221,10 @@ export const configType: Type<Partial<FileContent>> = partial({
   accounts: withDefault("accounts", value.path, "accounts.yaml", "File of mailboxes and password hashes."),
   aliases: withDefault(
     "aliases",
-    mapOf(value.ourMailbox, oneOrMore(value.mailbox), { noun: "mailboxes to lists of mailboxes", whenWrong: [] }),
+    mapOf(value.ourMailbox, oneOrMore(value.mailbox, "mailboxes"), {
+      noun: "mailboxes to lists of mailboxes",
+      whenWrong: [],
+    }),
     [],
     "Mailboxes of ours that stand for others, here or elsewhere.",
   ),
@@ -365,17 +369,3 @@ export const configType: Type<Partial<FileContent>> = partial({
 
 /** The path of every key of the file that this version knows, e.g. `limits.message_size`. */
 export const CONFIG_KEYS: readonly string[] = keyPaths(configType);
-
-/** A list of at least one, or a single value without the brackets. */
-function oneOrMore(type: Type<string>): Type<readonly string[]> {
-  const list = listOf(type, "mailboxes", 1);
-  return {
-    expects: list.expects,
-    read: (node, source, path): readonly string[] | undefined => {
-      const text = source.scalar(node);
-      if (text === undefined) return list.read(node, source, path);
-      const single = type.read(node, source, path);
-      return single === undefined ? undefined : [single];
-    },
-  };
-}

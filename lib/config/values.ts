@@ -47,6 +47,12 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(octets) && octets > 0 ? octets : undefined;
 }
 
+/** Writes a size as {@linkcode parseSize} reads it, in the largest unit without a fraction. */
+export function formatSize(octets: number): string {
+  const unit = ["GiB", "MiB", "KiB"].find((name) => octets % (SIZE_UNITS[name] ?? NaN) === 0);
+  return unit === undefined || octets === 0 ? `${octets}` : `${octets / (SIZE_UNITS[unit] ?? 1)}${unit}`;
+}
+
 /** Reads `host`, `host:port`, `192.0.2.1:25`, `[2001:db8::1]` or `[2001:db8::1]:25`. */
 export function parseHostPort(text: string): HostPort | undefined {
   const [, v6, name, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? [];

@@ -34,6 +34,18 @@ export interface FolderEntry {
   readonly isDirectory: boolean;
 }
 
+/** What is known of a file without opening it. */
+export interface FileStatus {
+  /** Octets. */
+  readonly size: number;
+  /** When its content changed last; null where the system does not say. */
+  readonly mtime: Date | null;
+  /** Whether it is a folder. */
+  readonly isDirectory: boolean;
+  /** Its number on its disk: another file with the same name has another. */
+  readonly ino?: number | null;
+}
+
 /** The operations on paths that posthorn needs. Errors are those of Deno (`Deno.errors.NotFound`, …). */
 export interface Files {
   /** Opens a file or, read-only, a folder. */
@@ -47,7 +59,7 @@ export interface Files {
   /** In no order; what changes meanwhile may be missed. */
   list(path: string): AsyncIterable<FolderEntry>;
   /** Follows symbolic links. */
-  stat(path: string): Promise<{ readonly size: number; readonly mtime: Date | null; readonly isDirectory: boolean }>;
+  stat(path: string): Promise<FileStatus>;
 }
 
 /** The file system of the machine. */
