@@ -7,6 +7,7 @@ import type { PasswordKeys } from "../config/edit_accounts.ts";
 import { loadConfig } from "../config/load.ts";
 import { parseSize } from "../config/values.ts";
 import { mailboxFolder } from "../delivery/maildir_name.ts";
+import { foldAddress } from "../mail/fold.ts";
 import { passwordKeys } from "../sasl/new_password.ts";
 import { systemFiles } from "../system/files.ts";
 import { DATA_ERROR } from "../system/sysexits.ts";
@@ -72,10 +73,9 @@ async function newKeys(): Promise<PasswordKeys> {
 }
 
 async function remove(config: Config, words: readonly string[]): Promise<string> {
-  return await changeAccount(config, {
-    kind: "remove",
-    address: ourAddress(only(words, "user remove ADDRESS"), config),
-  });
+  // Also one of a domain that is ours no more: its account is what makes the file wrong.
+  const address = foldAddress(anyAddress(only(words, "user remove ADDRESS")));
+  return await changeAccount(config, { kind: "remove", address });
 }
 
 async function list(config: Config, words: readonly string[], { isJson }: UserCall): Promise<string> {

@@ -10,6 +10,12 @@ import { quote, type Source } from "./source.ts";
 /** An account as it stands in the file. */
 export type AccountDraft = Entry<AccountMailDraft>;
 
+/** The parts of the configuration that accounts must fit. */
+export interface Surroundings extends Pick<Config, "domains"> {
+  /** By folded address. */
+  readonly aliases: ReadonlyMap<string, unknown>;
+}
+
 /** Who has an address. */
 interface Owner {
   readonly account: string;
@@ -19,7 +25,7 @@ interface Owner {
 /** Checks all accounts of a file. */
 export function checkAccounts(
   drafts: readonly AccountDraft[],
-  config: Pick<Config, "domains" | "aliases">,
+  config: Surroundings,
   source: Source,
 ): void {
   for (const { key, at } of drafts) {
@@ -31,7 +37,7 @@ export function checkAccounts(
 }
 
 /** Says what is wrong with the domain of a mailbox that must be ours. */
-function domainProblem(address: string, { domains }: Pick<Config, "domains">): string | undefined {
+function domainProblem(address: string, { domains }: Pick<Surroundings, "domains">): string | undefined {
   const domain = domains.get(domainOf(address));
   if (domain === undefined) return `expected a mailbox of one of our domains, found ${quote(address)}`;
   return domain.aliasOf === undefined
@@ -42,7 +48,7 @@ function domainProblem(address: string, { domains }: Pick<Config, "domains">): s
 /** An address leads to one mailbox: it is the name of one, or one of its addresses, or an alias. */
 function checkAddresses(
   drafts: readonly AccountDraft[],
-  config: Pick<Config, "domains" | "aliases">,
+  config: Surroundings,
   source: Source,
 ): void {
   const names = new Map(drafts.map(({ key, at }): [string, Owner] => [key, { account: key, at }]));
@@ -71,7 +77,7 @@ function checkAddresses(
 
 function checkForward(
   { key, value: { addresses = [], forward, keepCopy } }: AccountDraft,
-  config: Pick<Config, "domains">,
+  config: Pick<Surroundings, "domains">,
   source: Source,
 ): void {
   const path = `accounts.${key}`;
@@ -92,7 +98,7 @@ function checkForward(
 }
 
 /** A forward-path of ours as accounts are named: folded, and in the domain that has the mailboxes. */
-function ourSpelling(address: string, { domains }: Pick<Config, "domains">): string {
+function ourSpelling(address: string, { domains }: Pick<Surroundings, "domains">): string {
   const at = address.lastIndexOf("@");
   const aliasOf = domains.get(address.slice(at + 1))?.aliasOf;
   return foldAddress(aliasOf === undefined ? address : `${address.slice(0, at)}@${aliasOf}`);

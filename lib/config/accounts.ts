@@ -2,15 +2,18 @@
 
 import { parsePasswordHash } from "../sasl/hashes/parse_hash.ts";
 import { type AccountMailDraft, accountMailKeys } from "./account_keys.ts";
-import { checkAccounts } from "./account_checks.ts";
-import type { Account, Config } from "./config.ts";
+import { checkAccounts, type Surroundings } from "./account_checks.ts";
+import type { Account } from "./config.ts";
 import { ConfigError } from "./errors.ts";
 import { keyPaths, listOf, mapOf, object, optional, scalar, type Type } from "./schema.ts";
 import { type ConfigIo, type Node, reasonOf, Source } from "./source.ts";
 import { ourMailbox } from "./values.ts";
 
 /** What an accounts file has to fit. */
-export type AccountsConfig = Pick<Config, "accountsFile" | "domains" | "aliases">;
+export interface AccountsConfig extends Surroundings {
+  /** Absolute. */
+  readonly accountsFile: string;
+}
 
 const HASH = "a password hash";
 const hashText = scalar({ expects: HASH, parse: (text) => text, isSecret: () => true });

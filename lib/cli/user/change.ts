@@ -12,7 +12,7 @@ import { ACCOUNTS_KNOWN_WITHIN_S } from "../accounts_watch.ts";
 import { giveDataFolder, giveToUser } from "../become_user.ts";
 import { CommandError } from "../command_error.ts";
 import { processIo } from "../find_config.ts";
-import { noMailbox } from "./addresses.ts";
+import { noMailbox, ourAddress } from "./addresses.ts";
 import { mailText, quotaText } from "./facts.ts";
 
 /**
@@ -34,7 +34,9 @@ export async function changeAccount(config: Config, change: AccountChange): Prom
   if (result === "done") {
     return `${change.address} ${doneText(change, config)}; a running server knows within ${ACCOUNTS_KNOWN_WITHIN_S} s`;
   }
-  if (result === "absent") throw noMailbox(change.address, await loadAccounts(config, processIo) ?? []);
+  if (result === "absent") {
+    throw noMailbox(ourAddress(change.address, config), await loadAccounts(config, processIo) ?? []);
+  }
   if (typeof result !== "object") throw new CommandError(DATA_ERROR, whyNot(result, change));
   const owner = await ownerText(change, config);
   throw new CommandError(DATA_ERROR, owner === undefined ? refusal(result.refused) : `${owner}; nothing was changed`);

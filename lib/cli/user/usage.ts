@@ -10,8 +10,8 @@ export interface MailboxUsage {
   readonly octets: number;
 }
 
-/** The size that a file name gives (Maildir++): after it come the flags, or more such fields. */
-const SIZE_IN_NAME = /,S=(\d{1,15})(?=[,:]|$)/;
+/** The size that a file name gives (Maildir++), in front of its flags. */
+const SIZE_IN_NAME = /^[^:]*?,S=(\d{1,15})(?=[,:]|$)/;
 
 /**
  * Counts the messages of a mailbox: `new` and `cur` of the Maildir and of its folders (Maildir++, `.Name`). Only where a name
