@@ -1,6 +1,5 @@
 /** `posthorn user`: mailboxes, their passwords, and what becomes of their mail, in the accounts file. */
 
-import { parseMessages } from "../config/account_keys.ts";
 import { loadAccounts } from "../config/accounts.ts";
 import type { Config, QuotaLimits } from "../config/config.ts";
 import type { PasswordKeys } from "../config/edit_accounts.ts";
@@ -127,22 +126,30 @@ async function changeQuota(config: Config, words: readonly string[]): Promise<st
   if (mailbox === undefined || size === undefined || more.length > 0) {
     throw usage("user quota MAILBOX SIZE [MESSAGES], or none, or default");
   }
+  const octets = limitOf(size, parseSize, "no size such as 512MiB or 2GiB");
+  // "none" alone is no limit of any kind.
+  const count = messages === undefined && octets === 0
+    ? 0
+    : limitOf(messages ?? "default", parseCount, "no number of messages such as 100000");
+  const quota: QuotaLimits = {
+    ...(octets === undefined ? {} : { octets }),
+    ...(count === undefined ? {} : { messages: count }),
+  };
   const address = ourAddress(mailbox, config);
-  if (size === "default" && messages !== undefined) throw usage("user quota MAILBOX default takes no more words");
-  const quota = size === "default" ? undefined : quotaOf(size, messages);
-  return await changeAccount(config, { kind: "quota", address, quota });
+  const isDefault = octets === undefined && count === undefined;
+  return await changeAccount(config, { kind: "quota", address, quota: isDefault ? undefined : quota });
 }
 
-function quotaOf(size: string, messages: string | undefined): QuotaLimits {
-  const octets = size === "none" ? undefined : parseSize(size);
-  if (octets === undefined && size !== "none") {
-    throw new CommandError(DATA_ERROR, `"${size}" is no size such as 512MiB or 2GiB, nor "none" or "default"`);
-  }
-  const count = messages === undefined || messages === "none" ? undefined : parseMessages(messages);
-  if (count === undefined && messages !== undefined && messages !== "none") {
-    throw new CommandError(DATA_ERROR, `"${messages}" is no number of messages from 1 on`);
-  }
-  return { ...(octets === undefined ? {} : { octets }), ...(count === undefined ? {} : { messages: count }) };
+/** A limit; 0 is none, undefined the default. */
+function limitOf(text: string, parse: (text: string) => number | undefined, what: string): number | undefined {
+  if (text === "default" || text === "none") return text === "none" ? 0 : undefined;
+  const limit = parse(text);
+  if (limit === undefined) throw new CommandError(DATA_ERROR, `"${text}" is ${what}, nor "none" or "default"`);
+  return limit;
+}
+
+function parseCount(text: string): number | undefined {
+  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
 }
 
 /** The one word that there must be. */

@@ -7,6 +7,8 @@ import { formatSize } from "./values.ts";
 /** A value for a key; undefined removes the key. */
 export type AccountValue = string | boolean | readonly string[] | Readonly<Record<string, string | number>> | undefined;
 
+const NONE = "none";
+
 /** The keys of one account. What was not there before is written in one line. */
 export class AccountNodes {
   readonly #document: Document;
@@ -44,14 +46,15 @@ export class AccountNodes {
     if (items.length === 0) this.set(key, undefined);
   }
 
-  /** Sets the quota; without limits it is `none`, and undefined removes it. */
+  /** Sets the quota; undefined removes it. */
   setQuota(quota: QuotaLimits | undefined): void {
     const { octets, messages } = quota ?? {};
     const limits = {
-      ...(octets === undefined ? {} : { storage: formatSize(octets) }),
-      ...(messages === undefined ? {} : { messages }),
+      ...(octets === undefined ? {} : { storage: octets === 0 ? NONE : formatSize(octets) }),
+      ...(messages === undefined ? {} : { messages: messages === 0 ? NONE : messages }),
     };
-    this.set("quota", quota === undefined ? undefined : Object.keys(limits).length === 0 ? "none" : limits);
+    const isNone = octets === 0 && messages === 0;
+    this.set("quota", isNone ? NONE : Object.keys(limits).length === 0 ? undefined : limits);
   }
 
   /** The list as a node of this account alone. */

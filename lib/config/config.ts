@@ -90,7 +90,7 @@ export interface Account {
   readonly addresses?: readonly string[];
   /** Where its mail goes on to; absent: nowhere. */
   readonly forward?: Forward;
-  /** How much it may hold, in place of all that `mailboxes.quota` says: `{}` is no limit. Absent: what that says. */
+  /** How much it may hold; absent: what `mailboxes.quota` says. */
   readonly quota?: QuotaLimits;
 }
 
@@ -102,7 +102,7 @@ export interface Forward {
   readonly keepsCopy: boolean;
 }
 
-/** How much a mailbox may hold. Absent: no limit. */
+/** How much a mailbox may hold. 0: no limit; absent: what `mailboxes.quota` says, or no limit. */
 export interface QuotaLimits {
   /** Octets of its messages. */
   readonly octets?: number;

@@ -13,8 +13,8 @@ export interface AccountFacts {
   readonly addresses: readonly string[];
   /** Null: its mail stays here. */
   readonly forward: { readonly to: readonly string[]; readonly keepCopy: boolean } | null;
-  /** Octets and a number; null in it is no limit. Null: what the configuration says for all. */
-  readonly quota: { readonly storage: number | null; readonly messages: number | null } | null;
+  /** Octets and a number. Null: what the configuration says for all. */
+  readonly quota: { readonly storage: number | "none" | null; readonly messages: number | "none" | null } | null;
   /** How its user can log in. */
   readonly login: { readonly password: boolean; readonly scram: boolean; readonly certificates: number };
 }
@@ -26,7 +26,7 @@ export function factsOf(account: Account): AccountFacts {
     address,
     addresses,
     forward: forward === undefined ? null : { to: forward.to, keepCopy: forward.keepsCopy },
-    quota: quota === undefined ? null : { storage: quota.octets ?? null, messages: quota.messages ?? null },
+    quota: quota === undefined ? null : { storage: limit(quota.octets), messages: limit(quota.messages) },
     login: {
       password: passwordHash !== undefined,
       scram: scram !== undefined,
@@ -52,13 +52,18 @@ export function factLines(account: Account, usage: MailboxUsage): readonly strin
   ];
 }
 
+function limit(value: number | undefined): number | "none" | null {
+  return value === 0 ? "none" : value ?? null;
+}
+
 /** `2GiB and 100 messages`, or that there is no limit. */
 export function quotaText({ octets, messages }: QuotaLimits): string {
+  if (octets === 0 && messages === 0) return "no limit";
   const limits = [
-    ...(octets === undefined ? [] : [formatSize(octets)]),
-    ...(messages === undefined ? [] : [countText(messages, "message")]),
+    ...(octets === undefined ? [] : [octets === 0 ? "any size" : formatSize(octets)]),
+    ...(messages === undefined ? [] : [messages === 0 ? "any number of messages" : countText(messages, "message")]),
   ];
-  return limits.length === 0 ? "no limit" : limits.join(" and ");
+  return limits.join(" and ") + (limits.length === 2 ? "" : ", and for the rest what the configuration says");
 }
 
 /** Where its mail goes. */

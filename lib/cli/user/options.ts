@@ -13,8 +13,8 @@ export const USER_USAGE = `usage: posthorn [--config FILE] user ACTION
   address MAILBOX add|remove ADDRESS     one more address of the mailbox, or one less
   forward MAILBOX ADDRESS… [--keep-copy] its mail goes on to these; with --keep-copy into the mailbox, too
   forward MAILBOX off                    its mail goes into the mailbox only
-  quota MAILBOX SIZE [MESSAGES]          how much it may hold, e.g. 2GiB, or 2GiB 100000; SIZE none: messages only
-  quota MAILBOX none|default             no limit, or what the configuration says`;
+  quota MAILBOX SIZE [MESSAGES]          how much it may hold, e.g. 2GiB 100000; each of them may be none or default
+  quota MAILBOX none|default             no limit at all, or what the configuration says`;
 
 /** The flags of `user`. */
 export const USER_FLAGS: CommandFlags = { values: [], switches: ["keep-copy"], usage: USER_USAGE };

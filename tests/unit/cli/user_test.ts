@@ -93,7 +93,18 @@ bob@example.org: { addresses: [ bobby@example.org ], forward: [ Bob@elsewhere.ex
 `,
   );
   await site.run("forward bob@example.org off");
-  await site.run("quota bob@example.org default");
+  assertEquals(
+    [
+      await site.run("quota bob@example.org none 5"),
+      await site.run("quota bob@example.org default 5"),
+      await site.run("quota bob@example.org default"),
+    ],
+    [
+      "any size and 5 messages",
+      "5 messages, and for the rest what the configuration says",
+      "what the configuration says",
+    ].map((quota) => `bob@example.org has a new quota: ${quota}; ${KNOWN}`),
+  );
   await site.run("address bob@example.org remove bobby@example.org");
   assertEquals(site.text().split("\n")[2], "bob@example.org: {} # of the workshop");
   assertEquals(
@@ -175,7 +186,7 @@ Deno.test("input that does not fit is refused with what is the matter, and nothi
       'nothing was changed, because the accounts file would be wrong:\naccounts.alice@example.org.forward: "al@example.net" ' +
       'is the mailbox itself; "keep_copy: true" keeps a copy in it',
     "quota bob@example.org 2GB": '"2GB" is no size such as 512MiB or 2GiB, nor "none" or "default"',
-    "quota bob@example.org 2GiB many": '"many" is no number of messages from 1 on',
+    "quota bob@example.org 2GiB many": '"many" is no number of messages such as 100000, nor "none" or "default"',
   };
   for (const [line, message] of Object.entries(failures)) assertEquals(await site.failure(line), message, line);
 });
@@ -194,7 +205,6 @@ Deno.test("a command line that user does not understand is answered with its usa
       "forward alice@example.org",
       "forward alice@example.org off --keep-copy",
       "quota alice@example.org",
-      "quota alice@example.org default 5",
       "show alice@example.org --keep-copy",
     ]
   ) {

@@ -160,7 +160,15 @@ Deno.test("A forward and a quota are set, changed and taken away again, without 
     note();
     assertEquals((await accounts.load())?.[0], { address, ...(forward === undefined ? {} : { forward }) });
   }
-  for (const quota of [{ octets: 2 ** 31, messages: 100_000 }, { octets: 1_000 }, {}, { messages: 5 }, undefined]) {
+  for (
+    const quota of [
+      { octets: 2 ** 31, messages: 100_000 },
+      { octets: 1_000 },
+      { octets: 0, messages: 0 },
+      { octets: 0, messages: 5 },
+      undefined,
+    ]
+  ) {
     assertEquals(await accounts.edit({ kind: "quota", address, quota }), "done");
     note();
     assertEquals((await accounts.load())?.[0], { address, ...(quota === undefined ? {} : { quota }) });
@@ -172,7 +180,7 @@ Deno.test("A forward and a quota are set, changed and taken away again, without 
     "alice@example.org: { quota: { storage: 2GiB, messages: 100000 } } # hers",
     'alice@example.org: { quota: { storage: "1000" } } # hers',
     "alice@example.org: { quota: none } # hers",
-    "alice@example.org: { quota: { messages: 5 } } # hers",
+    "alice@example.org: { quota: { storage: none, messages: 5 } } # hers",
     "alice@example.org: {} # hers",
   ]);
   const forward = { to: ["bob@elsewhere.example"], keepsCopy: true };
