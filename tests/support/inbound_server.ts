@@ -42,6 +42,8 @@ export interface InboundFixtureOptions {
   readonly clientCertificates?: NonNullable<ListenerConfig["clientCertificates"]>;
   /** Whether an operator drains the server; asked each time. */
   readonly isDraining?: () => boolean;
+  /** Who is who; default: {@linkcode testResolver}. */
+  readonly router?: RecipientResolver;
   /** The mechanisms to offer; default PLAIN and LOGIN. */
   readonly auth?: readonly string[];
 }
@@ -100,7 +102,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
   const certificates = await testCertificates();
   const settings: Settings = {
     hostname: "mx.test",
-    router: testResolver,
+    router: options.router ?? testResolver,
     xclientFrom: relayBlocks(options.xclientFrom ?? []),
     binaryMime: options.binaryMime ?? false,
     relayFrom: relayBlocks(options.relayFrom ?? []),
