@@ -1,13 +1,20 @@
-/** Notices a changed accounts file: what it says counts within seconds, without a signal or a restart. */
+/**
+ * Notices a changed accounts file, or a changed file of members that aliases include: what it says counts within seconds,
+ * without a signal or a restart.
+ */
 
 import { ConfigError } from "../config/errors.ts";
-import { fileStamp, type Live, type LiveOptions, reloadAccounts } from "./live.ts";
+import { type Live, type LiveOptions, reloadAccounts } from "./live.ts";
+import { fileStamp } from "./watched_files.ts";
 
 /** How often the files are looked at: one stat call for each. */
 export const ACCOUNTS_CHECK_MS = 1_500;
 
 /** What people are told: two looks, and time to read. */
 export const ACCOUNTS_KNOWN_WITHIN_S = 5;
+
+const CHANGED =
+  "Accounts changed on disk and are in use: {mailboxes} mailboxes, {addresses} more addresses, {aliases} aliases";
 
 /** What the watch works with. Its logger hears of changes, and once of each broken file. */
 export interface AccountsWatchOptions extends LiveOptions {
@@ -57,10 +64,11 @@ class AccountsWatch {
       use(read);
       this.#refused = undefined;
       // A file that was only touched is no news.
-      if (JSON.stringify(read.accounts) === JSON.stringify(live.accounts)) return;
-      logger.info("Accounts changed on disk and are in use: {mailboxes} mailboxes, {addresses} more addresses", {
+      if (textOf(read) === textOf(live)) return;
+      logger.info(CHANGED, {
         mailboxes: read.accounts.length,
         addresses: read.accounts.reduce((count, { addresses = [] }) => count + addresses.length, 0),
+        aliases: read.config.aliases.size,
       });
     } catch (error) {
       const reason = (error instanceof Error ? error.message : String(error)).replaceAll("\n", "; ");
@@ -73,4 +81,9 @@ class AccountsWatch {
   async #stampsOf(paths: readonly string[]): Promise<string> {
     return (await Promise.all(paths.map((path) => fileStamp(this.#options.files, path)))).join("\n");
   }
+}
+
+/** What a change of it is worth a log line. */
+function textOf({ accounts, config }: Live): string {
+  return JSON.stringify([accounts, [...config.aliases]]);
 }

@@ -27,7 +27,7 @@ import { openFileSpool } from "../queue/file_spool.ts";
 import type { QueueControl } from "../queue/queue_control.ts";
 import { openSuspensions } from "../queue/suspensions.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
-import { dsnReporter } from "../queue/reporter.ts";
+import { dsnReporter, type ReportTarget } from "../queue/reporter.ts";
 import { SteadyClock } from "../queue/steady_clock.ts";
 import type { QueueSettings } from "../queue/queue_settings.ts";
 import { QueueRunner } from "../queue/runner.ts";
@@ -249,10 +249,10 @@ async function makeResolver(
 }
 
 /** What an address of ours stands for, as at RCPT; another address is itself. */
-function localTargets(router: Router, address: string): readonly string[] {
+function localTargets(router: Router, address: string): readonly ReportTarget[] {
   const mailbox = parseMailbox(address);
   const resolved = mailbox === undefined ? undefined : router.resolveRecipient(mailbox);
-  return resolved?.kind === "local" ? resolved.targets : [address];
+  return resolved?.kind === "local" ? resolved.targets : [{ address }];
 }
 
 function queueSettings({ queue, delivery, destinations }: Config, clock: Clock): QueueSettings {

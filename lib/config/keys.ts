@@ -4,6 +4,7 @@
  */
 
 import type { DestinationRule } from "../queue/destination_rules.ts";
+import { alias, type AliasDraft, NO_ALIAS } from "./alias_keys.ts";
 import type { BindAddress, Config, ListenerConfig, Service } from "./config.ts";
 import { oauth, type OauthDraft } from "./oauth.ts";
 import { route, type RouteDraft, tlsUse } from "./route_keys.ts";
@@ -15,7 +16,6 @@ import {
   located,
   mapOf,
   object,
-  oneOrMore,
   optional,
   partial,
   required,
@@ -71,7 +71,7 @@ export interface FileContent extends
   /** A path as written. */
   readonly accounts: string;
   /** By mailbox. */
-  readonly aliases: readonly Entry<readonly string[]>[];
+  readonly aliases: readonly Entry<AliasDraft>[];
   /** Take binary content. */
   readonly binaryMime: boolean;
   /** CIDR blocks. */
@@ -221,10 +221,7 @@ export const configType: Type<Partial<FileContent>> = partial({
   accounts: withDefault("accounts", value.path, "accounts.yaml", "File of mailboxes and password hashes."),
   aliases: withDefault(
     "aliases",
-    mapOf(value.ourMailbox, oneOrMore(value.mailbox, "mailboxes"), {
-      noun: "mailboxes to lists of mailboxes",
-      whenWrong: [],
-    }),
+    mapOf(value.ourMailbox, alias, { noun: "mailboxes to lists of mailboxes", whenWrong: NO_ALIAS }),
     [],
     "Mailboxes of ours that stand for others, here or elsewhere.",
   ),

@@ -6,6 +6,7 @@ import { foldAddress } from "../mail/fold.ts";
 import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { accountOf, asOurs, buildDirectory, type Directory, type RoutingConfig } from "./directory.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
+import { type OrphanedList, orphanedLists } from "./list_owners.ts";
 import { mayUse } from "./own_addresses.ts";
 import type { ClientCertificate } from "../tls/tls_conn.ts";
 import { type RecipientResolution, resolveRecipient } from "./recipient.ts";
@@ -22,7 +23,7 @@ export interface Router {
   isRouted(domain: string): boolean;
   /** Whether binary content (RFC 3030 §3) can go to a forward-path of the queue: who reads a Maildir reads lines. */
   takesBinary(address: string): boolean;
-  /** The account with exactly this address, under any of its domain's names; for logins. */
+  /** The account that has exactly this address, or has it among its `addresses`, under any name of its domain; for logins. */
   findAccount(address: string): Account | undefined;
   /** The accounts that a client's certificate names, by its fingerprint or its mail addresses, each once. */
   findByCertificate(certificate: Pick<ClientCertificate, "sha256" | "emails">): readonly Account[];
@@ -32,6 +33,8 @@ export interface Router {
   userAddress(user: string): string | undefined;
   /** Whether the account or user with this address may name the mailbox as the sender; see own_addresses.ts. */
   mayUse(account: string, mailbox: Mailbox): boolean;
+  /** The lists whose owners do not exist, for people. */
+  orphanedLists(): readonly OrphanedList[];
 }
 
 const NO_HISTORY: RouteHistory = { isOnFallback: false };
@@ -44,11 +47,12 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
     nextHop: (address, history) => nextHop(directory, address, history),
     isRouted: (domain) => routeOf({ ...directory.routes, all: undefined }, domain) !== undefined,
     takesBinary: (address) => takesBinary(nextHop(directory, address)),
-    findAccount: (address) => directory.accounts.get(loginName(directory, address)),
+    findAccount: (address) => findAccount(directory, address),
     findByCertificate: (certificate) => findByCertificate(directory, certificate),
     loginName: (address) => loginName(directory, address),
     userAddress: (user) => userAddress(directory, user),
     mayUse: (account, mailbox) => mayUse(directory, account, mailbox),
+    orphanedLists: () => orphanedLists(directory),
   };
 }
 
@@ -67,6 +71,7 @@ function nextHop(directory: Directory, address: string, history: RouteHistory = 
     return hopOn(routeOf(directory.routes, domain) ?? MX_ROUTE, domain, history);
   }
   const account = accountOf(directory, ours)?.address;
+  // The detail stays in the address of the recipient: the mailbox files by it, once for each folder.
   if (account !== undefined) return { kind: "hop", hop: { kind: "maildir", account, key: `maildir:${account}` } };
   const route = directory.routes.exact.get(ours.domain.name);
   if (route !== undefined) return hopOn(route, ours.domain.name, history);
@@ -81,12 +86,23 @@ function findByCertificate(
   directory: Directory,
   { sha256, emails }: Pick<ClientCertificate, "sha256" | "emails">,
 ): readonly Account[] {
-  const byAddress = emails.map((email) => directory.accounts.get(loginName(directory, email)));
+  const byAddress = emails.map((email) => findAccount(directory, email));
   const found = [...directory.byCertificate.get(sha256) ?? [], ...byAddress].filter((account) => account !== undefined);
   return [...new Set(found)];
 }
 
+/** Whoever knows the password of a mailbox may use any of its addresses to say which one it is, as with other servers. */
+function findAccount(directory: Directory, address: string): Account | undefined {
+  return directory.mailboxes.get(oneSpelling(directory, address));
+}
+
+/** Guesses at one account count together, whichever of its addresses they name. */
 function loginName(directory: Directory, address: string): string {
+  const account = findAccount(directory, address);
+  return account === undefined ? oneSpelling(directory, address) : foldAddress(account.address);
+}
+
+function oneSpelling(directory: Directory, address: string): string {
   const mailbox = parseMailbox(address);
   if (mailbox === undefined) return foldAddress(address);
   return asOurs(directory, mailbox)?.address ?? foldAddress(mailbox.text);

@@ -9,11 +9,11 @@ import {
   DEFAULT_TIMEOUTS,
   type InboundTimeouts,
   type RecipientResolver,
-  type ResolvedRecipient,
   type Settings,
 } from "../../lib/inbound/services.ts";
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { relayBlocks } from "../../lib/policy/relay.ts";
+import type { RecipientResolution } from "../../lib/routing/recipient.ts";
 import { BARE_POSTMASTER } from "../../lib/smtp/path.ts";
 import { type Clock, systemClock } from "../../lib/system/clock.ts";
 import { openSocketTurn } from "../../lib/system/socket_turn.ts";
@@ -55,17 +55,36 @@ export interface InboundFixture extends AsyncDisposable {
   readonly server: InboundServer;
 }
 
-/** `alice@example.org` exists, `team@example.org` is an alias for her and somebody elsewhere; `bob@example.org` is not. */
+/**
+ * `alice@example.org` exists, `team@example.org` is an alias for her and somebody elsewhere, `list@example.org` a list of her
+ * and another; `loop@example.org` leads to itself, and `bob@example.org` is not.
+ */
 export const testResolver: RecipientResolver = {
-  resolveRecipient(path): ResolvedRecipient {
-    if (path === BARE_POSTMASTER) return { kind: "local", targets: ["alice@example.org"] };
+  resolveRecipient(path): RecipientResolution {
+    if (path === BARE_POSTMASTER) return { kind: "local", targets: [{ address: "alice@example.org" }] };
     if (path.domain !== "example.org") return { kind: "remote" };
     switch (path.localPart.toLowerCase()) {
       case "alice":
       case "älice":
-        return { kind: "local", targets: [path.text.toLowerCase()] };
+        return { kind: "local", targets: [{ address: path.text.toLowerCase() }] };
       case "team":
-        return { kind: "local", targets: ["alice@example.org", "carol@elsewhere.test"] };
+        return {
+          kind: "local",
+          targets: [
+            { address: "alice@example.org" },
+            { address: "carol@elsewhere.test", forwardedBy: "team@example.org" },
+          ],
+        };
+      case "list":
+        return {
+          kind: "local",
+          targets: [
+            { address: "alice@example.org", reversePath: "owner-list@example.org" },
+            { address: "dora@elsewhere.test", forwardedBy: "list@example.org", reversePath: "owner-list@example.org" },
+          ],
+        };
+      case "loop":
+        return { kind: "refused", status: "5.4.6", text: "Mail for this address goes round in a circle of aliases" };
       default:
         return { kind: "unknown" };
     }

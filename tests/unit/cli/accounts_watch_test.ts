@@ -10,7 +10,7 @@ import { FakeClock } from "../../support/fake_clock.ts";
 const START = "2026-11-23T15:00:00Z";
 const ALICE = "alice@example.org: {}\n";
 const BOTH = "alice@example.org: {}\nbob@example.org: { addresses: [b@example.org] }\n";
-const NEWS = "info: Accounts changed on disk and are in use: 2 mailboxes, 1 more addresses";
+const NEWS = "info: Accounts changed on disk and are in use: 2 mailboxes, 1 more addresses, 1 aliases";
 
 /** A server that watches `accounts.yaml` of a temporary folder. */
 class Fixture implements AsyncDisposable {
@@ -50,10 +50,7 @@ class Fixture implements AsyncDisposable {
 
   static async start(accounts: string | undefined = ALICE): Promise<Fixture> {
     const fixture = new Fixture(await Deno.makeTempDir());
-    await Deno.writeTextFile(
-      fixture.options.file,
-      "hostname: mail.example.org\ndomains: { example.org: {} }\naliases: { sales@example.org: alice@example.org }\n",
-    );
+    await fixture.configure("aliases: { sales@example.org: alice@example.org }\n");
     if (accounts !== "") await fixture.write(accounts);
     fixture.live = await loadLive(await loadConfig(fixture.options.file, fixture.options.io), fixture.options);
     fixture.reads = [];
@@ -67,6 +64,18 @@ class Fixture implements AsyncDisposable {
 
   get file(): string {
     return `${this.folder}/accounts.yaml`;
+  }
+
+  /** Writes the configuration. */
+  async configure(keys: string): Promise<void> {
+    await Deno.writeTextFile(this.options.file, `hostname: mail.example.org\ndomains: { example.org: {} }\n${keys}`);
+  }
+
+  /** Whom mail for an address reaches. */
+  membersOf(address: string): readonly string[] {
+    const mailbox = parseMailbox(address);
+    const resolved = mailbox === undefined ? undefined : this.live.settings.router.resolveRecipient(mailbox);
+    return resolved?.kind === "local" ? resolved.targets.map((target) => target.address) : [];
   }
 
   /** Writes the accounts in place; each time at a time of its own, whatever the clock of the file system can tell apart. */
@@ -207,4 +216,27 @@ Deno.test("a file that is named in the accounts file is watched, too", async () 
   await fixture.write(hash("a new salt for it"), "alice.hash");
   await fixture.look(2);
   assertEquals(fixture.live.passwordHashes, [hash("a new salt for it")]);
+});
+
+Deno.test("a file of members that an alias includes is watched, and of the configuration only aliases are read again", async () => {
+  await using fixture = await Fixture.start(BOTH);
+  const { options, folder } = fixture;
+  await fixture.write("bob@example.org\n", "team");
+  await fixture.configure("aliases: { team@example.org: { include: team } }\nlimits: { recipients: 7 }\n");
+  fixture.live = await reloadLive(options, fixture.live);
+  fixture.lines.length = 0;
+  await fixture.configure("aliases: { team@example.org: { include: team } }\nlimits: { recipients: 5 }\n");
+  await fixture.write("alice@example.org\nbob@example.org\n", "team");
+  await fixture.look(2);
+  assertEquals(fixture.membersOf("team@example.org"), ["alice@example.org", "bob@example.org"]);
+  assertEquals(fixture.live.settings.limits.recipients, 7);
+  assertEquals(fixture.lines, [NEWS]);
+  await fixture.write("alice@example.org\nbob\n", "team");
+  await fixture.look(5);
+  assertEquals(fixture.lines.slice(1), [
+    'error: /team:2:1: expected a mailbox such as "alice@example.org", found "bob"; the accounts in use stay',
+  ]);
+  await Deno.remove(`${folder}/team`);
+  await fixture.look(5);
+  assertEquals([fixture.membersOf("team@example.org").length, fixture.lines.length], [2, 3]);
 });
