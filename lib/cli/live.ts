@@ -8,7 +8,10 @@ import type { ConfigIo } from "../config/source.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../inbound/services.ts";
 import { relayBlocks } from "../policy/relay.ts";
+import type { Forwarding } from "../routing/forwarding.ts";
 import { createRouter, type Router } from "../routing/router.ts";
+import { SrsKeyError, srsSecrets } from "../routing/srs/keys.ts";
+import { createSrs } from "../routing/srs/srs.ts";
 import { accountsWithoutVerifier } from "../sasl/scram/verifier.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
@@ -47,9 +50,9 @@ export interface LiveOptions {
   readonly file: string;
   /** Reads the configuration, accounts, certificates and what `!file` names. */
   readonly io: ConfigIo;
-  /** Writes the self-signed certificate, where one is made. */
+  /** Writes the self-signed certificate and the secret of rewritten senders, where they are made. */
   readonly files: Files;
-  /** Whether a certificate is valid is judged by its wall clock. */
+  /** Whether a certificate or a rewritten sender is valid is judged by its wall clock. */
   readonly clock: Clock;
   /** Warns of certificates that expire, and tells which accounts keep SCRAM from being offered. */
   readonly logger: Logger;
@@ -59,7 +62,7 @@ export interface LiveOptions {
  * Reads what belongs to a configuration: accounts and certificates.
  *
  * @param certificates Where they were read before, with the rights of root.
- * @throws {ConfigError} For the accounts.
+ * @throws {ConfigError} For the accounts and the secrets of rewritten senders.
  * @throws {CertificateError} For a certificate or its key.
  */
 export async function loadLive(config: Config, options: LiveOptions, certificates?: Certificates): Promise<Live> {
@@ -170,15 +173,16 @@ async function assemble(
  */
 async function readAccounts(
   config: Config,
-  { io, files, logger }: LiveOptions,
+  options: LiveOptions,
   stamps: ReadonlyMap<string, string>,
 ): Promise<Omit<Live, "config" | "certificates" | "settings">> {
+  const { io, files, logger } = options;
   const stamping = new StampingIo(io, files);
   const found = await loadAccounts(config, stamping);
   const accounts = found ?? [];
   const watchedFiles = new Map(stamping.stamps);
   for (const path of config.includeFiles) watchedFiles.set(path, stamps.get(path) ?? await fileStamp(files, path));
-  const router = createRouter(config, accounts);
+  const router = createRouter(config, accounts, await readForwarding(config, options));
   const scram = scramGap(config, accounts);
   if (scram !== undefined) logger.info("{note}", { note: scram });
   for (const list of router.orphanedLists()) logger.warning(ORPHANED_LIST, { ...list });
@@ -191,6 +195,27 @@ async function readAccounts(
     hasAccounts: found !== undefined,
     canScram: accountsWithoutVerifier(accounts).length === 0,
   };
+}
+
+/** The secrets of rewritten senders are made where they are missing; undefined where there are none. */
+async function readForwarding(
+  { data, forwarding: { srs: isOn, domain, maxAgeMs } }: Config,
+  { files, clock, logger }: LiveOptions,
+): Promise<Forwarding | undefined> {
+  const file = `${data}/keys/srs`;
+  try {
+    const secrets = await srsSecrets({ file, isMade: isOn, files, randomOctets, logger });
+    if (secrets.length === 0) return undefined;
+    const srs = createSrs({ secrets, now: () => clock.now(), maxAgeMs });
+    return { srs, isOn, ...(domain === undefined ? {} : { domain }) };
+  } catch (error) {
+    if (!(error instanceof SrsKeyError)) throw error;
+    throw new ConfigError([{ file, line: 1, column: 1, message: error.message }], { cause: error });
+  }
+}
+
+function randomOctets(into: Uint8Array<ArrayBuffer>): void {
+  crypto.getRandomValues(into);
 }
 
 /** The files that certificates are read from, to compare two readings of the configuration. */

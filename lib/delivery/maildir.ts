@@ -8,11 +8,11 @@
 import type { Logger } from "../log/logger.ts";
 import type { Content } from "../mail/content.ts";
 import type { Envelope } from "../mail/envelope.ts";
-import { fieldValue, headerFields, isFieldNamed, readHeaderSection } from "../mail/header.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
 import { errorAt, type Files, isOutOfSpace, type OpenFile, writeAll } from "../system/files.ts";
 import type { FolderSync } from "../system/folder_sync.ts";
+import { deliveredTo, wasDeliveredTo } from "./delivered_to.ts";
 import { MaildirFolders } from "./maildir_folders.ts";
 import { mailboxFolder, uniqueNames } from "./maildir_name.ts";
 import type { NextHop } from "./next_hop.ts";
@@ -40,9 +40,6 @@ export interface MaildirOptions {
   /** For the file names: hexadecimal, chosen at start; made from the system's random source by default. */
   readonly random?: string;
 }
-
-/** How much of a header section is searched for our Delivered-To; a longer one is no honest mail. */
-const MAX_HEADER_OCTETS = 256 * 1024;
 
 const encoder = new TextEncoder();
 
@@ -140,7 +137,7 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
 
 /** The fields of final delivery and the trace fields of reception, newest first (RFC 5321 §4.4). */
 function deliveryFields(account: string, { reversePath, trace }: Envelope): string {
-  return `Return-Path: <${reversePath}>\r\nDelivered-To: ${account}\r\n${trace}`;
+  return `Return-Path: <${reversePath}>\r\n${deliveredTo(account)}${trace}`;
 }
 
 async function writeMessage(file: OpenFile, head: Uint8Array, content: Content, signal: AbortSignal): Promise<void> {
@@ -158,17 +155,6 @@ async function writeMessage(file: OpenFile, head: Uint8Array, content: Content, 
     octets += chunk.length;
   }
   if (octets !== content.octets) throw new Error(`Cannot read content: ${octets} of ${content.octets} octets came`);
-}
-
-/** True where the header section has a Delivered-To of the account: an alias or a forwarder leads back to it. */
-async function wasDeliveredTo(account: string, content: Content): Promise<boolean> {
-  const { octets } = await readHeaderSection(content, MAX_HEADER_OCTETS);
-  const wanted = account.toLowerCase();
-  for (const field of headerFields(octets)) {
-    if (!isFieldNamed(octets, field, "delivered-to")) continue;
-    if (fieldValue(octets, field).replace(/^<(.*)>$/, "$1").toLowerCase() === wanted) return true;
-  }
-  return false;
 }
 
 function randomHex(): string {

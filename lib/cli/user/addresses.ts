@@ -2,7 +2,7 @@
 
 import type { Account, Config } from "../../config/config.ts";
 import { foldAddress } from "../../mail/fold.ts";
-import { domainOf, parseMailbox } from "../../mail/mailbox.ts";
+import { domainOf, hasUsualLength, parseMailbox } from "../../mail/mailbox.ts";
 import { DATA_ERROR } from "../../system/sysexits.ts";
 import { CommandError } from "../command_error.ts";
 
@@ -13,7 +13,9 @@ import { CommandError } from "../command_error.ts";
  */
 export function ourAddress(raw: string, { domains }: Pick<Config, "domains">): string {
   const mailbox = parseMailbox(raw);
-  if (mailbox === undefined) throw new CommandError(DATA_ERROR, `"${raw}" is not a mailbox address`);
+  if (mailbox === undefined || !hasUsualLength(mailbox.localPart)) {
+    throw new CommandError(DATA_ERROR, `"${raw}" is not a mailbox address`);
+  }
   const domain = domains.get(domainOf(mailbox.text));
   if (domain === undefined) {
     throw new CommandError(

@@ -28,7 +28,12 @@ export function rcpt(context: Context, command: RcptCommand): Reply {
   }
   checkRate(session, services);
   try {
-    return accept(session, transaction, { forwardPath, path: command.forwardPath, options });
+    return accept(session, transaction, {
+      forwardPath,
+      path: command.forwardPath,
+      options,
+      senderFor: (forwardedBy) => rewrittenSender(context, transaction.reversePath, forwardedBy),
+    });
   } catch (error) {
     if (error instanceof SmtpError) {
       const { logger } = services;
@@ -52,6 +57,8 @@ interface Request {
   readonly forwardPath: string;
   readonly path: RcptCommand["forwardPath"];
   readonly options: RcptOptions;
+  /** The reverse-path of what an address of ours sends on; undefined: as it came. */
+  readonly senderFor: (forwardedBy: string) => string | undefined;
 }
 
 function accept(session: Session, transaction: Transaction, request: Request): Reply {
@@ -60,7 +67,7 @@ function accept(session: Session, transaction: Transaction, request: Request): R
   const resolved = router.resolveRecipient(path);
   switch (resolved.kind) {
     case "unknown":
-      throw new SmtpError(550, "5.1.1", "No such mailbox here");
+      throw new SmtpError(550, "5.1.1", resolved.reason ?? "No such mailbox here");
     case "refused":
       throw new SmtpError(550, resolved.status, resolved.text, { cause: "the aliases of the configuration" });
     case "remote":
@@ -71,6 +78,9 @@ function accept(session: Session, transaction: Transaction, request: Request): R
       add(transaction, { address: forwardPath, ...options });
       break;
     case "local":
+      if (resolved.takes === "reports" && transaction.reversePath !== "") {
+        throw new SmtpError(550, "5.7.1", "This address takes only reports about undelivered mail, from MAIL FROM:<>");
+      }
       if (
         transaction.options.body === "BINARYMIME" &&
         !resolved.targets.every(({ address }) => router.takesBinary(address))
@@ -116,12 +126,29 @@ function recipientOf(target: ResolvedTarget, { reversePath }: Transaction, reque
   const { forwardPath: original, options } = request;
   const forwarded = forwardedBy === undefined ? {} : { forwardedBy };
   if (target.reversePath === undefined) {
-    return { address, ...(address === original ? {} : { original }), ...options, ...forwarded };
+    const sender = forwardedBy === undefined ? undefined : request.senderFor(forwardedBy);
+    const rewritten = sender === undefined ? {} : { reversePath: sender };
+    return { address, ...(address === original ? {} : { original }), ...options, ...forwarded, ...rewritten };
   }
   // To a member the message comes from the list. The owner has to know which member fails, and hears of nothing else;
   // a report goes to nobody (RFC 5321 §6.1).
   const owner = reversePath === "" ? {} : { reversePath: target.reversePath };
   return { address, notify: ["failure"], list: "member", ...owner, ...forwarded };
+}
+
+/** Rewrites the sender of what is sent on. Where that cannot be, the message goes with the sender that it has. */
+function rewrittenSender({ session, services }: Context, reversePath: string, forwardedBy: string): string | undefined {
+  const sender = session.settings.router.rewriteSender(reversePath, forwardedBy);
+  if (sender?.kind !== "kept") return sender?.address;
+  services.logger.info(
+    "{forwardedBy} forwards a message from <{reversePath}> without rewriting this sender: {reason}",
+    {
+      forwardedBy,
+      reversePath,
+      reason: sender.reason,
+    },
+  );
+  return undefined;
 }
 
 /**

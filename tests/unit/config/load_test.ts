@@ -45,6 +45,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     accountsFile: "/etc/posthorn/accounts.yaml",
     aliases: new Map(),
     includeFiles: [],
+    forwarding: { srs: true, maxAgeMs: 1_814_400_000 },
     mailboxes: { lineEndings: "lf" },
     binaryMime: false,
     relayFrom: [],
@@ -109,6 +110,7 @@ aliases:
     members: [Alice@bücher.example, carol@elsewhere.example]
     include: [lists/news.txt, /etc/more]
     owner: Boss@ELSEWHERE.example
+forwarding: { srs: false, domain: BÜCHER.example, max_age: 10d }
 mailboxes: { line_endings: crlf }
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
@@ -186,6 +188,7 @@ quick_start: Alice@bücher.example
       }],
     ]),
     includeFiles: ["/etc/posthorn/lists/news.txt", "/etc/more"],
+    forwarding: { srs: false, domain: "xn--bcher-kva.example", maxAgeMs: 864_000_000 },
     mailboxes: { lineEndings: "crlf" },
     binaryMime: true,
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
