@@ -95,8 +95,9 @@ async function documentOf(
   text: string | undefined,
   { config: { accountsFile: file }, io }: EditAccountsOptions,
 ): Promise<Document> {
+  // Finds keys that stand twice, too.
   if (text !== undefined) (await Source.parse(file, text, io)).throwProblems();
-  const document: Document = parseDocument(text ?? "");
+  const document: Document = parseDocument(text ?? "", { uniqueKeys: false });
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
     document.contents = document.createNode({});
     document.commentBefore ??= HEADER;
