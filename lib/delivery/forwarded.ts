@@ -9,10 +9,10 @@ import { envelopeFor, type EnvelopeRecipient } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Logger } from "../log/logger.ts";
 import { deliveredTo, wasDeliveredTo } from "./delivered_to.ts";
-import type { DeliveryRequest } from "./target.ts";
+import type { DeliveryTarget } from "./target.ts";
 
-/** Takes a message one hop further, whatever the hop; see `DeliveryTarget`. */
-export type Deliver = (request: DeliveryRequest) => Promise<readonly Outcome[]>;
+/** Takes a message one hop further, whatever the hop. */
+type Deliver = DeliveryTarget["deliver"];
 
 const LOOP: Outcome = {
   action: "failed",

@@ -150,7 +150,6 @@ export function withDetail(directory: Directory, account: Account, detail: strin
     ? parseMailbox(`${formatLocalPart(localPart)}@${mailbox.domain}`)
     : undefined;
   const ours = detailed === undefined ? undefined : asOurs(directory, detailed);
-  return detailed !== undefined && ours !== undefined && accountOf(directory, ours) === account
-    ? detailed.text
-    : account.address;
+  if (detailed === undefined || ours === undefined) return account.address;
+  return accountOf(directory, ours) === account ? detailed.text : account.address;
 }

@@ -9,11 +9,11 @@ import type { BARE_POSTMASTER } from "../smtp/path.ts";
 import { type OrphanedList, orphanedLists } from "./list_owners.ts";
 import { mayUse } from "./own_addresses.ts";
 import type { ClientCertificate } from "../tls/tls_conn.ts";
-import type { ResolvedTarget } from "./expansion.ts";
 import { type RecipientResolution, resolveRecipient } from "./recipient.ts";
 import { hopOn, MX_ROUTE, routeOf } from "./routes.ts";
 import { type Forwarding, resolveRewritten, rewriteSender } from "./forwarding.ts";
 import type { RewrittenSender } from "./srs/srs.ts";
+import type { ResolvedTarget } from "./expansion.ts";
 import { userAddress } from "./users.ts";
 
 /** Routing by one configuration. Immutable; a reload makes another one. */

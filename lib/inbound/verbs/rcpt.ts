@@ -2,7 +2,7 @@
 
 import type { EnvelopeRecipient } from "../../mail/envelope.ts";
 import { mayRelay } from "../../policy/relay.ts";
-import type { ResolvedTarget } from "../../routing/expansion.ts";
+import type { ExpansionProblem, ResolvedTarget } from "../../routing/expansion.ts";
 import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
@@ -32,7 +32,7 @@ export function rcpt(context: Context, command: RcptCommand): Reply {
       forwardPath,
       path: command.forwardPath,
       options,
-      senderFor: (forwardedBy) => rewrittenSender(context, transaction.reversePath, forwardedBy),
+      senderFor: senderRewriter(context, transaction.reversePath),
     });
   } catch (error) {
     if (error instanceof SmtpError) {
@@ -69,7 +69,7 @@ function accept(session: Session, transaction: Transaction, request: Request): R
     case "unknown":
       throw new SmtpError(550, "5.1.1", resolved.reason ?? "No such mailbox here");
     case "refused":
-      throw new SmtpError(550, resolved.status, resolved.text, { cause: "the aliases of the configuration" });
+      throw expansionRefused(resolved.problem);
     case "remote":
       if (!mayRelay(session.clientAddress, session.login, relayFrom)) {
         throw new SmtpError(550, "5.7.1", "This server does not relay for you");
@@ -92,6 +92,19 @@ function accept(session: Session, transaction: Transaction, request: Request): R
   }
   transaction.accepted.push(forwardPath);
   return reply(250, "2.1.5", "Recipient OK");
+}
+
+/** RFC 3463 §3.5 and §3.6. The cause is for the log: it is not the client who can mend it. */
+function expansionRefused(problem: ExpansionProblem): SmtpError {
+  const cause = "the aliases of the configuration";
+  switch (problem) {
+    case "loop":
+      return new SmtpError(550, "5.4.6", "Mail for this address goes round in a circle of aliases", { cause });
+    case "depth":
+      return new SmtpError(550, "5.4.6", "Too many aliases in a row behind this address", { cause });
+    case "size":
+      return new SmtpError(550, "5.5.3", "Too many recipients behind this address", { cause });
+  }
 }
 
 /**
@@ -136,19 +149,27 @@ function recipientOf(target: ResolvedTarget, { reversePath }: Transaction, reque
   return { address, notify: ["failure"], list: "member", ...owner, ...forwarded };
 }
 
-/** Rewrites the sender of what is sent on. Where that cannot be, the message goes with the sender that it has. */
-function rewrittenSender({ session, services }: Context, reversePath: string, forwardedBy: string): string | undefined {
-  const sender = session.settings.router.rewriteSender(reversePath, forwardedBy);
-  if (sender?.kind !== "kept") return sender?.address;
-  services.logger.info(
-    "{forwardedBy} forwards a message from <{reversePath}> without rewriting this sender: {reason}",
-    {
-      forwardedBy,
-      reversePath,
-      reason: sender.reason,
-    },
-  );
-  return undefined;
+/**
+ * Rewrites the sender of what is sent on, once for each address that does. Where that cannot be, the message goes with the
+ * sender that it has.
+ */
+function senderRewriter({ session, services }: Context, reversePath: string): Request["senderFor"] {
+  const known = new Map<string, string | undefined>();
+  return (forwardedBy) => {
+    if (known.has(forwardedBy)) return known.get(forwardedBy);
+    const sender = session.settings.router.rewriteSender(reversePath, forwardedBy);
+    if (sender?.kind === "kept") {
+      services.logger.info("{forwardedBy} sends mail from <{reversePath}> on without rewriting this sender: {reason}", {
+        forwardedBy,
+        reversePath,
+        client: session.client,
+        reason: sender.reason,
+      });
+    }
+    const address = sender?.kind === "rewritten" ? sender.address : undefined;
+    known.set(forwardedBy, address);
+    return address;
+  };
 }
 
 /**

@@ -57,7 +57,7 @@ Deno.test("a sender that cannot be rewritten is kept, and the log says why", () 
     const { recipients, log } = recipientsOf("RCPT TO:<team@example.org>", sender ?? "");
     assertEquals(recipients.map(({ reversePath }) => reversePath), [undefined, undefined]);
     assertEquals(log, [
-      `info: team@example.org forwards a message from <${sender}> without rewriting this sender: ${reason}`,
+      `info: team@example.org sends mail from <${sender}> on without rewriting this sender: ${reason}`,
     ]);
   }
 });
