@@ -48,6 +48,8 @@ export interface InboundFixtureOptions {
   readonly isDraining?: () => boolean;
   /** Whether new mail finds room; default: always. */
   readonly room?: Room;
+  /** Who is who; default: {@linkcode testResolver}. */
+  readonly router?: RecipientResolver;
   /** The mechanisms to offer; default PLAIN and LOGIN. */
   readonly auth?: readonly string[];
 }
@@ -146,7 +148,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
   const certificates = await testCertificates();
   const settings: Settings = {
     hostname: "mx.test",
-    router: testResolver,
+    router: options.router ?? testResolver,
     xclientFrom: relayBlocks(options.xclientFrom ?? []),
     binaryMime: options.binaryMime ?? false,
     relayFrom: relayBlocks(options.relayFrom ?? []),
