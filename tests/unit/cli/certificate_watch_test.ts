@@ -47,7 +47,7 @@ class Fixture implements AsyncDisposable {
     await Deno.writeTextFile(
       `${fixture.folder}/posthorn.yaml`,
       "hostname: mail.example.org\ndomains: { example.org: {} }\n" +
-        "tls: { certificates: [{ chain: chain.pem, key: key.pem }] }\n",
+        "tls: { certificates: [{ chain: chain.pem, key: key.pem }] }\nforwarding: { srs: false }\n",
     );
     await fixture.write("chain.pem", first.chain);
     await fixture.write("key.pem", first.key);
