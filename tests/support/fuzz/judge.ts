@@ -33,7 +33,7 @@ const VERBS = new Set(
   "EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP AUTH STARTTLS XCLIENT ETRN".split(" "),
 );
 /** Addresses that are ours, or behind an alias of ours. */
-const OWN_RECIPIENT = /@example\.org$|^carol@elsewhere\.test$|^postmaster$/;
+const OWN_RECIPIENT = /@example\.org$|^(?:carol|dora)@elsewhere\.test$|^postmaster$/;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
