@@ -8,13 +8,15 @@
 import type { Logger } from "../log/logger.ts";
 import type { Content } from "../mail/content.ts";
 import type { Envelope } from "../mail/envelope.ts";
-import { fieldValue, headerFields, isFieldNamed, readHeaderSection } from "../mail/header.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
-import { errorAt, type Files, isOutOfSpace, type OpenFile, writeAll } from "../system/files.ts";
+import { type Files, isOutOfSpace } from "../system/files.ts";
 import type { FolderSync } from "../system/folder_sync.ts";
+import { deliveryFields, wasDeliveredTo } from "./delivery_fields.ts";
+import type { LineEndings } from "./line_endings.ts";
 import { MaildirFolders } from "./maildir_folders.ts";
 import { mailboxFolder, uniqueNames } from "./maildir_name.ts";
+import { MaildirWriter } from "./maildir_writer.ts";
 import type { NextHop } from "./next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "./target.ts";
 
@@ -37,14 +39,11 @@ export interface MaildirOptions {
   readonly folderSync: FolderSync;
   /** Takes the reason where a mailbox cannot be written; the outcome tells senders no paths. */
   readonly logger: Logger;
+  /** Asked for each file: the configuration may change. */
+  readonly lineEndings: () => LineEndings;
   /** For the file names: hexadecimal, chosen at start; made from the system's random source by default. */
   readonly random?: string;
 }
-
-/** How much of a header section is searched for our Delivered-To; a longer one is no honest mail. */
-const MAX_HEADER_OCTETS = 256 * 1024;
-
-const encoder = new TextEncoder();
 
 const DELIVERED: Outcome = { action: "delivered", status: "2.0.0", text: "delivered to mailbox", isRemoteReply: false };
 const FULL: Outcome = { action: "delayed", status: "4.3.1", text: "mail storage is full", isRemoteReply: false };
@@ -61,7 +60,7 @@ const LOOP: Outcome = {
 export class MaildirTarget implements DeliveryTarget<MaildirHop> {
   readonly #options: MaildirOptions;
   readonly #folders: MaildirFolders;
-  readonly #nextName: (octets: number) => string;
+  readonly #nextName: () => string;
 
   /** Touches no file yet. */
   constructor(options: MaildirOptions) {
@@ -81,19 +80,43 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
     return request.recipients.map(() => outcome);
   }
 
+  /**
+   * Begins a message in the mailbox of an account, whose folders are made where missing. For `deliver`, and for mail that is
+   * written while it comes.
+   *
+   * @param envelope Reverse-path and trace go in front.
+   * @returns The open file; the caller publishes or aborts it.
+   * @throws {Deno.errors} What the disk said.
+   */
+  async begin(account: string, envelope: Pick<Envelope, "reversePath" | "trace">): Promise<MaildirWriter> {
+    const { mailRoot, files, folderSync, lineEndings } = this.#options;
+    const mailbox = mailboxFolder(mailRoot, account);
+    const head = deliveryFields(account, envelope);
+    const options = { files, folderSync, nextName: this.#nextName, lineEndings: lineEndings() };
+    await this.#folders.prepare(mailbox);
+    try {
+      return await MaildirWriter.begin(options, mailbox, head);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      // The folders were removed while we ran: once more, with new ones.
+      this.#folders.forget(mailbox);
+      await this.#folders.prepare(mailbox);
+      return await MaildirWriter.begin(options, mailbox, head);
+    }
+  }
+
   async #deliverOnce(request: DeliveryRequest<MaildirHop>): Promise<Outcome> {
     const { account } = request.hop;
     try {
       request.signal.throwIfAborted();
       if (await wasDeliveredTo(account, request.content)) return LOOP;
-      const mailbox = mailboxFolder(this.#options.mailRoot, account);
       try {
-        await this.#store(mailbox, request);
+        await this.#store(request);
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
-        // The folders were removed while we ran: once more, with new ones.
-        this.#folders.forget(mailbox);
-        await this.#store(mailbox, request);
+        // new/ was removed while we ran: once more, with new folders.
+        this.#folders.forget(mailboxFolder(this.#options.mailRoot, account));
+        await this.#store(request);
       }
       return DELIVERED;
     } catch (error) {
@@ -111,64 +134,22 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
     }
   }
 
-  async #store(mailbox: string, request: DeliveryRequest<MaildirHop>): Promise<void> {
-    const { files, folderSync } = this.#options;
-    await this.#folders.prepare(mailbox);
-    const head = encoder.encode(deliveryFields(request.hop.account, request.envelope));
-    const name = this.#nextName(head.length + request.content.octets);
-    let path = `${mailbox}/tmp/${name}`;
-    const file = await files.open(path, { write: true, createNew: true, mode: 0o600 });
-    try {
-      try {
-        await writeMessage(file, head, request.content, request.signal);
-        await file.syncData();
-      } catch (error) {
-        throw errorAt(path, "write", error);
-      } finally {
-        file.close();
-      }
-      await files.rename(path, `${mailbox}/new/${name}`);
-      path = `${mailbox}/new/${name}`;
-      await folderSync.sync(`${mailbox}/new`);
-    } catch (error) {
-      // Also from new/ where its folder could not be synced: the message stays queued and would come twice.
-      await files.remove(path).catch(() => undefined);
-      throw error;
-    }
+  async #store({ hop, envelope, content, signal }: DeliveryRequest<MaildirHop>): Promise<void> {
+    await using writer = await this.begin(hop.account, envelope);
+    if (content.inMemory !== undefined) await writer.write(content.inMemory);
+    else await writeStreamed(writer, content, signal);
+    await writer.publish({ folder: "new" });
   }
 }
 
-/** The fields of final delivery and the trace fields of reception, newest first (RFC 5321 §4.4). */
-function deliveryFields(account: string, { reversePath, trace }: Envelope): string {
-  return `Return-Path: <${reversePath}>\r\nDelivered-To: ${account}\r\n${trace}`;
-}
-
-async function writeMessage(file: OpenFile, head: Uint8Array, content: Content, signal: AbortSignal): Promise<void> {
-  if (content.inMemory !== undefined) {
-    const message = new Uint8Array(head.length + content.inMemory.length);
-    message.set(head);
-    message.set(content.inMemory, head.length);
-    return await writeAll(file, message);
-  }
-  await writeAll(file, head);
+async function writeStreamed(writer: MaildirWriter, content: Content, signal: AbortSignal): Promise<void> {
   let octets = 0;
-  for await (const chunk of content.chunks()) {
+  for await (const piece of content.chunks()) {
     signal.throwIfAborted();
-    await writeAll(file, chunk);
-    octets += chunk.length;
+    await writer.write(piece);
+    octets += piece.length;
   }
   if (octets !== content.octets) throw new Error(`Cannot read content: ${octets} of ${content.octets} octets came`);
-}
-
-/** True where the header section has a Delivered-To of the account: an alias or a forwarder leads back to it. */
-async function wasDeliveredTo(account: string, content: Content): Promise<boolean> {
-  const { octets } = await readHeaderSection(content, MAX_HEADER_OCTETS);
-  const wanted = account.toLowerCase();
-  for (const field of headerFields(octets)) {
-    if (!isFieldNamed(octets, field, "delivered-to")) continue;
-    if (fieldValue(octets, field).replace(/^<(.*)>$/, "$1").toLowerCase() === wanted) return true;
-  }
-  return false;
 }
 
 function randomHex(): string {

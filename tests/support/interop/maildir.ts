@@ -1,10 +1,12 @@
 /** Reading a Maildir as a mail reader would, and comparing what arrived with what was sent. */
 
+import { withCrlf } from "../crlf.ts";
 import { waitUntil } from "./wait.ts";
 
 /** A message in `new/`. */
 export interface MaildirMessage {
   readonly name: string;
+  /** With CRLF at the end of each line, however the file has it. */
   readonly octets: Uint8Array<ArrayBuffer>;
   /** The octets, each as the character of the same number. */
   readonly text: string;
@@ -28,7 +30,7 @@ export class Maildir {
 
   /** Reads one message of `new/`. */
   async read(name: string): Promise<MaildirMessage> {
-    const octets = await Deno.readFile(`${this.path}/new/${name}`);
+    const octets = withCrlf(await Deno.readFile(`${this.path}/new/${name}`));
     return { name, octets, text: latin1(octets) };
   }
 

@@ -6,6 +6,7 @@ import { memoryContent } from "../../../lib/mail/content.ts";
 import type { Envelope } from "../../../lib/mail/envelope.ts";
 import type { Outcome } from "../../../lib/mail/outcome.ts";
 import { FolderSync } from "../../../lib/system/folder_sync.ts";
+import { withCrlf } from "../../support/crlf.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { conformance, makeEnvelope, type Subject } from "./conformance.ts";
 import { brokenError, FaultyFiles, fullError } from "./maildir_faulty_files.ts";
@@ -31,6 +32,7 @@ class Mailbox implements AsyncDisposable {
       pid: 1,
       folderSync: this.sync,
       logger: getLogger(["test", "maildir"]),
+      lineEndings: () => "lf",
     });
   }
 
@@ -72,7 +74,7 @@ async function makeSubject(): Promise<Subject<MaildirHop>> {
     target: mailbox.target,
     hop: HOP,
     recipients: [ACCOUNT, "alice+lists@example.org"],
-    visible: () => mailbox.read(),
+    visible: async () => (await mailbox.read()).map(withCrlf),
     leftovers: () => mailbox.names("tmp"),
     setFault: (fault) => {
       mailbox.disk.fault = (operation) => {
@@ -94,16 +96,16 @@ Deno.test("A delivered file has Return-Path, Delivered-To and trace in front of 
   const [octets] = await mailbox.read();
   assertEquals(
     new TextDecoder().decode(octets),
-    "Return-Path: <sender@example.com>\r\nDelivered-To: alice@example.org\r\nReceived: by us\r\nSubject: x\r\n\r\nbody\r\n",
+    "Return-Path: <sender@example.com>\nDelivered-To: alice@example.org\nReceived: by us\nSubject: x\n\nbody\n",
   );
   const [name] = await mailbox.names("new");
-  assertMatch(name ?? "", new RegExp(`^1795428000\\.M0P1Q0R[0-9a-f]{16}\\.mail\\.example\\.org,S=${octets?.length}$`));
+  assertMatch(name ?? "", /^1795428000\.M0P1Q0R[0-9a-f]{16}\.mail\.example\.org,S=99,W=105$/);
 });
 
 Deno.test("The null reverse-path gives an empty Return-Path", async () => {
   await using mailbox = await Mailbox.make();
   await mailbox.deliver("\r\nbody\r\n", { reversePath: "" });
-  assertStringIncludes(new TextDecoder().decode((await mailbox.read())[0]), "Return-Path: <>\r\n");
+  assertStringIncludes(new TextDecoder().decode((await mailbox.read())[0]), "Return-Path: <>\n");
 });
 
 Deno.test("Nobody else may read a mailbox", async () => {
@@ -119,7 +121,7 @@ Deno.test("Nobody else may read a mailbox", async () => {
 Deno.test("File, new/ and every folder made on the way are synced, in that order", async () => {
   await using mailbox = await Mailbox.make();
   await mailbox.deliver("\r\nbody\r\n");
-  const done = mailbox.disk.done.map((line) => line.replaceAll(mailbox.root, "").replace(/[^/]+,S=\d+$/, "FILE"));
+  const done = mailbox.disk.done.map((line) => line.replaceAll(mailbox.root, "").replace(/\d+\.M0P1Q[^/]+$/, "FILE"));
   const domain = "/mail/example.org";
   assertEquals(
     [...done.slice(3, 6), done[6]].sort(),
