@@ -102,7 +102,7 @@ export interface Forward {
   readonly keepsCopy: boolean;
 }
 
-/** How much a mailbox may hold. Absent: no limit. */
+/** How much a mailbox may hold. 0: no limit; absent: what `mailboxes.quota` says, or no limit. */
 export interface QuotaLimits {
   /** Octets of its messages. */
   readonly octets?: number;
@@ -154,6 +154,13 @@ export interface Config {
   readonly mailboxes: {
     /** Of the files in Maildirs. */
     readonly lineEndings: "lf" | "crlf";
+    /** How much those may hold whose accounts say nothing about it. */
+    readonly quota: QuotaLimits & {
+      /** What happens to mail for a mailbox that is full: its senders try again, or get it back. */
+      readonly whenFull: "defer" | "refuse";
+      /** Percent of a limit at which the owner is warned; empty: never. */
+      readonly warnAt: readonly number[];
+    };
   };
   /** Take binary content (RFC 3030 §3) for those who can hold it. */
   readonly binaryMime: boolean;

@@ -156,6 +156,31 @@ export const size: Type<number> = scalar({
   parse: parseSize,
 });
 
+/** The octets that a mailbox may hold; 0: no limit. */
+export const storageLimit: Type<number> = scalar({
+  expects: 'a size such as 500MiB or 2GiB, or "none"',
+  written: "either",
+  parse: (text) => isNoLimit(text) ? 0 : parseSize(text),
+});
+
+/** The number of messages that a mailbox may hold; 0: no limit. */
+export const messageLimit: Type<number> = scalar({
+  expects: 'a number of messages such as 100000, or "none"',
+  written: "either",
+  parse: (text) => isNoLimit(text) ? 0 : /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined,
+});
+
+/** `0` is what `maildirsize` and Dovecot say. */
+function isNoLimit(text: string): boolean {
+  return text === "none" || text === "0";
+}
+
+/** A part of a whole, in percent. */
+export const percentage: Type<number> = scalar({
+  expects: "a percentage from 1% to 100%",
+  parse: (text) => /^(?:[1-9]\d?|100)%$/.test(text) ? Number(text.slice(0, -1)) : undefined,
+});
+
 /** A fully qualified host name. */
 export const hostName: Type<string> = scalar({
   expects: 'a fully qualified host name such as "mail.example.org"',

@@ -18,6 +18,9 @@ import { MaildirFolders } from "./maildir_folders.ts";
 import { mailboxFolder, uniqueNames } from "./maildir_name.ts";
 import { MaildirWriter } from "./maildir_writer.ts";
 import type { NextHop } from "./next_hop.ts";
+import { type Leeway, leewayOf } from "./quota/leeway.ts";
+import type { MailboxQuotas } from "./quota/mailbox_quotas.ts";
+import { withRoom } from "./quota/with_room.ts";
 import type { DeliveryRequest, DeliveryTarget } from "./target.ts";
 
 /** The next hop that Maildir delivery carries out. */
@@ -41,6 +44,8 @@ export interface MaildirOptions {
   readonly logger: Logger;
   /** Asked for each file: the configuration may change. */
   readonly lineEndings: () => LineEndings;
+  /** How much mailboxes may hold. Absent: any amount. */
+  readonly quotas?: MailboxQuotas;
   /** For the file names: hexadecimal, chosen at start; made from the system's random source by default. */
   readonly random?: string;
 }
@@ -73,7 +78,8 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
   /**
    * Delivers once to the account of the hop, however many recipients lead to it: each gets the same outcome.
    *
-   * @returns `delivered` once file and folder are durable; `failed` only for a message that was in this mailbox before.
+   * @returns `delivered` once file and folder are durable; `failed` only for a message that was in this mailbox before, or
+   * is over its quota.
    */
   async deliver(request: DeliveryRequest<MaildirHop>): Promise<readonly Outcome[]> {
     const outcome = await this.#deliverOnce(request);
@@ -105,18 +111,20 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
     }
   }
 
-  async #deliverOnce(request: DeliveryRequest<MaildirHop>): Promise<Outcome> {
+  async #deliverOnce(
+    request: DeliveryRequest<MaildirHop>,
+    leeway: Leeway = leewayOf(request.envelope, request.recipients),
+  ): Promise<Outcome> {
     const { account } = request.hop;
     try {
       request.signal.throwIfAborted();
       if (await wasDeliveredTo(account, request.content)) return LOOP;
-      try {
-        await this.#store(request);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-        // new/ was removed while we ran: once more, with new folders.
-        this.#folders.forget(mailboxFolder(this.#options.mailRoot, account));
-        await this.#store(request);
+      const store = (): Promise<number> => this.#storeSurely(request);
+      const { refusal, warning } = await withRoom(this.#options.quotas, { ...request, account, leeway }, store);
+      if (refusal !== undefined) return refusal;
+      // Where it cannot be written, the log says so; the mailbox is as full without it.
+      if (warning !== undefined) {
+        await this.#deliverOnce({ ...request, ...warning, recipients: warning.envelope.recipients }, "any");
       }
       return DELIVERED;
     } catch (error) {
@@ -134,11 +142,23 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
     }
   }
 
-  async #store({ hop, envelope, content, signal }: DeliveryRequest<MaildirHop>): Promise<void> {
+  /** @returns Octets of the file. */
+  async #storeSurely(request: DeliveryRequest<MaildirHop>): Promise<number> {
+    try {
+      return await this.#store(request);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      // new/ was removed while we ran: once more, with new folders.
+      this.#folders.forget(mailboxFolder(this.#options.mailRoot, request.hop.account));
+      return await this.#store(request);
+    }
+  }
+
+  async #store({ hop, envelope, content, signal }: DeliveryRequest<MaildirHop>): Promise<number> {
     await using writer = await this.begin(hop.account, envelope);
     if (content.inMemory !== undefined) await writer.write(content.inMemory);
     else await writeStreamed(writer, content, signal);
-    await writer.publish({ folder: "new" });
+    return (await writer.publish({ folder: "new" })).octets;
   }
 }
 

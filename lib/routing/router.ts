@@ -22,6 +22,8 @@ export interface Router {
   isRouted(domain: string): boolean;
   /** Whether binary content (RFC 3030 §3) can go to a forward-path of the queue: who reads a Maildir reads lines. */
   takesBinary(address: string): boolean;
+  /** The account whose mailbox here is the next hop of a forward-path of the queue, by its address; undefined: none is. */
+  accountOf(address: string): string | undefined;
   /** The account with exactly this address, under any of its domain's names; for logins. */
   findAccount(address: string): Account | undefined;
   /** The accounts that a client's certificate names, by its fingerprint or its mail addresses, each once. */
@@ -44,6 +46,7 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
     nextHop: (address, history) => nextHop(directory, address, history),
     isRouted: (domain) => routeOf({ ...directory.routes, all: undefined }, domain) !== undefined,
     takesBinary: (address) => takesBinary(nextHop(directory, address)),
+    accountOf: (address) => accountNamed(nextHop(directory, address)),
     findAccount: (address) => directory.accounts.get(loginName(directory, address)),
     findByCertificate: (certificate) => findByCertificate(directory, certificate),
     loginName: (address) => loginName(directory, address),
@@ -75,6 +78,10 @@ function nextHop(directory: Directory, address: string, history: RouteHistory = 
 
 function takesBinary(decision: RouteDecision): boolean {
   return decision.kind !== "hop" || decision.hop.kind !== "maildir";
+}
+
+function accountNamed(decision: RouteDecision): string | undefined {
+  return decision.kind === "hop" && decision.hop.kind === "maildir" ? decision.hop.account : undefined;
 }
 
 function findByCertificate(

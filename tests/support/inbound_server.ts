@@ -69,6 +69,7 @@ export const testResolver: RecipientResolver = {
     }
   },
   isRouted: (domain) => domain.endsWith("routed.test"),
+  accountOf: (target) => target.endsWith("@example.org") ? target : undefined,
   takesBinary: (target) => !target.endsWith("@example.org"),
   mayUse: (account, { text }) => text.toLowerCase().replace(/\+[^@]*@/, "@") === account,
 };

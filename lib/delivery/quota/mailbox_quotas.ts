@@ -1,10 +1,7 @@
 /**
  * The quotas of all mailboxes: whether a message may come, at RCPT and at delivery, and whether its owner is to be warned.
- * A mailbox without a quota costs a look at the limits, which are in memory, and nothing else.
- *
- * Nothing goes over a limit, with two exceptions, both of them small. Mail to postmaster (RFC 5321 §4.5.1: every reasonable
- * effort) and the reports that this server itself makes may take a tenth more, as Dovecot's `quota_grace` lets any mail;
- * and the warning that a mailbox gets full is always put into it.
+ * A mailbox without a quota costs a look at the limits, which are in memory, and nothing else. What may go over a limit is in
+ * leeway.ts.
  */
 
 import type { QuotaLimits } from "../../config/config.ts";
@@ -14,7 +11,8 @@ import type { Clock } from "../../system/clock.ts";
 import type { Files } from "../../system/files.ts";
 import { mailboxFolder } from "../maildir_name.ts";
 import { Countings } from "./countings.ts";
-import { crossedThreshold, isWithin, plus, raised, type Usage } from "./limits.ts";
+import { type Leeway, withLeeway } from "./leeway.ts";
+import { crossedThreshold, isWithin, plus, type Usage } from "./limits.ts";
 import { MailboxUsage } from "./mailbox_usage.ts";
 import { composeWarning, type QuotaWarning } from "./warning.ts";
 import { formatOctets } from "./words.ts";
@@ -48,12 +46,6 @@ export interface MailboxQuotasOptions {
   readonly settings: () => QuotaSettings;
 }
 
-/** How much a message may go over: not at all, a little, or without a limit. */
-export type Leeway = "none" | "grace" | "any";
-
-/** Why a mailbox does not take a message. `tooLarge`: it would not even take it empty. */
-export type Refusal = "full" | "tooLarge";
-
 /** Room in a mailbox for one message on its way there. One of the two is called, once. */
 export interface Reservation {
   /**
@@ -67,8 +59,21 @@ export interface Reservation {
   release(): void;
 }
 
-/** How far over a limit the leeway `grace` reaches. */
-const GRACE = 0.1;
+const TOO_LARGE: Outcome = {
+  action: "failed",
+  status: "5.2.2",
+  text: "message is larger than the mailbox may hold",
+  isRemoteReply: false,
+  replyClass: "mailboxFull",
+};
+/** What takes the last room may still fail: no more than for a moment, so there is no class with a longer wait. */
+const FULL_FOR_NOW: Outcome = {
+  action: "delayed",
+  status: "4.2.2",
+  text: "mailbox is full with what is being delivered",
+  isRemoteReply: false,
+};
+
 /** A delivery waits so long for its mailbox to be counted, and goes on by what was known before. */
 const DELIVERY_WAIT_MS = 30_000;
 /** A client at RCPT does not wait for long. */
@@ -101,55 +106,56 @@ export class MailboxQuotas {
     this.#random = Array.from(random, (octet) => octet.toString(16).padStart(2, "0")).join("");
   }
 
+  /** Whether a mailbox has a quota. @param account Canonical address. */
+  applyTo(account: string): boolean {
+    return this.#options.limitsOf(account) !== undefined;
+  }
+
   /**
    * Whether a mailbox takes a message, as far as can be told before it comes: by what is known, and never later than after a
    * second.
    *
-   * @param account Canonical address.
-   * @param octets What the client says; undefined: it says nothing, and the mailbox is refused only where it is full.
-   * @returns At once where the mailbox has no quota; the promise is never rejected. Undefined: it takes the message.
+   * @param octets What the client says, which is a little more than the file takes; undefined: it says nothing, and is told
+   * only where the mailbox is full already.
+   * @returns Why not; undefined where it does, or where nothing can be told. Never rejected.
    */
-  check(account: string, octets: number | undefined, leeway: Leeway): Promise<Refusal | undefined> | undefined {
-    const limits = this.#options.limitsOf(account);
-    return limits === undefined ? undefined : this.#check(account, limits, { octets: octets ?? 1, messages: 1 }, leeway);
-  }
-
-  async #check(account: string, limits: QuotaLimits, change: Usage, leeway: Leeway): Promise<Refusal | undefined> {
+  async check(account: string, octets: number | undefined, leeway: Leeway): Promise<Outcome | undefined> {
+    const { clock, limitsOf, settings } = this.#options;
+    const limits = limitsOf(account);
+    if (limits === undefined) return undefined;
     const bounds = withLeeway(limits, leeway);
-    if (!isWithin(bounds, change)) return "tooLarge";
+    const change = { octets: octets ?? 1, messages: 1 };
+    if (!isWithin(bounds, change)) return TOO_LARGE;
     const { usage } = this.#mailbox(account);
     try {
-      await withinTime(this.#options.clock, RCPT_WAIT_MS, usage.refresh(bounds, limits, change));
+      await withinTime(clock, RCPT_WAIT_MS, usage.refresh(limits, { change, bounds }));
     } catch {
       return undefined; // Delivery meets the same trouble, and says so in the log.
     }
     // What is under way may still fail: it does not count here.
-    return isWithin(bounds, plus(usage.usage, change)) ? undefined : "full";
+    return isWithin(bounds, plus(usage.usage, change)) ? undefined : full(settings());
   }
 
   /**
    * Takes room for a message that is about to come.
    *
    * @param octets Its size, or more where that is not known exactly.
-   * @returns Undefined, at once, where the mailbox has no quota; an outcome where it has no room.
+   * @returns Undefined where the mailbox has no quota; an outcome where it has no room.
    * @throws {Deno.errors} What the disk said about the mailbox.
    */
-  reserve(account: string, octets: number, leeway: Leeway): Promise<Reservation | Outcome> | undefined {
-    const limits = this.#options.limitsOf(account);
-    return limits === undefined ? undefined : this.#reserve(account, limits, { octets, messages: 1 }, leeway);
-  }
-
-  async #reserve(account: string, limits: QuotaLimits, change: Usage, leeway: Leeway): Promise<Reservation | Outcome> {
-    const { clock, settings } = this.#options;
+  async reserve(account: string, octets: number, leeway: Leeway): Promise<Reservation | Outcome | undefined> {
+    const { clock, limitsOf, settings } = this.#options;
+    const limits = limitsOf(account);
+    if (limits === undefined) return undefined;
     const bounds = withLeeway(limits, leeway);
-    if (!isWithin(bounds, change)) return outcomeOf("tooLarge", "refuse");
+    const change = { octets, messages: 1 };
+    if (!isWithin(bounds, change)) return TOO_LARGE;
     const mailbox = this.#mailbox(account);
     const { usage } = mailbox;
-    await withinTime(clock, DELIVERY_WAIT_MS, usage.refresh(bounds, limits, change));
+    await withinTime(clock, DELIVERY_WAIT_MS, usage.refresh(limits, { change, bounds }));
     const held = plus(usage.usage, change);
-    if (!isWithin(bounds, held)) return outcomeOf("full", settings().whenFull);
-    // What takes the last room may still fail, so this is for a moment only.
-    if (!isWithin(bounds, plus(held, usage.underWay))) return outcomeOf("full", "defer");
+    if (!isWithin(bounds, held)) return full(settings());
+    if (!isWithin(bounds, plus(held, usage.underWay))) return FULL_FOR_NOW;
     usage.announce(change);
     return {
       commit: async (octets) => {
@@ -216,14 +222,14 @@ export class MailboxQuotas {
   }
 }
 
-/** Limits that hold for a message with this leeway. */
-function withLeeway(limits: QuotaLimits, leeway: Leeway): QuotaLimits {
-  return leeway === "none" ? limits : leeway === "grace" ? raised(limits, GRACE) : {};
-}
-
-function outcomeOf(refusal: Refusal, whenFull: QuotaSettings["whenFull"]): Outcome {
-  const text = refusal === "full" ? "mailbox is full" : "message is larger than the mailbox may hold";
-  return whenFull === "defer"
-    ? { action: "delayed", status: "4.2.2", text, isRemoteReply: false, replyClass: "mailboxFull" }
-    : { action: "failed", status: "5.2.2", text, isRemoteReply: false, replyClass: "mailboxFull" };
+/** RFC 3463 §3.3 calls X.2.2 a persistent transient failure: the owner can make room. Many sites refuse all the same. */
+function full({ whenFull }: QuotaSettings): Outcome {
+  const isDeferred = whenFull === "defer";
+  return {
+    action: isDeferred ? "delayed" : "failed",
+    status: isDeferred ? "4.2.2" : "5.2.2",
+    text: "mailbox is full",
+    isRemoteReply: false,
+    replyClass: "mailboxFull",
+  };
 }

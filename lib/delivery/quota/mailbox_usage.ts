@@ -31,7 +31,7 @@ import {
   replaceMaildirsize,
   stateOf,
 } from "./maildirsize_file.ts";
-import { type Measurement, measureMailbox } from "./measure.ts";
+import { measureMailbox, type Measurement } from "./measure.ts";
 import { withinTime } from "./within_time.ts";
 
 /** What all mailboxes share. */
@@ -46,6 +46,14 @@ export interface MailboxUsageOptions {
   readonly nextName: () => string;
   /** Lets a count begin once there is room for one more, and runs it. */
   readonly countInTurn: <T>(count: () => Promise<T>) => Promise<T>;
+}
+
+/** What somebody wants to put into a mailbox. */
+export interface Wanted {
+  /** One message, mostly. */
+  readonly change: Usage;
+  /** What the mailbox may hold with it. */
+  readonly bounds: QuotaLimits;
 }
 
 /** A mailbox is counted no more often; until then its file is put in order from what is known. */
@@ -104,15 +112,16 @@ export class MailboxUsage {
    * missing, has no sense, is for other limits, has grown long, or says that there is no room and is not fresh. Who asks
    * while this is being done waits for the same.
    *
-   * @param change What is about to come.
+   * @param limits Those that stand in the file.
+   * @param wanted What is about to come, and the limits that it has to keep to.
    * @throws {Deno.errors} What the disk said about the mailbox.
    */
-  async refresh(limits: QuotaLimits, change: Usage): Promise<void> {
+  async refresh(limits: QuotaLimits, wanted: Wanted): Promise<void> {
     if (this.#refresh !== undefined) {
       await this.#refresh;
-      if (this.#hasRoom(limits, change)) return;
+      if (this.#hasRoom(wanted)) return;
     }
-    this.#refresh ??= this.#refreshNow(limits, change).finally(() => this.#refresh = undefined);
+    this.#refresh ??= this.#refreshNow(limits, wanted).finally(() => this.#refresh = undefined);
     await this.#refresh;
   }
 
@@ -162,14 +171,14 @@ export class MailboxUsage {
     this.#lines++;
   }
 
-  async #refreshNow(limits: QuotaLimits, change: Usage): Promise<void> {
-    const finding = await this.#alone(() => this.#look(limits, change));
+  async #refreshNow(limits: QuotaLimits, wanted: Wanted): Promise<void> {
+    const finding = await this.#alone(() => this.#look(limits, wanted));
     if (finding === "sound") return;
     if (this.#options.clock.monotonic() - this.#countedMs >= COUNT_AT_MOST_EVERY_MS) return await this.#count(limits);
     if (finding === "useless") await this.#alone(() => this.#replace(limits));
   }
 
-  async #look(limits: QuotaLimits, change: Usage): Promise<Finding> {
+  async #look(limits: QuotaLimits, wanted: Wanted): Promise<Finding> {
     const { files, clock } = this.#options;
     const state = await stateOf(files, this.#mailbox);
     if (state === undefined) return "useless";
@@ -183,7 +192,7 @@ export class MailboxUsage {
       this.#isEstimate = false;
     }
     if (state.size >= LONG_MAILDIRSIZE_OCTETS || !isDefinitionOf(limits, this.#definition)) return "useless";
-    if (this.#hasRoom(limits, change)) return "sound";
+    if (this.#hasRoom(wanted)) return "sound";
     const ageMs = state.mtimeMs === undefined ? 0 : clock.now() - state.mtimeMs;
     return isBelievedWhenOver(this.#lines, ageMs) ? "sound" : "doubtful";
   }
@@ -199,8 +208,8 @@ export class MailboxUsage {
     }
   }
 
-  #hasRoom(limits: QuotaLimits, change: Usage): boolean {
-    return isWithin(limits, plus(plus(this.#usage, this.#underWay), change));
+  #hasRoom({ bounds, change }: Wanted): boolean {
+    return isWithin(bounds, plus(plus(this.#usage, this.#underWay), change));
   }
 
   async #count(limits: QuotaLimits): Promise<void> {

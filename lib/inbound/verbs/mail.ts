@@ -1,7 +1,7 @@
 /** MAIL (RFC 5321 §4.1.1.2). */
 
 import type { MailOptions } from "../../mail/envelope.ts";
-import type { MailCommand } from "../../smtp/command.ts";
+import type { EsmtpParameters, MailCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import type { Context } from "../verb.ts";
 import { checkReversePath } from "../submission.ts";
@@ -38,6 +38,7 @@ export function mail(context: Context, { reversePath, isUtf8, parameters }: Mail
   session.transaction = {
     reversePath: path,
     options,
+    announcedOctets: announcedOctets(parameters),
     recipients: [],
     addresses: new Set(),
     accepted: [],
@@ -46,6 +47,12 @@ export function mail(context: Context, { reversePath, isUtf8, parameters }: Mail
   // RFC 6710 §4.1
   if (isLowered) return reply(250, "2.3.6", "0 is the priority of this message; a higher one needs a login");
   return reply(250, "2.1.0", "Sender OK");
+}
+
+/** The value of SIZE, which was found to be a number. */
+function announcedOctets(parameters: EsmtpParameters): number | undefined {
+  const value = parameters.get("SIZE");
+  return value === undefined ? undefined : Number(value);
 }
 
 /** A message goes before those of others only for users who logged in (RFC 6710 §4.1). */

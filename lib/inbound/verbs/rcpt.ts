@@ -4,13 +4,14 @@ import { mayRelay } from "../../policy/relay.ts";
 import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
-import type { Session, Transaction } from "../session.ts";
+import { checkRoom } from "../mailbox_room.ts";
+import type { Transaction } from "../session.ts";
 import { checkFullDomain, checkRate } from "../submission.ts";
 import type { Context } from "../verb.ts";
 import { type RcptOptions, readRcptParameters } from "../extensions.ts";
 
 /** Adds a recipient to the transaction. */
-export function rcpt(context: Context, command: RcptCommand): Reply {
+export function rcpt(context: Context, command: RcptCommand): Reply | Promise<Reply> {
   const { session, services } = context;
   const transaction = session.transaction as Transaction;
   if (transaction.chunks !== undefined) {
@@ -25,9 +26,7 @@ export function rcpt(context: Context, command: RcptCommand): Reply {
     throw new SmtpError(452, "4.5.3", "Too many recipients; send to the others in another transaction");
   }
   checkRate(session, services);
-  try {
-    return accept(session, transaction, { forwardPath, path: command.forwardPath, options });
-  } catch (error) {
+  const refused = (error: unknown): never => {
     if (error instanceof SmtpError) {
       services.logger.info("Refused recipient <{recipient}> from {client}: {reply}", {
         recipient: forwardPath,
@@ -37,6 +36,12 @@ export function rcpt(context: Context, command: RcptCommand): Reply {
       });
     }
     throw error;
+  };
+  try {
+    const result = accept(context, transaction, { forwardPath, path: command.forwardPath, options });
+    return result instanceof Promise ? result.catch(refused) : result;
+  } catch (error) {
+    return refused(error);
   }
 }
 
@@ -48,9 +53,14 @@ interface Request {
   readonly options: RcptOptions;
 }
 
-function accept(session: Session, transaction: Transaction, request: Request): Reply {
+/** Answers at once, from memory, but where mailboxes with a quota have to be looked at. */
+function accept({ session, services }: Context, transaction: Transaction, request: Request): Reply | Promise<Reply> {
   const { forwardPath, path } = request;
   const { router, relayFrom } = session.settings;
+  const accepted = (): Reply => {
+    transaction.accepted.push(forwardPath);
+    return reply(250, "2.1.5", "Recipient OK");
+  };
   const resolved = router.resolveRecipient(path);
   switch (resolved.kind) {
     case "unknown":
@@ -61,18 +71,24 @@ function accept(session: Session, transaction: Transaction, request: Request): R
       }
       if (path !== BARE_POSTMASTER) checkFullDomain(session, path, "5.1.3");
       add(transaction, forwardPath, request);
-      break;
-    case "local":
+      return accepted();
+    case "local": {
       if (
         transaction.options.body === "BINARYMIME" && !resolved.targets.every((target) => router.takesBinary(target))
       ) {
         throw new SmtpError(554, "5.6.1", "This mailbox takes no binary content; send it encoded");
       }
-      addTargets(transaction, resolved.targets, request);
-      break;
+      const take = (): Reply => {
+        addTargets(transaction, resolved.targets, request);
+        return accepted();
+      };
+      const { announcedOctets } = transaction;
+      const room = services.quotas === undefined
+        ? undefined
+        : checkRoom(services.quotas, router, { forwardPath, targets: resolved.targets, announcedOctets });
+      return room === undefined ? take() : room.then(take);
+    }
   }
-  transaction.accepted.push(forwardPath);
-  return reply(250, "2.1.5", "Recipient OK");
 }
 
 /**
