@@ -4,6 +4,7 @@
  *     # the first comment is the name of the test
  *     @service submission        options of the server: service, tls, recipients, octets, relay, senders, bareLf,
  *                                auth (mechanisms), rate (a day)
+ *     @quota defer 1000S,9C 900 3  alice's mailbox: what happens when it is full, its limits, and the octets and messages in it
  *     @header 1000 10            at most so many octets and fields in a header section
  *     C: EHLO client.test        sent with CRLF
  *     C! "raw\noctets"           sent as the JSON string says, in UTF-8
@@ -25,6 +26,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { connect, type TLSSocket } from "node:tls";
 import { createConnection, type Socket } from "node:net";
 import type { Service } from "../../lib/config/config.ts";
+import { testQuotas } from "./test_quotas.ts";
 import { type InboundFixture, type InboundFixtureOptions, startInbound } from "./inbound_server.ts";
 
 /** One parsed script. */
@@ -91,6 +93,9 @@ function readOption(options: Record<string, unknown>, kind: string, text: string
       return true;
     case "@recipients":
       options["limits"] = { ...limits, recipients: Number(text) };
+      return true;
+    case "@quota":
+      options["quotas"] = testQuotas(text);
       return true;
     case "@header": {
       const [headerOctets, headerFields] = text.split(" ").map(Number);

@@ -10,6 +10,7 @@ import {
   type InboundTimeouts,
   type RecipientResolver,
   type ResolvedRecipient,
+  type Services,
   type Settings,
 } from "../../lib/inbound/services.ts";
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
@@ -42,6 +43,8 @@ export interface InboundFixtureOptions {
   readonly clientCertificates?: NonNullable<ListenerConfig["clientCertificates"]>;
   /** Whether an operator drains the server; asked each time. */
   readonly isDraining?: () => boolean;
+  /** Default: mailboxes hold any amount. */
+  readonly quotas?: NonNullable<Services["quotas"]>;
   /** The mechanisms to offer; default PLAIN and LOGIN. */
   readonly auth?: readonly string[];
 }
@@ -62,6 +65,12 @@ export const testResolver: RecipientResolver = {
       case "alice":
       case "älice":
         return { kind: "local", targets: [path.text.toLowerCase()] };
+      case "postmaster":
+        return { kind: "local", targets: ["alice@example.org"] };
+      case "both":
+        return { kind: "local", targets: ["alice@example.org", "carla@example.org"] };
+      case "twice":
+        return { kind: "local", targets: ["alice@example.org", "alice+x@example.org"] };
       case "team":
         return { kind: "local", targets: ["alice@example.org", "carol@elsewhere.test"] };
       default:
@@ -128,6 +137,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       logger: options.logger ?? getLogger(["test"]),
       spool,
       rates: new RateLimit(systemClock),
+      ...(options.quotas === undefined ? {} : { quotas: options.quotas }),
       enqueue: () => {},
       flush: () => {},
       isDraining: () => options.isDraining?.() ?? false,

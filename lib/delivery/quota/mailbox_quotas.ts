@@ -40,7 +40,10 @@ export interface MailboxQuotasOptions {
   readonly hostname: string;
   /** Fills an array with unpredictable octets: `crypto.getRandomValues`. */
   readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;
-  /** The limits of an account, named by its canonical address, now; undefined: it has none. Answers from memory. */
+  /**
+   * The limits of an account, named by its canonical address, now: none of them 0; undefined where there are none. Answers
+   * from memory.
+   */
   readonly limitsOf: (account: string) => QuotaLimits | undefined;
   /** The settings now. */
   readonly settings: () => QuotaSettings;
