@@ -63,8 +63,11 @@ const WAIT_FOR_MESSAGES_MS = 5_000;
 /** Folders that change while they are counted are counted again, so many times in all. */
 const MAX_COUNTS = 3;
 
-/** What a look at the file found. `doubtful`: it says that there is no room, and may be wrong. */
-type Finding = "sound" | "doubtful" | "useless";
+/**
+ * What a look at the file found. `doubtful`: it says that there is no room, and may be wrong; `old`: its sum is known, but it
+ * is for other limits or has grown long; `lost`: nothing.
+ */
+type Finding = "sound" | "doubtful" | "old" | "lost";
 
 /** One mailbox. */
 export class MailboxUsage {
@@ -81,6 +84,8 @@ export class MailboxUsage {
   #countedMs = -Infinity;
   /** The last count is not known to be right: it is not written down. */
   #isEstimate = false;
+  /** There is, or was, a file with `#usage`. */
+  #isNoted = false;
   #refresh: Promise<void> | undefined;
   #onQuiet = (): void => {};
   /** One operation on the file at a time. */
@@ -174,24 +179,27 @@ export class MailboxUsage {
   async #refreshNow(limits: QuotaLimits, wanted: Wanted): Promise<void> {
     const finding = await this.#alone(() => this.#look(limits, wanted));
     if (finding === "sound") return;
-    if (this.#options.clock.monotonic() - this.#countedMs >= COUNT_AT_MOST_EVERY_MS) return await this.#count(limits);
-    if (finding === "useless") await this.#alone(() => this.#replace(limits));
+    const isDue = this.#options.clock.monotonic() - this.#countedMs >= COUNT_AT_MOST_EVERY_MS;
+    // Who took the file away may know of changes that we do not. Where it could not be written, memory is all there is.
+    if (isDue || (finding === "lost" && this.#isNoted)) return await this.#count(limits);
+    if (finding === "old") await this.#alone(() => this.#replace(limits));
   }
 
   async #look(limits: QuotaLimits, wanted: Wanted): Promise<Finding> {
     const { files, clock } = this.#options;
     const state = await stateOf(files, this.#mailbox);
-    if (state === undefined) return "useless";
+    if (state === undefined) return "lost";
     if (!isSameState(this.#state, state)) {
       const found = await this.#read();
-      if (found === undefined) return "useless";
+      if (found === undefined) return "lost";
       this.#usage = found.usage;
       this.#lines = found.lines;
       this.#definition = found.definition;
       this.#state = state;
       this.#isEstimate = false;
+      this.#isNoted = true;
     }
-    if (state.size >= LONG_MAILDIRSIZE_OCTETS || !isDefinitionOf(limits, this.#definition)) return "useless";
+    if (state.size >= LONG_MAILDIRSIZE_OCTETS || !isDefinitionOf(limits, this.#definition)) return "old";
     if (this.#hasRoom(wanted)) return "sound";
     const ageMs = state.mtimeMs === undefined ? 0 : clock.now() - state.mtimeMs;
     return isBelievedWhenOver(this.#lines, ageMs) ? "sound" : "doubtful";
@@ -223,7 +231,7 @@ export class MailboxUsage {
       for (const problem of problems) this.#warn("Cannot count all of the mailbox of {file}: {reason}", problem);
       // "Calculating maildirsize", 4: what may be wrong is not left to others.
       if (this.#isEstimate) await removeMaildirsize(files, this.#mailbox).catch(() => undefined);
-      else await this.#replace(limits);
+      await this.#replace(limits);
     });
   }
 
@@ -241,9 +249,10 @@ export class MailboxUsage {
     await withinTime(this.#options.clock, WAIT_FOR_MESSAGES_MS, quiet);
   }
 
-  /** Writes down what is known. */
+  /** Writes down what is known, where it is known. */
   async #replace(limits: QuotaLimits): Promise<void> {
     this.#state = undefined;
+    this.#isNoted = false;
     if (this.#isEstimate) return;
     const { files, nextName } = this.#options;
     try {
@@ -253,6 +262,7 @@ export class MailboxUsage {
       if (error instanceof Deno.errors.NotFound) return;
       return this.#warn("Cannot write {file}, its quota is kept in memory only: {reason}", error);
     }
+    this.#isNoted = true;
     this.#lines = 1;
     this.#definition = definitionOf(limits);
     this.#state = await stateOf(files, this.#mailbox).catch(() => undefined);

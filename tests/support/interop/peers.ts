@@ -31,6 +31,7 @@ const PROGRAMS = {
   nmap: ["nmap"],
   "dovecot-lmtpd": ["/usr/lib/dovecot/lmtp"],
   "dovecot-submissiond": ["/usr/lib/dovecot/submission"],
+  deliverquota: [Deno.env.get("POSTHORN_DELIVERQUOTA") ?? "", "/usr/sbin/deliverquota.maildrop"].filter(Boolean),
   ip: ["/usr/sbin/ip", "/sbin/ip", "ip"],
 } as const;
 

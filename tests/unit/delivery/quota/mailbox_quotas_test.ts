@@ -264,6 +264,20 @@ Deno.test("A file without sense, or that cannot be read, has the mailbox counted
   assertEquals(lab.log, [`Cannot read ${FILE}, the mailbox will be counted: not yours`]);
 });
 
+Deno.test("A file that somebody took away has the mailbox counted, however soon", async () => {
+  const lab = new Lab();
+  await lab.mailbox(100);
+  await lab.deliver(10);
+  lab.put(300);
+  await lab.disk.remove(FILE);
+  await lab.deliver(10);
+  assertEquals(lab.file, "1000S,100C\n410 3\n10 1\n");
+  lab.write("nonsense");
+  lab.put(300);
+  await lab.deliver(10);
+  assertEquals(lab.file, "1000S,100C\n720 5\n10 1\n");
+});
+
 Deno.test("A file that has grown to 5,120 octets has the mailbox counted, but not every moment", async () => {
   const lab = new Lab();
   lab.limits = { octets: 100_000 };
