@@ -92,6 +92,8 @@ export async function reloadLive(options: LiveOptions, old: Live): Promise<Live>
   throw new ConfigError([{ file: config.accountsFile, line: 1, column: 1, message }]);
 }
 
+const ORPHANED_LIST = "The owner of the list {list} is no mailbox here: {owner}; reports on its messages will be lost";
+
 async function assemble(
   config: Config,
   { io, logger }: LiveOptions,
@@ -101,6 +103,7 @@ async function assemble(
   const router = createRouter(config, accounts ?? []);
   const scram = scramGap(config, accounts ?? []);
   if (scram !== undefined) logger.info("{note}", { note: scram });
+  for (const list of router.orphanedLists()) logger.warning(ORPHANED_LIST, { ...list });
   return {
     config,
     router,

@@ -2,6 +2,7 @@
 
 import type { Logger } from "../log/logger.ts";
 import { MaildirTarget } from "../delivery/maildir.ts";
+import { subaddressFiling } from "../delivery/mailbox/filing.ts";
 import { MailboxQuotas } from "../delivery/quota/mailbox_quotas.ts";
 import { MtaSts } from "../delivery/remote/mta_sts.ts";
 import { makeStsFetch } from "../delivery/remote/mta_sts_fetch.ts";
@@ -28,7 +29,7 @@ import { openFileSpool } from "../queue/file_spool.ts";
 import type { QueueControl } from "../queue/queue_control.ts";
 import { openSuspensions } from "../queue/suspensions.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
-import { dsnReporter } from "../queue/reporter.ts";
+import { dsnReporter, type ReportTarget } from "../queue/reporter.ts";
 import { SteadyClock } from "../queue/steady_clock.ts";
 import type { QueueSettings } from "../queue/queue_settings.ts";
 import { QueueRunner } from "../queue/runner.ts";
@@ -204,6 +205,14 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
     folderSync,
     logger: logger("maildir"),
     lineEndings: () => live().config.mailboxes.lineEndings,
+    filing: subaddressFiling({
+      files,
+      detailOf: (address) => {
+        const { config, router } = live();
+        return config.mailboxes.subaddressFolders ? router.detailOf(address) : undefined;
+      },
+    }),
+    cleansTmp: true,
   });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
   const { resolver, isTrusted } = await makeResolver(options);
@@ -237,6 +246,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
       return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
     },
     [Symbol.asyncDispose]: async (): Promise<void> => {
+      await maildir[Symbol.asyncDispose]();
       await mtaSts?.[Symbol.asyncDispose]();
       await remote[Symbol.asyncDispose]();
     },
@@ -265,10 +275,10 @@ async function makeResolver(
 }
 
 /** What an address of ours stands for, as at RCPT; another address is itself. */
-function localTargets(router: Router, address: string): readonly string[] {
+function localTargets(router: Router, address: string): readonly ReportTarget[] {
   const mailbox = parseMailbox(address);
   const resolved = mailbox === undefined ? undefined : router.resolveRecipient(mailbox);
-  return resolved?.kind === "local" ? resolved.targets : [address];
+  return resolved?.kind === "local" ? resolved.targets : [{ address }];
 }
 
 function queueSettings({ queue, delivery, destinations }: Config, clock: Clock): QueueSettings {

@@ -56,6 +56,14 @@ export interface DomainConfig {
   readonly dkim: readonly string[];
 }
 
+/** An entry of `aliases`, with what its files say. */
+export interface AliasConfig {
+  /** Canonical forward-paths, at least one, each once. */
+  readonly targets: readonly string[];
+  /** Makes it a list: the mailbox, here or elsewhere, that its messages come from, and that reports go to. Canonical. */
+  readonly owner?: string;
+}
+
 /** An entry of `routes`. */
 export interface RouteConfig {
   /** Lower case; a domain, `*.domain` (its subdomains) or `*`. */
@@ -148,12 +156,16 @@ export interface Config {
   readonly recipientDelimiter?: string;
   /** The accounts file, absolute. */
   readonly accountsFile: string;
-  /** From the folded address of a mailbox of ours (lib/mail/fold.ts) to canonical forward-paths, at least one. */
-  readonly aliases: ReadonlyMap<string, readonly string[]>;
+  /** By the folded address of a mailbox of ours (lib/mail/fold.ts). */
+  readonly aliases: ReadonlyMap<string, AliasConfig>;
+  /** The files whose lines are in `aliases`, absolute, each once: a change of one changes the configuration. */
+  readonly includeFiles: readonly string[];
   /** Mail for accounts. */
   readonly mailboxes: {
     /** Of the files in Maildirs. */
     readonly lineEndings: "lf" | "crlf";
+    /** Mail for `user+folder` goes into that folder of the user's mailbox, where there is one. */
+    readonly subaddressFolders: boolean;
     /** How much those may hold whose accounts say nothing about it. */
     readonly quota: QuotaLimits & {
       /** What happens to mail for a mailbox that is full: its senders try again, or get it back. */

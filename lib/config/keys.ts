@@ -4,6 +4,7 @@
  */
 
 import type { DestinationRule } from "../queue/destination_rules.ts";
+import { alias, type AliasDraft, NO_ALIAS } from "./alias_keys.ts";
 import type { BindAddress, Config, ListenerConfig, Service } from "./config.ts";
 import { oauth, type OauthDraft } from "./oauth.ts";
 import { route, type RouteDraft, tlsUse } from "./route_keys.ts";
@@ -70,7 +71,7 @@ export interface FileContent extends
   /** A path as written. */
   readonly accounts: string;
   /** By mailbox. */
-  readonly aliases: readonly Entry<readonly string[]>[];
+  readonly aliases: readonly Entry<AliasDraft>[];
   /** Take binary content. */
   readonly binaryMime: boolean;
   /** CIDR blocks. */
@@ -232,12 +233,12 @@ export const configType: Type<Partial<FileContent>> = partial({
     "recipient_delimiter",
     value.matching(/^[-+_=.~#!$%&*^?|]?$/, 'one of the characters + - _ = . ~ # ! $ % & * ^ ? |, or "" for none'),
     "+",
-    "What follows it in a local part is ignored to find the mailbox.",
+    "What follows it in a local part is ignored to find the mailbox, and may name a folder in it.",
   ),
   accounts: withDefault("accounts", value.path, "accounts.yaml", "File of mailboxes and password hashes."),
   aliases: withDefault(
     "aliases",
-    mapOf(value.ourMailbox, oneOrMore(value.mailbox), { noun: "mailboxes to lists of mailboxes", whenWrong: [] }),
+    mapOf(value.ourMailbox, alias, { noun: "mailboxes to lists of mailboxes", whenWrong: NO_ALIAS }),
     [],
     "Mailboxes of ours that stand for others, here or elsewhere.",
   ),
@@ -247,6 +248,12 @@ export const configType: Type<Partial<FileContent>> = partial({
       value.oneOf("lf", "crlf"),
       "lf",
       "Of the files in Maildirs: LF as programs that read them expect, or CRLF as the message came.",
+    ),
+    subaddressFolders: withDefault(
+      "subaddress_folders",
+      value.yesOrNo,
+      true,
+      "Mail for user+folder goes into that folder, where the user has it.",
     ),
     quota,
   }, "Mail for accounts."),
@@ -383,17 +390,3 @@ export const configType: Type<Partial<FileContent>> = partial({
 
 /** The path of every key of the file that this version knows, e.g. `limits.message_size`. */
 export const CONFIG_KEYS: readonly string[] = keyPaths(configType);
-
-/** A list of at least one, or a single value without the brackets. */
-function oneOrMore(type: Type<string>): Type<readonly string[]> {
-  const list = listOf(type, "mailboxes", 1);
-  return {
-    expects: list.expects,
-    read: (node, source, path): readonly string[] | undefined => {
-      const text = source.scalar(node);
-      if (text === undefined) return list.read(node, source, path);
-      const single = type.read(node, source, path);
-      return single === undefined ? undefined : [single];
-    },
-  };
-}

@@ -6,6 +6,7 @@ import type { Config, DomainConfig, FallbackConfig } from "./config.ts";
 import { checkContent, finalDomain, listenersOf } from "./checks.ts";
 import { ConfigError } from "./errors.ts";
 import { CONFIG_KEYS, configType, type FileContent } from "./keys.ts";
+import { type Includes, readIncludes } from "./includes.ts";
 import type { FallbackDraft, ServerDraft } from "./route_keys.ts";
 import { oauthConfig, type OauthDraft } from "./oauth.ts";
 import { type ConfigIo, reasonOf, Source } from "./source.ts";
@@ -21,9 +22,10 @@ export async function loadConfig(file: string, io: ConfigIo): Promise<Config> {
   const source = await Source.parse(file, await readOrThrow(file, io), io, CONFIG_KEYS);
   const content = configType.read(source.root, source, "") ?? {};
   checkContent(content, source);
-  source.throwProblems();
+  const includes = await readIncludes(content.aliases ?? [], source, io);
+  source.throwProblems(includes.problems);
   // Without a problem nothing is missing.
-  return assemble(content as FileContent, source);
+  return assemble(content as FileContent, source, includes);
 }
 
 async function readOrThrow(file: string, io: ConfigIo): Promise<string> {
@@ -37,7 +39,7 @@ async function readOrThrow(file: string, io: ConfigIo): Promise<string> {
 }
 
 /** Brings right content into the form that the rest of posthorn uses. */
-function assemble(content: FileContent, source: Source): Config {
+function assemble(content: FileContent, source: Source, { files }: Includes): Config {
   const path = (text: string): string => resolve(source.folder, text);
   const data = path(content.data);
   return {
@@ -51,7 +53,11 @@ function assemble(content: FileContent, source: Source): Config {
     domains: domainsOf(content),
     ...(content.recipientDelimiter === "" ? {} : { recipientDelimiter: content.recipientDelimiter }),
     accountsFile: path(content.accounts),
-    aliases: new Map(content.aliases.map(({ key, value }) => [key, value])),
+    aliases: new Map(content.aliases.map(({ key, value: { members, include, owner } }) => {
+      const targets = new Set([...members, ...include.flatMap(({ value }) => files.get(path(value)) ?? [])]);
+      return [key, { targets: [...targets], ...(owner === undefined ? {} : { owner: owner.value }) }];
+    })),
+    includeFiles: [...files.keys()],
     mailboxes: content.mailboxes,
     binaryMime: content.binaryMime,
     relayFrom: content.relayFrom,

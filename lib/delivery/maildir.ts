@@ -1,13 +1,13 @@
 /**
  * Final delivery into Maildir: the file is complete and durable before anybody can see it in `new/`.
- * Which account a recipient belongs to is the router's decision; filtering comes before, reading after.
+ * Which account a recipient belongs to is the router's decision, which folder filing's (mailbox/filing.ts).
  *
  * @see https://cr.yp.to/proto/maildir.html, RFC 5321 §4.4 (Return-Path)
  */
 
 import type { Logger } from "../log/logger.ts";
 import type { Content } from "../mail/content.ts";
-import type { Envelope } from "../mail/envelope.ts";
+import type { Envelope, EnvelopeRecipient } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
 import { type Files, isOutOfSpace } from "../system/files.ts";
@@ -16,12 +16,16 @@ import { deliveryFields, wasDeliveredTo } from "./delivery_fields.ts";
 import type { LineEndings } from "./line_endings.ts";
 import { MaildirFolders } from "./maildir_folders.ts";
 import { mailboxFolder, uniqueNames } from "./maildir_name.ts";
-import { MaildirWriter } from "./maildir_writer.ts";
+import { type MaildirPlace, MaildirWriter } from "./maildir_writer.ts";
+import { type Filing, type FilingMessage, INBOX, inboxFiling, type Placement } from "./mailbox/filing.ts";
+import { INBOX_FOLDER } from "./mailbox/folder_name.ts";
+import { Subfolders } from "./mailbox/subfolders.ts";
 import type { NextHop } from "./next_hop.ts";
 import { type Leeway, leewayOf } from "./quota/leeway.ts";
 import type { MailboxQuotas } from "./quota/mailbox_quotas.ts";
 import { withRoom } from "./quota/with_room.ts";
 import type { DeliveryRequest, DeliveryTarget } from "./target.ts";
+import { TmpCleaner } from "./tmp_cleaner.ts";
 
 /** The next hop that Maildir delivery carries out. */
 export type MaildirHop = Extract<NextHop, { kind: "maildir" }>;
@@ -44,10 +48,14 @@ export interface MaildirOptions {
   readonly logger: Logger;
   /** Asked for each file: the configuration may change. */
   readonly lineEndings: () => LineEndings;
+  /** Into which folders mail goes; by default all into the inbox. */
+  readonly filing?: Filing;
   /** How much mailboxes may hold. Absent: any amount. */
   readonly quotas?: MailboxQuotas;
   /** For the file names: hexadecimal, chosen at start; made from the system's random source by default. */
   readonly random?: string;
+  /** Remove what deliveries that died left in `tmp/`, in the background. Default: no. */
+  readonly cleansTmp?: boolean;
 }
 
 const DELIVERED: Outcome = { action: "delivered", status: "2.0.0", text: "delivered to mailbox", isRemoteReply: false };
@@ -62,78 +70,156 @@ const LOOP: Outcome = {
 };
 
 /** Delivers to Maildirs below `mailRoot`, in `DOMAIN/LOCAL` of the account. */
-export class MaildirTarget implements DeliveryTarget<MaildirHop> {
+export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposable {
   readonly #options: MaildirOptions;
   readonly #folders: MaildirFolders;
+  readonly #subfolders: Subfolders;
   readonly #nextName: () => string;
+  readonly #cleaner: TmpCleaner | undefined;
 
   /** Touches no file yet. */
   constructor(options: MaildirOptions) {
     this.#options = options;
     this.#folders = new MaildirFolders(options.mailRoot, options.files, options.folderSync);
-    const { clock, hostname, pid, random = randomHex() } = options;
+    this.#subfolders = new Subfolders(options);
+    const { files, clock, logger, hostname, pid, random = randomHex() } = options;
     this.#nextName = uniqueNames({ clock, hostname, pid, random });
+    if (options.cleansTmp === true) {
+      this.#cleaner = new TmpCleaner({ files, clock, logger, isOwn: (name) => name.includes(`R${random}.`) });
+    }
   }
 
   /**
-   * Delivers once to the account of the hop, however many recipients lead to it: each gets the same outcome.
+   * Delivers to the account of the hop: one copy into each folder that filing names, however many recipients lead to it.
    *
    * @returns `delivered` once file and folder are durable; `failed` only for a message that was in this mailbox before, or
    * is over its quota.
    */
   async deliver(request: DeliveryRequest<MaildirHop>): Promise<readonly Outcome[]> {
-    const outcome = await this.#deliverOnce(request);
-    return request.recipients.map(() => outcome);
+    const refusal = await this.#orDelayed(request, async () => {
+      return await wasDeliveredTo(request.hop.account, request.content) ? LOOP : undefined;
+    });
+    if (refusal !== undefined) return request.recipients.map(() => refusal);
+    const { hop: { account }, envelope, content } = request;
+    const message = { account, mailbox: mailboxFolder(this.#options.mailRoot, account), envelope, content };
+    const copies = new Map<string, Outcome>();
+    const outcomes: Outcome[] = [];
+    for (const recipient of request.recipients) {
+      outcomes.push(await this.#orDelayed(request, () => this.#deliverTo(recipient, message, request, copies)));
+    }
+    return outcomes;
   }
 
   /**
-   * Begins a message in the mailbox of an account, whose folders are made where missing. For `deliver`, and for mail that is
-   * written while it comes.
+   * Begins a message in the mailbox of an account, whose folders are made where missing; in the inbox where the folder of the
+   * placement is not there and need not be made. For `deliver`, and for mail that is written while it comes.
    *
    * @param envelope Reverse-path and trace go in front.
    * @returns The open file; the caller publishes or aborts it.
    * @throws {Deno.errors} What the disk said.
    */
-  async begin(account: string, envelope: Pick<Envelope, "reversePath" | "trace">): Promise<MaildirWriter> {
+  async begin(
+    account: string,
+    envelope: Pick<Envelope, "reversePath" | "trace">,
+    placement: Placement = INBOX,
+  ): Promise<MaildirWriter> {
     const { mailRoot, files, folderSync, lineEndings } = this.#options;
     const mailbox = mailboxFolder(mailRoot, account);
     const head = deliveryFields(account, envelope);
     const options = { files, folderSync, nextName: this.#nextName, lineEndings: lineEndings() };
     await this.#folders.prepare(mailbox);
+    this.#cleaner?.use(mailbox);
     try {
-      return await MaildirWriter.begin(options, mailbox, head);
+      return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement), head);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      // The folders were removed while we ran: once more, with new ones.
-      this.#folders.forget(mailbox);
-      await this.#folders.prepare(mailbox);
-      return await MaildirWriter.begin(options, mailbox, head);
+      await this.#mend(mailbox, placement);
+      return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement), head);
     }
+  }
+
+  /** Ends the cleaning. Deliveries are not waited for. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#cleaner?.[Symbol.asyncDispose]();
+  }
+
+  /** The Maildir of a placement, ready for mail. */
+  async #prepare(mailbox: string, { folder, isMade }: Placement): Promise<string> {
+    if (folder === INBOX_FOLDER) return mailbox;
+    return await this.#subfolders.prepare(mailbox, folder, isMade) ? `${mailbox}/${folder}` : mailbox;
+  }
+
+  /** Folders were removed while we ran: once more, with new ones. */
+  async #mend(mailbox: string, { folder }: Placement): Promise<void> {
+    this.#folders.forget(mailbox);
+    await this.#folders.prepare(mailbox);
+    if (folder !== INBOX_FOLDER) await this.#subfolders.mend(mailbox, folder);
+  }
+
+  /** @param copies Outcomes of the copies that were written for other recipients. */
+  async #deliverTo(
+    recipient: EnvelopeRecipient,
+    message: FilingMessage,
+    request: DeliveryRequest<MaildirHop>,
+    copies: Map<string, Outcome>,
+  ): Promise<Outcome> {
+    const { filing = inboxFiling } = this.#options;
+    for (const placement of await filing(message, recipient)) {
+      const copy = `${placement.folder}:${placement.flags}`;
+      const outcome = copies.get(copy) ?? await this.#orDelayed(request, () => this.#deliverOnce(request, placement));
+      copies.set(copy, outcome);
+      if (outcome !== DELIVERED) return outcome;
+    }
+    return DELIVERED;
   }
 
   async #deliverOnce(
     request: DeliveryRequest<MaildirHop>,
+    placement: Placement,
     leeway: Leeway = leewayOf(request.envelope, request.recipients),
   ): Promise<Outcome> {
     const { account } = request.hop;
+    const store = (): Promise<number> => this.#storeSurely(request, placement);
+    const { refusal, warning } = await withRoom(this.#options.quotas, { ...request, account, leeway }, store);
+    if (refusal !== undefined) return refusal;
+    // Where it cannot be written, the log says so; the mailbox is as full without it.
+    if (warning !== undefined) {
+      const about = { ...request, ...warning, recipients: warning.envelope.recipients };
+      await this.#orDelayed(about, () => this.#deliverOnce(about, INBOX, "any"));
+    }
+    return DELIVERED;
+  }
+
+  /** @returns Octets of the file. */
+  async #storeSurely(request: DeliveryRequest<MaildirHop>, placement: Placement): Promise<number> {
+    try {
+      return await this.#store(request, placement);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      await this.#mend(mailboxFolder(this.#options.mailRoot, request.hop.account), placement);
+      return await this.#store(request, placement);
+    }
+  }
+
+  async #store({ hop, envelope, content, signal }: DeliveryRequest<MaildirHop>, placement: Placement): Promise<number> {
+    await using writer = await this.begin(hop.account, envelope, placement);
+    if (content.inMemory !== undefined) await writer.write(content.inMemory);
+    else await writeStreamed(writer, content, signal);
+    return (await writer.publish(placeOf(placement))).octets;
+  }
+
+  /** Whatever goes wrong means later; the log has the reason. */
+  async #orDelayed<T>(request: DeliveryRequest<MaildirHop>, run: () => Promise<T>): Promise<T | Outcome> {
     try {
       request.signal.throwIfAborted();
-      if (await wasDeliveredTo(account, request.content)) return LOOP;
-      const store = (): Promise<number> => this.#storeSurely(request);
-      const { refusal, warning } = await withRoom(this.#options.quotas, { ...request, account, leeway }, store);
-      if (refusal !== undefined) return refusal;
-      // Where it cannot be written, the log says so; the mailbox is as full without it.
-      if (warning !== undefined) {
-        await this.#deliverOnce({ ...request, ...warning, recipients: warning.envelope.recipients }, "any");
-      }
-      return DELIVERED;
+      return await run();
     } catch (error) {
       if (request.signal.aborted) return STOPPED;
       this.#options.logger.error(
         'Cannot deliver {queueId} to mailbox "{account}" below {folder}, will retry: {reason}',
         {
           queueId: request.queueId,
-          account,
+          account: request.hop.account,
           folder: this.#options.mailRoot,
           reason: error instanceof Error ? error.message : String(error),
         },
@@ -141,25 +227,11 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop> {
       return isOutOfSpace(error) ? FULL : BROKEN;
     }
   }
+}
 
-  /** @returns Octets of the file. */
-  async #storeSurely(request: DeliveryRequest<MaildirHop>): Promise<number> {
-    try {
-      return await this.#store(request);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      // new/ was removed while we ran: once more, with new folders.
-      this.#folders.forget(mailboxFolder(this.#options.mailRoot, request.hop.account));
-      return await this.#store(request);
-    }
-  }
-
-  async #store({ hop, envelope, content, signal }: DeliveryRequest<MaildirHop>): Promise<number> {
-    await using writer = await this.begin(hop.account, envelope);
-    if (content.inMemory !== undefined) await writer.write(content.inMemory);
-    else await writeStreamed(writer, content, signal);
-    return (await writer.publish({ folder: "new" })).octets;
-  }
+/** Where a message that was begun for a placement is published: what has flags was looked at, and is in `cur`. */
+function placeOf({ flags }: Placement): MaildirPlace {
+  return flags === "" ? { folder: "new" } : { folder: "cur", flags };
 }
 
 async function writeStreamed(writer: MaildirWriter, content: Content, signal: AbortSignal): Promise<void> {

@@ -64,7 +64,7 @@ export function uniqueNames(options: UniqueNameOptions): () => string {
  * Adds the sizes to a unique name. Dovecot and Courier take them from there instead of reading the file.
  *
  * @param octets Size of the file.
- * @param crlfOctets Its size with CRLF at the end of each line (RFC822.SIZE of IMAP).
+ * @param crlfOctets Its size with CRLF at the end of each line, as IMAP tells it.
  */
 export function sizedName(name: string, octets: number, crlfOctets: number): string {
   return `${name},S=${octets},W=${crlfOctets}`;

@@ -117,10 +117,10 @@ export class MaildirWriter implements AsyncDisposable {
         return await this.#put(piece);
       }
     }
-    for (let from = 0, first = head; from < piece.length || first.length > 0; first = NOTHING) {
-      const to = Math.min(piece.length, from + MAX_WRITE_OCTETS);
-      await this.#put(this.#prepare(first, piece.subarray(from, to)));
-      from = to;
+    let first = head;
+    for (let from = 0; from < piece.length || first.length > 0; from += MAX_WRITE_OCTETS) {
+      await this.#put(this.#prepare(first, piece.subarray(from, from + MAX_WRITE_OCTETS)));
+      first = NOTHING;
     }
   }
 

@@ -10,24 +10,16 @@ import type { BARE_POSTMASTER } from "../smtp/path.ts";
 import type { BareLf } from "../smtp/content_reader.ts";
 import type { DeliverDirectly } from "../queue/direct_delivery.ts";
 import type { QueuedMessage, Spool } from "../queue/spool.ts";
+import type { RecipientResolution } from "../routing/recipient.ts";
 import type { Clock } from "../system/clock.ts";
 import type { SaslServer } from "../sasl/mechanisms.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import type { TlsConn } from "../tls/tls_conn.ts";
 
-/** What a forward-path means here. */
-export type ResolvedRecipient =
-  /** Ours: the addresses that get the message, after aliases; at least one. */
-  | { readonly kind: "local"; readonly targets: readonly string[] }
-  /** A domain that is not ours: only for those who may relay. */
-  | { readonly kind: "remote" }
-  /** Our domain, and nobody of that name in it. */
-  | { readonly kind: "unknown" };
-
 /** Knows whom the addresses belong to. */
 export interface RecipientResolver {
   /** Answers from memory, with no lookup: nothing else happens in the session meanwhile. */
-  resolveRecipient(path: Mailbox | typeof BARE_POSTMASTER): ResolvedRecipient;
+  resolveRecipient(path: Mailbox | typeof BARE_POSTMASTER): RecipientResolution;
   /** Whether the configuration has a route for this domain, in A-label form, or for a tree that it is in; not for all. */
   isRouted(domain: string): boolean;
   /** Whether binary content can go where this target leads: a Maildir holds lines only. */

@@ -4,8 +4,9 @@ import type { Account } from "../config/config.ts";
 import type { RouteDecision, RouteHistory } from "../delivery/next_hop.ts";
 import { foldAddress } from "../mail/fold.ts";
 import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
-import { accountOf, asOurs, buildDirectory, type Directory, type RoutingConfig } from "./directory.ts";
+import { accountOf, asOurs, buildDirectory, detailOf, type Directory, type RoutingConfig } from "./directory.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
+import { type OrphanedList, orphanedLists } from "./list_owners.ts";
 import { mayUse } from "./own_addresses.ts";
 import type { ClientCertificate } from "../tls/tls_conn.ts";
 import { type RecipientResolution, resolveRecipient } from "./recipient.ts";
@@ -24,7 +25,9 @@ export interface Router {
   takesBinary(address: string): boolean;
   /** The account whose mailbox here is the next hop of a forward-path of the queue, by its address; undefined: none is. */
   accountOf(address: string): string | undefined;
-  /** The account with exactly this address, under any of its domain's names; for logins. */
+  /** What a forward-path of the queue says behind the name of its account: `lists` in `alice+lists`; see directory.ts. */
+  detailOf(address: string): string | undefined;
+  /** The account that has exactly this address, or has it among its `addresses`, under any name of its domain; for logins. */
   findAccount(address: string): Account | undefined;
   /** The accounts that a client's certificate names, by its fingerprint or its mail addresses, each once. */
   findByCertificate(certificate: Pick<ClientCertificate, "sha256" | "emails">): readonly Account[];
@@ -34,6 +37,8 @@ export interface Router {
   userAddress(user: string): string | undefined;
   /** Whether the account or user with this address may name the mailbox as the sender; see own_addresses.ts. */
   mayUse(account: string, mailbox: Mailbox): boolean;
+  /** The lists whose owners do not exist, for people. */
+  orphanedLists(): readonly OrphanedList[];
 }
 
 const NO_HISTORY: RouteHistory = { isOnFallback: false };
@@ -47,11 +52,16 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
     isRouted: (domain) => routeOf({ ...directory.routes, all: undefined }, domain) !== undefined,
     takesBinary: (address) => takesBinary(nextHop(directory, address)),
     accountOf: (address) => accountNamed(nextHop(directory, address)),
-    findAccount: (address) => directory.accounts.get(loginName(directory, address)),
+    detailOf: (address) => {
+      const mailbox = parseMailbox(address);
+      return mailbox === undefined ? undefined : detailOf(directory, mailbox);
+    },
+    findAccount: (address) => findAccount(directory, address),
     findByCertificate: (certificate) => findByCertificate(directory, certificate),
     loginName: (address) => loginName(directory, address),
     userAddress: (user) => userAddress(directory, user),
     mayUse: (account, mailbox) => mayUse(directory, account, mailbox),
+    orphanedLists: () => orphanedLists(directory),
   };
 }
 
@@ -70,6 +80,7 @@ function nextHop(directory: Directory, address: string, history: RouteHistory = 
     return hopOn(routeOf(directory.routes, domain) ?? MX_ROUTE, domain, history);
   }
   const account = accountOf(directory, ours)?.address;
+  // The detail stays in the address of the recipient: the mailbox files by it, once for each folder.
   if (account !== undefined) return { kind: "hop", hop: { kind: "maildir", account, key: `maildir:${account}` } };
   const route = directory.routes.exact.get(ours.domain.name);
   if (route !== undefined) return hopOn(route, ours.domain.name, history);
@@ -88,12 +99,23 @@ function findByCertificate(
   directory: Directory,
   { sha256, emails }: Pick<ClientCertificate, "sha256" | "emails">,
 ): readonly Account[] {
-  const byAddress = emails.map((email) => directory.accounts.get(loginName(directory, email)));
+  const byAddress = emails.map((email) => findAccount(directory, email));
   const found = [...directory.byCertificate.get(sha256) ?? [], ...byAddress].filter((account) => account !== undefined);
   return [...new Set(found)];
 }
 
+/** Whoever knows the password of a mailbox may use any of its addresses to say which one it is, as with other servers. */
+function findAccount(directory: Directory, address: string): Account | undefined {
+  return directory.mailboxes.get(oneSpelling(directory, address));
+}
+
+/** Guesses at one account count together, whichever of its addresses they name. */
 function loginName(directory: Directory, address: string): string {
+  const account = findAccount(directory, address);
+  return account === undefined ? oneSpelling(directory, address) : foldAddress(account.address);
+}
+
+function oneSpelling(directory: Directory, address: string): string {
   const mailbox = parseMailbox(address);
   if (mailbox === undefined) return foldAddress(address);
   return asOurs(directory, mailbox)?.address ?? foldAddress(mailbox.text);

@@ -9,12 +9,12 @@ import {
   DEFAULT_TIMEOUTS,
   type InboundTimeouts,
   type RecipientResolver,
-  type ResolvedRecipient,
   type Services,
   type Settings,
 } from "../../lib/inbound/services.ts";
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { relayBlocks } from "../../lib/policy/relay.ts";
+import type { RecipientResolution } from "../../lib/routing/recipient.ts";
 import { BARE_POSTMASTER } from "../../lib/smtp/path.ts";
 import { type Clock, systemClock } from "../../lib/system/clock.ts";
 import { openSocketTurn } from "../../lib/system/socket_turn.ts";
@@ -58,21 +58,27 @@ export interface InboundFixture extends AsyncDisposable {
 
 /** `alice@example.org` exists, `team@example.org` is an alias for her and somebody elsewhere; `bob@example.org` is not. */
 export const testResolver: RecipientResolver = {
-  resolveRecipient(path): ResolvedRecipient {
-    if (path === BARE_POSTMASTER) return { kind: "local", targets: ["alice@example.org"] };
+  resolveRecipient(path): RecipientResolution {
+    if (path === BARE_POSTMASTER) return { kind: "local", targets: [{ address: "alice@example.org" }] };
     if (path.domain !== "example.org") return { kind: "remote" };
     switch (path.localPart.toLowerCase()) {
       case "alice":
       case "älice":
-        return { kind: "local", targets: [path.text.toLowerCase()] };
+        return { kind: "local", targets: [{ address: path.text.toLowerCase() }] };
       case "postmaster":
-        return { kind: "local", targets: ["alice@example.org"] };
+        return { kind: "local", targets: [{ address: "alice@example.org" }] };
       case "both":
-        return { kind: "local", targets: ["alice@example.org", "carla@example.org"] };
+        return { kind: "local", targets: [{ address: "alice@example.org" }, { address: "carla@example.org" }] };
       case "twice":
-        return { kind: "local", targets: ["alice@example.org", "alice+x@example.org"] };
+        return { kind: "local", targets: [{ address: "alice@example.org" }, { address: "alice+x@example.org" }] };
       case "team":
-        return { kind: "local", targets: ["alice@example.org", "carol@elsewhere.test"] };
+        return {
+          kind: "local",
+          targets: [
+            { address: "alice@example.org" },
+            { address: "carol@elsewhere.test", forwardedBy: "team@example.org" },
+          ],
+        };
       default:
         return { kind: "unknown" };
     }

@@ -176,7 +176,7 @@ export class MailPath implements AsyncDisposable {
         hostname: "mail.example.org",
         randomOctets,
         expireAfterMs: () => PATH_SETTINGS.expireAfterMs,
-        expand: (address) => [address],
+        expand: (address) => [{ address }],
       }),
       random: () => 0,
       settings: options.settings ?? PATH_SETTINGS,

@@ -1,6 +1,8 @@
 /** RCPT (RFC 5321 §4.1.1.3): who is let in, and who is not. */
 
+import type { EnvelopeRecipient } from "../../mail/envelope.ts";
 import { mayRelay } from "../../policy/relay.ts";
+import type { ResolvedTarget } from "../../routing/expansion.ts";
 import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
@@ -28,12 +30,16 @@ export function rcpt(context: Context, command: RcptCommand): Reply | Promise<Re
   checkRate(session, services);
   const refused = (error: unknown): never => {
     if (error instanceof SmtpError) {
-      services.logger.info("Refused recipient <{recipient}> from {client}: {reply}", {
+      const { logger } = services;
+      const fields = {
         recipient: forwardPath,
         reversePath: transaction.reversePath,
         client: session.client,
         reply: error.message,
-      });
+      };
+      const line = "Refused recipient <{recipient}> from {client}: {reply}";
+      if (error.cause === undefined) logger.info(line, fields);
+      else logger.warning(`${line}; to mend in {cause}`, { ...fields, cause: error.cause });
     }
     throw error;
   };
@@ -55,7 +61,7 @@ interface Request {
 
 /** Answers at once, from memory, but where mailboxes with a quota have to be looked at. */
 function accept({ session, services }: Context, transaction: Transaction, request: Request): Reply | Promise<Reply> {
-  const { forwardPath, path } = request;
+  const { forwardPath, path, options } = request;
   const { router, relayFrom } = session.settings;
   const accepted = (): Reply => {
     transaction.accepted.push(forwardPath);
@@ -65,16 +71,19 @@ function accept({ session, services }: Context, transaction: Transaction, reques
   switch (resolved.kind) {
     case "unknown":
       throw new SmtpError(550, "5.1.1", "No such mailbox here");
+    case "refused":
+      throw new SmtpError(550, resolved.status, resolved.text, { cause: "the aliases of the configuration" });
     case "remote":
       if (!mayRelay(session.clientAddress, session.login, relayFrom)) {
         throw new SmtpError(550, "5.7.1", "This server does not relay for you");
       }
       if (path !== BARE_POSTMASTER) checkFullDomain(session, path, "5.1.3");
-      add(transaction, forwardPath, request);
+      add(transaction, { address: forwardPath, ...options });
       return accepted();
     case "local": {
       if (
-        transaction.options.body === "BINARYMIME" && !resolved.targets.every((target) => router.takesBinary(target))
+        transaction.options.body === "BINARYMIME" &&
+        !resolved.targets.every(({ address }) => router.takesBinary(address))
       ) {
         throw new SmtpError(554, "5.6.1", "This mailbox takes no binary content; send it encoded");
       }
@@ -83,37 +92,67 @@ function accept({ session, services }: Context, transaction: Transaction, reques
         return accepted();
       };
       const { announcedOctets } = transaction;
+      const targets = resolved.targets.map(({ address }) => address);
       const room = services.quotas === undefined
         ? undefined
-        : checkRoom(services.quotas, router, { forwardPath, targets: resolved.targets, announcedOctets });
+        : checkRoom(services.quotas, router, { forwardPath, targets, announcedOctets });
       return room === undefined ? take() : room.then(take);
     }
   }
 }
 
 /**
- * Adds what an address of ours stands for. Who asked to hear of success and wrote to one address hears of one, that it
- * was expanded, and not of those behind it (RFC 3461 §5.2.7.3 (b)).
+ * Adds what an address of ours stands for. Who asked to hear of success and wrote to one address hears of one: that it
+ * was expanded (RFC 3461 §5.2.7.3 (b)), or, of a list, delivered (§5.2.7.1), and not of those behind it.
  */
-function addTargets(transaction: Transaction, targets: readonly string[], request: Request): void {
+function addTargets(transaction: Transaction, targets: readonly ResolvedTarget[], request: Request): void {
   const { forwardPath, options: { notify, orcpt } } = request;
-  const isExpanded = targets.length > 1 && notify !== undefined && notify !== "never" && notify.includes("success");
-  if (!isExpanded) return targets.forEach((target) => add(transaction, target, request));
-  const others = notify.filter((event) => event !== "success");
-  const options = { ...request.options, notify: others.length > 0 ? others : "never" } as const;
-  for (const target of targets) add(transaction, target, { ...request, options });
-  if (transaction.accepted.includes(forwardPath)) return;
+  const isList = targets.every(({ reversePath }) => reversePath !== undefined);
+  const wantsSuccess = notify !== undefined && notify !== "never" && notify.includes("success");
+  const isReported = wantsSuccess && (isList || targets.length > 1);
+  const others = isReported ? notify.filter((event) => event !== "success") : [];
+  const options = isReported
+    ? { ...request.options, notify: others.length > 0 ? others : "never" as const }
+    : undefined;
+  for (const target of targets) {
+    add(transaction, recipientOf(target, transaction, { ...request, options: options ?? request.options }));
+  }
+  if (!isReported || transaction.accepted.includes(forwardPath)) return;
   transaction.recipients.push({
     address: forwardPath,
     ...(orcpt === undefined ? {} : { orcpt }),
     notify: ["success"],
     isExpanded: true,
+    ...(isList && { list: "itself" }),
   });
 }
 
-/** Each address gets the message once, however often it was named (RFC 5321 §4.1.1.3 leaves that to us). */
-function add(transaction: Transaction, address: string, { forwardPath: original, options }: Request): void {
-  if (transaction.addresses.has(address)) return;
-  transaction.addresses.add(address);
-  transaction.recipients.push({ address, ...(address === original ? {} : { original }), ...options });
+/** The recipient that delivery gets for a target of an address of ours. */
+function recipientOf(target: ResolvedTarget, { reversePath }: Transaction, request: Request): EnvelopeRecipient {
+  const { address, forwardedBy } = target;
+  const { forwardPath: original, options } = request;
+  const forwarded = forwardedBy === undefined ? {} : { forwardedBy };
+  if (target.reversePath === undefined) {
+    return { address, ...(address === original ? {} : { original }), ...options, ...forwarded };
+  }
+  // To a member the message comes from the list. The owner has to know which member fails, and hears of nothing else;
+  // a report goes to nobody (RFC 5321 §6.1).
+  const owner = reversePath === "" ? {} : { reversePath: target.reversePath };
+  return { address, notify: ["failure"], list: "member", ...owner, ...forwarded };
+}
+
+/**
+ * Each address gets the message once, however often it was named (RFC 5321 §4.1.1.3 leaves that to us). Who is named
+ * besides being on a list gets it from its sender.
+ */
+function add(transaction: Transaction, recipient: EnvelopeRecipient): void {
+  const { addresses, recipients } = transaction;
+  const { address, list } = recipient;
+  if (!addresses.has(address)) {
+    addresses.add(address);
+    recipients.push(recipient);
+  } else if (list === undefined) {
+    const member = recipients.findIndex((known) => known.address === address && known.list === "member");
+    if (member >= 0) recipients[member] = recipient;
+  }
 }

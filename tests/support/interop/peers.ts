@@ -10,6 +10,8 @@ const PROGRAMS = {
   swaks: ["swaks"],
   curl: ["curl"],
   msmtp: ["msmtp"],
+  mutt: ["/usr/bin/mutt", "mutt"],
+  script: ["/usr/bin/script", "script"],
   openssl: ["openssl"],
   gsasl: ["gsasl"],
   "cyrus-scram": CYRUS_FOLDERS.map((folder) => `${folder}/sasl2/libscram.so`),
@@ -20,6 +22,9 @@ const PROGRAMS = {
   testssl: ["/usr/bin/testssl", "testssl.sh"],
   dovecot: ["/usr/sbin/dovecot", "dovecot"],
   doveadm: ["/usr/bin/doveadm", "doveadm"],
+  maildrop: ["/usr/bin/maildrop", "maildrop"],
+  maildirmake: ["/usr/bin/maildirmake.maildrop", "maildirmake.maildrop"],
+  deliverquota: ["/usr/sbin/deliverquota.maildrop", "deliverquota.maildrop"],
   knotd: ["/usr/sbin/knotd", "knotd"],
   knotc: ["/usr/sbin/knotc", "knotc"],
   keymgr: ["/usr/sbin/keymgr", "keymgr"],
@@ -31,7 +36,6 @@ const PROGRAMS = {
   nmap: ["nmap"],
   "dovecot-lmtpd": ["/usr/lib/dovecot/lmtp"],
   "dovecot-submissiond": ["/usr/lib/dovecot/submission"],
-  deliverquota: [Deno.env.get("POSTHORN_DELIVERQUOTA") ?? "", "/usr/sbin/deliverquota.maildrop"].filter(Boolean),
   ip: ["/usr/sbin/ip", "/sbin/ip", "ip"],
 } as const;
 

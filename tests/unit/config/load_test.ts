@@ -44,7 +44,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     recipientDelimiter: "+",
     accountsFile: "/etc/posthorn/accounts.yaml",
     aliases: new Map(),
-    mailboxes: { lineEndings: "lf", quota: { whenFull: "defer", warnAt: [80, 95] } },
+    mailboxes: { lineEndings: "lf", subaddressFolders: true, quota: { whenFull: "defer", warnAt: [80, 95] } },
     binaryMime: false,
     relayFrom: [],
     xclientFrom: [],
@@ -103,7 +103,10 @@ accounts: ../accounts.yaml
 aliases:
   Sales@BÜCHER.example: [Alice@bücher.example, '"a b"@elsewhere.example']
   "info@xn--bcher-kva.example": alice@bücher.example
-mailboxes: { line_endings: crlf, quota: { storage: 2GiB, messages: 100000, when_full: refuse, warn_at: [50%, 100%] } }
+mailboxes:
+  line_endings: crlf
+  subaddress_folders: false
+  quota: { storage: 2GiB, messages: 100000, when_full: refuse, warn_at: [50%, 100%] }
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 xclient_from: [10.0.0.1]
@@ -166,6 +169,7 @@ quick_start: Alice@bücher.example
     ]),
     mailboxes: {
       lineEndings: "crlf",
+      subaddressFolders: false,
       quota: { octets: 2_147_483_648, messages: 100_000, whenFull: "refuse", warnAt: [50, 100] },
     },
     binaryMime: true,

@@ -8,6 +8,7 @@ import type { Outcome } from "../../../lib/mail/outcome.ts";
 import { FolderSync } from "../../../lib/system/folder_sync.ts";
 import { withCrlf } from "../../support/crlf.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { MemoryFiles } from "../../support/memory_files.ts";
 import { conformance, makeEnvelope, type Subject } from "./conformance.ts";
 import { brokenError, FaultyFiles, fullError } from "./maildir_faulty_files.ts";
 
@@ -213,4 +214,26 @@ Deno.test("The clock set back repeats no file name", async () => {
     await mailbox.deliver("\r\nbody\r\n");
   }
   assertEquals((await mailbox.names("new")).length, 3);
+});
+
+Deno.test("A delivery into a full mailbox does what one into an empty mailbox does", async () => {
+  const files = new MemoryFiles();
+  const clock = new FakeClock("2026-11-23T10:00:00Z", true);
+  await using folderSync = new FolderSync(files, { clock });
+  const logger = getLogger(["test", "maildir"]);
+  const where = { mailRoot: "/mail", files, clock, hostname: "mail.example.org", pid: 1, folderSync, logger };
+  await using target = new MaildirTarget({ ...where, lineEndings: () => "lf", cleansTmp: true });
+  const content = memoryContent(new TextEncoder().encode("\r\nbody\r\n"));
+  const envelope = makeEnvelope([ACCOUNT]);
+  const { signal } = new AbortController();
+  const request = { queueId: "q1", envelope, content, hop: HOP, recipients: envelope.recipients, signal };
+  const costs: number[] = [];
+  for (let count = 0; count < 1000; count++) {
+    const before = files.operations;
+    await target.deliver(request);
+    costs.push(files.operations - before);
+  }
+  assertEquals(files.tree("/mail/example.org/alice/new").size, 1000);
+  // open, write, fdatasync, rename, fsync of new/: no folder is listed, and no file looked for.
+  assertEquals(new Set(costs.slice(10)), new Set([5]));
 });
