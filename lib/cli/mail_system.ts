@@ -1,6 +1,7 @@
 /** Puts the parts of a running server together: from accepted connections over the queue to the next hop. */
 
 import type { Logger } from "../log/logger.ts";
+import { forwarded } from "../delivery/forwarded.ts";
 import { MaildirTarget } from "../delivery/maildir.ts";
 import { subaddressFiling } from "../delivery/mailbox/filing.ts";
 import { MailboxQuotas } from "../delivery/quota/mailbox_quotas.ts";
@@ -21,7 +22,6 @@ import type { Config } from "../config/config.ts";
 import type { ConfigIo } from "../config/source.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
 import { InboundServer } from "../inbound/server.ts";
-import { parseMailbox } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { directDelivery } from "../queue/direct_delivery.ts";
 import { limitsByRules } from "../queue/destination_rules.ts";
@@ -29,11 +29,10 @@ import { openFileSpool } from "../queue/file_spool.ts";
 import type { QueueControl } from "../queue/queue_control.ts";
 import { openSuspensions } from "../queue/suspensions.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
-import { dsnReporter, type ReportTarget } from "../queue/reporter.ts";
+import { dsnReporter } from "../queue/reporter.ts";
 import { SteadyClock } from "../queue/steady_clock.ts";
 import type { QueueSettings } from "../queue/queue_settings.ts";
 import { QueueRunner } from "../queue/runner.ts";
-import type { Router } from "../routing/router.ts";
 import { openBulkReader } from "../system/bulk_reader.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
@@ -115,7 +114,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       hostname: config.hostname,
       randomOctets,
       expireAfterMs: () => live().config.queue.expireAfterMs,
-      expand: (address) => localTargets(live().router, address),
+      expand: (address) => live().router.reportTargets(address),
     }),
     suspensions,
     settings: queueSettings(config, clock),
@@ -241,10 +240,10 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
     quotas,
     remote,
     tlsTally,
-    deliver: (request) => {
+    deliver: forwarded((request) => {
       const { hop } = request;
       return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
-    },
+    }, logger("queue")),
     [Symbol.asyncDispose]: async (): Promise<void> => {
       await maildir[Symbol.asyncDispose]();
       await mtaSts?.[Symbol.asyncDispose]();
@@ -272,13 +271,6 @@ async function makeResolver(
   const isTrusted = isDnsValidating ?? servers.every(isLocalServer);
   const resolver = new StubResolver({ servers, clock, logger: logger("dns"), isTrusted });
   return { resolver: new CachingResolver({ resolver, cache: new DnsCache({ clock }) }), isTrusted };
-}
-
-/** What an address of ours stands for, as at RCPT; another address is itself. */
-function localTargets(router: Router, address: string): readonly ReportTarget[] {
-  const mailbox = parseMailbox(address);
-  const resolved = mailbox === undefined ? undefined : router.resolveRecipient(mailbox);
-  return resolved?.kind === "local" ? resolved.targets : [{ address }];
 }
 
 function queueSettings({ queue, delivery, destinations }: Config, clock: Clock): QueueSettings {

@@ -5,7 +5,7 @@ import { editAccounts, loadAccounts, type PasswordKeys } from "../config/account
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { foldAddress } from "../mail/fold.ts";
-import { domainOf, parseMailbox } from "../mail/mailbox.ts";
+import { domainOf, hasUsualLength, parseMailbox } from "../mail/mailbox.ts";
 import { passwordKeys } from "../sasl/new_password.ts";
 import { systemFiles } from "../system/files.ts";
 import { UsageError } from "./command_line.ts";
@@ -51,7 +51,9 @@ async function newKeys(): Promise<PasswordKeys> {
 
 function addressOf(raw: string, config: Config): string {
   const mailbox = parseMailbox(raw);
-  if (mailbox === undefined) throw new CommandError(DATA_ERROR, `"${raw}" is not a mailbox address`);
+  if (mailbox === undefined || !hasUsualLength(mailbox.localPart)) {
+    throw new CommandError(DATA_ERROR, `"${raw}" is not a mailbox address`);
+  }
   const domain = config.domains.get(domainOf(mailbox.text));
   if (domain === undefined) {
     const ours = [...config.domains.keys()].join(", ");

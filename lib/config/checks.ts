@@ -14,7 +14,8 @@ import { quote, type Source } from "./source.ts";
 
 /** Checks the whole content. */
 export function checkContent(content: Partial<FileContent>, source: Source): void {
-  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, admin, quickStart } = content;
+  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, admin } = content;
+  const { forwarding, quickStart } = content;
   checkListeners(listeners, source);
   checkClientCertificates(listeners, tls?.clientCa, source);
   checkAuth(auth, source);
@@ -27,6 +28,10 @@ export function checkContent(content: Partial<FileContent>, source: Source): voi
     checkOurs(key, domains, (message) => source.report(at, `aliases: ${message}`));
     if (owner === undefined || foldAddress(owner.value) !== key) continue;
     source.report(owner.at, `aliases.${key}.owner: expected another mailbox: reports would go to all members`);
+  }
+  const srsDomain = forwarding?.domain;
+  if (srsDomain !== undefined && !domains.some(({ key }) => key === srsDomain.value)) {
+    source.report(srsDomain.at, `forwarding.domain: expected ${ourDomain(srsDomain.value, domains)}`);
   }
   if (quickStart === undefined) return;
   checkOurs(quickStart.value, domains, (message) => source.report(quickStart.at, `quick_start: ${message}`));

@@ -160,6 +160,15 @@ export interface Config {
   readonly aliases: ReadonlyMap<string, AliasConfig>;
   /** The files whose lines are in `aliases`, absolute, each once: a change of one changes the configuration. */
   readonly includeFiles: readonly string[];
+  /** Mail that addresses of ours send on to other sites. */
+  readonly forwarding: {
+    /** Its senders are rewritten, so that reports come back here and SPF is about us. */
+    readonly srs: boolean;
+    /** The domain of rewritten senders, one of ours; absent: that of the address that forwards. */
+    readonly domain?: string;
+    /** How long reports to a rewritten sender are taken. */
+    readonly maxAgeMs: number;
+  };
   /** Mail for accounts. */
   readonly mailboxes: {
     /** Of the files in Maildirs. */

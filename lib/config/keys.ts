@@ -72,6 +72,13 @@ export interface FileContent extends
   readonly accounts: string;
   /** By mailbox. */
   readonly aliases: readonly Entry<AliasDraft>[];
+  /** Mail that is sent on. */
+  readonly forwarding: {
+    readonly srs: boolean;
+    /** One of ours. */
+    readonly domain?: Located<string>;
+    readonly maxAgeMs: number;
+  };
   /** Take binary content. */
   readonly binaryMime: boolean;
   /** CIDR blocks. */
@@ -242,6 +249,25 @@ export const configType: Type<Partial<FileContent>> = partial({
     [],
     "Mailboxes of ours that stand for others, here or elsewhere.",
   ),
+  forwarding: section("forwarding", {
+    srs: withDefault(
+      "srs",
+      value.yesOrNo,
+      true,
+      "Rewrite the senders of mail that aliases and accounts send on to other sites, so that SPF is about us.",
+    ),
+    domain: optional(
+      "domain",
+      located(value.domainName),
+      "Of rewritten senders, one of ours. Default: the domain of the address that forwards.",
+    ),
+    maxAgeMs: withDefault(
+      "max_age",
+      value.duration,
+      21 * DAY,
+      "How long reports to a rewritten sender are taken, in whole days.",
+    ),
+  }, "Mail that is sent on to other sites."),
   mailboxes: section("mailboxes", {
     lineEndings: withDefault(
       "line_endings",

@@ -58,6 +58,7 @@ function assemble(content: FileContent, source: Source, { files }: Includes): Co
       return [key, { targets: [...targets], ...(owner === undefined ? {} : { owner: owner.value }) }];
     })),
     includeFiles: [...files.keys()],
+    forwarding: forwardingOf(content),
     mailboxes: content.mailboxes,
     binaryMime: content.binaryMime,
     relayFrom: content.relayFrom,
@@ -88,6 +89,10 @@ function authOf({ auth: { dovecot, oauth, mechanisms } }: FileContent, folder: s
     ...(mechanisms === undefined ? {} : { mechanisms: mechanisms.map(({ value }) => value) }),
     ...(oauth === undefined ? {} : { oauth: oauthConfig(oauth.value as OauthDraft, folder) }),
   };
+}
+
+function forwardingOf({ forwarding: { srs, domain, maxAgeMs } }: FileContent): Config["forwarding"] {
+  return { srs, maxAgeMs, ...(domain === undefined ? {} : { domain: domain.value }) };
 }
 
 function adminOf({ admin: { bind } }: FileContent, data: string): Config["admin"] {

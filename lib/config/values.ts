@@ -2,7 +2,7 @@
 
 import { isIP } from "node:net";
 import { foldAddress } from "../mail/fold.ts";
-import { normalizeDomain, parseMailbox } from "../mail/mailbox.ts";
+import { hasUsualLength, normalizeDomain, parseMailbox } from "../mail/mailbox.ts";
 import { parseCidr } from "../policy/cidr.ts";
 import { scalar, type Type } from "./schema.ts";
 
@@ -199,12 +199,12 @@ export const mailbox: Type<string> = scalar({
   parse: (value) => parseMailbox(value)?.text,
 });
 
-/** A mailbox of ours, folded. */
+/** A mailbox of ours, folded; its local part is one that every server takes, and a name for a folder. */
 export const ourMailbox: Type<string> = scalar({
   expects: mailbox.expects,
   parse: (value) => {
     const parsed = parseMailbox(value);
-    return parsed === undefined ? undefined : foldAddress(parsed.text);
+    return parsed === undefined || !hasUsualLength(parsed.localPart) ? undefined : foldAddress(parsed.text);
   },
 });
 

@@ -1,11 +1,7 @@
-/** What final delivery puts in front of a message, and recognises when it comes back. */
+/** What final delivery puts in front of a message. */
 
-import type { Content } from "../mail/content.ts";
 import type { Envelope } from "../mail/envelope.ts";
-import { fieldValue, headerFields, isFieldNamed, readHeaderSection } from "../mail/header.ts";
-
-/** How much of a header section is searched for our Delivered-To; a longer one is no honest mail. */
-const MAX_HEADER_OCTETS = 256 * 1024;
+import { deliveredTo } from "./delivered_to.ts";
 
 const encoder = new TextEncoder();
 
@@ -19,16 +15,5 @@ export function deliveryFields(
   account: string,
   { reversePath, trace }: Pick<Envelope, "reversePath" | "trace">,
 ): Uint8Array {
-  return encoder.encode(`Return-Path: <${reversePath}>\r\nDelivered-To: ${account}\r\n${trace}`);
-}
-
-/** True where the header section has a Delivered-To of the account: an alias or a forwarder leads back to it. */
-export async function wasDeliveredTo(account: string, content: Content): Promise<boolean> {
-  const { octets } = await readHeaderSection(content, MAX_HEADER_OCTETS);
-  const wanted = account.toLowerCase();
-  for (const field of headerFields(octets)) {
-    if (!isFieldNamed(octets, field, "delivered-to")) continue;
-    if (fieldValue(octets, field).replace(/^<(.*)>$/, "$1").toLowerCase() === wanted) return true;
-  }
-  return false;
+  return encoder.encode(`Return-Path: <${reversePath}>\r\n${deliveredTo(account)}${trace}`);
 }

@@ -11,6 +11,7 @@ import type { BareLf } from "../smtp/content_reader.ts";
 import type { DeliverDirectly } from "../queue/direct_delivery.ts";
 import type { QueuedMessage, Spool } from "../queue/spool.ts";
 import type { RecipientResolution } from "../routing/recipient.ts";
+import type { RewrittenSender } from "../routing/srs/srs.ts";
 import type { Clock } from "../system/clock.ts";
 import type { SaslServer } from "../sasl/mechanisms.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
@@ -20,6 +21,8 @@ import type { TlsConn } from "../tls/tls_conn.ts";
 export interface RecipientResolver {
   /** Answers from memory, with no lookup: nothing else happens in the session meanwhile. */
   resolveRecipient(path: Mailbox | typeof BARE_POSTMASTER): RecipientResolution;
+  /** The reverse-path of what an address of ours sends on to another site; undefined: as it came. */
+  rewriteSender(reversePath: string, forwardedBy: string): RewrittenSender | undefined;
   /** Whether the configuration has a route for this domain, in A-label form, or for a tree that it is in; not for all. */
   isRouted(domain: string): boolean;
   /** Whether binary content can go where this target leads: a Maildir holds lines only. */

@@ -5,7 +5,7 @@
 
 import type { Account, AliasConfig, Config, DomainConfig } from "../config/config.ts";
 import { foldAddress } from "../mail/fold.ts";
-import { formatLocalPart, type Mailbox, parseMailbox } from "../mail/mailbox.ts";
+import { formatLocalPart, hasUsualLength, type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { buildRoutes, type Routes } from "./routes.ts";
 
 const OWNER = "owner-";
@@ -156,10 +156,11 @@ export function withDetail(directory: Directory, account: Account, detail: strin
   const { delimiter } = directory;
   const mailbox = parseMailbox(account.address);
   if (detail === "" || delimiter === undefined || mailbox === undefined) return account.address;
-  const localPart = formatLocalPart(`${mailbox.localPart}${delimiter}${detail.normalize("NFC")}`);
-  const detailed = parseMailbox(`${localPart}@${mailbox.domain}`);
+  const localPart = `${mailbox.localPart}${delimiter}${detail.normalize("NFC")}`;
+  const detailed = hasUsualLength(localPart)
+    ? parseMailbox(`${formatLocalPart(localPart)}@${mailbox.domain}`)
+    : undefined;
   const ours = detailed === undefined ? undefined : asOurs(directory, detailed);
-  return detailed !== undefined && ours !== undefined && accountOf(directory, ours) === account
-    ? detailed.text
-    : account.address;
+  if (detailed === undefined || ours === undefined) return account.address;
+  return accountOf(directory, ours) === account ? detailed.text : account.address;
 }

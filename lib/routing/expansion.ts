@@ -42,7 +42,7 @@ export const MAX_ALIAS_DEPTH = 10;
 /** Targets of one address. More belong to a program for lists: each of them is a line in the spool file. */
 export const MAX_TARGETS = 10_000;
 
-/** The addresses that somebody reads at every domain (RFC 5321 §4.5.1, RFC 2142 §4), and who reads them if nobody else does. */
+/** The addresses that somebody reads at every domain (RFC 5321 §4.5.1, RFC 2142 §4 and §5), and who reads them if nobody else does. */
 const ROLES: ReadonlyMap<string, readonly string[]> = new Map([
   [BARE_POSTMASTER, []],
   ["abuse", [BARE_POSTMASTER]],

@@ -16,11 +16,16 @@ import {
 /** What a recipient is. */
 export type RecipientResolution =
   /** Ours. What delivery uses, at least one and each address once; aliases may lead to other domains. */
-  | { readonly kind: "local"; readonly targets: readonly ResolvedTarget[] }
+  | {
+    readonly kind: "local";
+    readonly targets: readonly ResolvedTarget[];
+    /** `reports`: the address of a rewritten sender, from the null reverse-path only. */
+    readonly takes?: "reports";
+  }
   /** Of a domain that is not ours: for those only who may relay. */
   | { readonly kind: "remote" }
   /** Of a domain of ours that has no such mailbox: 550 5.1.1. */
-  | { readonly kind: "unknown" }
+  | { readonly kind: "unknown"; /** What to tell the client, where there is more to say. */ readonly reason?: string }
   /** An address of ours whose aliases are at fault. */
   | { readonly kind: "refused"; /** An enhanced status code. */ readonly status: string; readonly text: string };
 

@@ -11,12 +11,19 @@ import { mayUse } from "./own_addresses.ts";
 import type { ClientCertificate } from "../tls/tls_conn.ts";
 import { type RecipientResolution, resolveRecipient } from "./recipient.ts";
 import { hopOn, MX_ROUTE, routeOf } from "./routes.ts";
+import { type Forwarding, resolveRewritten, rewriteSender } from "./forwarding.ts";
+import type { RewrittenSender } from "./srs/srs.ts";
+import type { ResolvedTarget } from "./expansion.ts";
 import { userAddress } from "./users.ts";
 
 /** Routing by one configuration. Immutable; a reload makes another one. */
 export interface Router {
   /** Resolves a recipient at RCPT; see recipient.ts. */
   resolveRecipient(recipient: Mailbox | typeof BARE_POSTMASTER): RecipientResolution;
+  /** What an address stands for that we report to: an address of ours as at RCPT, any other one itself. */
+  reportTargets(address: string): readonly ResolvedTarget[];
+  /** The reverse-path of what an address of ours sends on; undefined: as it came. See forwarding.ts. */
+  rewriteSender(reversePath: string, forwardedBy: string): RewrittenSender | undefined;
   /** Finds the next hop of a forward-path of the queue, at each attempt. @param history Absent: nothing was tried yet. */
   nextHop(address: string, history?: RouteHistory): RouteDecision;
   /** Whether there is a route for this domain, in A-label form, or for a tree that it is in; the route for all is none. */
@@ -43,11 +50,25 @@ export interface Router {
 
 const NO_HISTORY: RouteHistory = { isOnFallback: false };
 
-/** Makes a router. Where an account is given twice, the last one counts. */
-export function createRouter(config: RoutingConfig, accounts: readonly Account[]): Router {
+/**
+ * Makes a router. Where an account is given twice, the last one counts.
+ *
+ * @param forwarding Absent: senders are not rewritten, and no address is known as a rewritten one.
+ */
+export function createRouter(config: RoutingConfig, accounts: readonly Account[], forwarding?: Forwarding): Router {
   const directory = buildDirectory(config, accounts);
+  const resolve = (recipient: Mailbox | typeof BARE_POSTMASTER, isOwnReport = false): RecipientResolution =>
+    (forwarding && resolveRewritten(directory, forwarding, recipient, isOwnReport)) ??
+      resolveRecipient(directory, recipient);
   return {
-    resolveRecipient: (recipient) => resolveRecipient(directory, recipient),
+    resolveRecipient: (recipient) => resolve(recipient),
+    reportTargets(address): readonly ResolvedTarget[] {
+      const mailbox = parseMailbox(address);
+      const resolved = mailbox === undefined ? undefined : resolve(mailbox, true);
+      return resolved?.kind === "local" ? resolved.targets : [{ address }];
+    },
+    rewriteSender: (reversePath, forwardedBy) =>
+      forwarding && rewriteSender(directory, forwarding, reversePath, forwardedBy),
     nextHop: (address, history) => nextHop(directory, address, history),
     isRouted: (domain) => routeOf({ ...directory.routes, all: undefined }, domain) !== undefined,
     takesBinary: (address) => takesBinary(nextHop(directory, address)),

@@ -6,7 +6,7 @@ import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import type { Context } from "../verb.ts";
 import { checkReversePath } from "../submission.ts";
 import { readMailParameters } from "../extensions.ts";
-import type { Session } from "../session.ts";
+import type { Session, Transaction } from "../session.ts";
 
 /** Starts a transaction. */
 export function mail(context: Context, { reversePath, isUtf8, parameters }: MailCommand): Reply {
@@ -38,7 +38,7 @@ export function mail(context: Context, { reversePath, isUtf8, parameters }: Mail
   session.transaction = {
     reversePath: path,
     options,
-    announcedOctets: announcedOctets(parameters),
+    ...announced(parameters),
     recipients: [],
     addresses: new Set(),
     accepted: [],
@@ -49,10 +49,10 @@ export function mail(context: Context, { reversePath, isUtf8, parameters }: Mail
   return reply(250, "2.1.0", "Sender OK");
 }
 
-/** The value of SIZE, which was found to be a number. */
-function announcedOctets(parameters: EsmtpParameters): number | undefined {
+/** What SIZE says, which was found to be a number. */
+function announced(parameters: EsmtpParameters): Pick<Transaction, "announcedOctets"> {
   const value = parameters.get("SIZE");
-  return value === undefined ? undefined : Number(value);
+  return value === undefined ? {} : { announcedOctets: Number(value) };
 }
 
 /** A message goes before those of others only for users who logged in (RFC 6710 §4.1). */

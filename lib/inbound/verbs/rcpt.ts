@@ -44,7 +44,8 @@ export function rcpt(context: Context, command: RcptCommand): Reply | Promise<Re
     throw error;
   };
   try {
-    const result = accept(context, transaction, { forwardPath, path: command.forwardPath, options });
+    const senderFor = senderRewriter(context, transaction.reversePath);
+    const result = accept(context, transaction, { forwardPath, path: command.forwardPath, options, senderFor });
     return result instanceof Promise ? result.catch(refused) : result;
   } catch (error) {
     return refused(error);
@@ -57,6 +58,8 @@ interface Request {
   readonly forwardPath: string;
   readonly path: RcptCommand["forwardPath"];
   readonly options: RcptOptions;
+  /** The reverse-path of what an address of ours sends on; undefined: as it came. */
+  readonly senderFor: (forwardedBy: string) => string | undefined;
 }
 
 /** Answers at once, from memory, but where mailboxes with a quota have to be looked at. */
@@ -70,7 +73,7 @@ function accept({ session, services }: Context, transaction: Transaction, reques
   const resolved = router.resolveRecipient(path);
   switch (resolved.kind) {
     case "unknown":
-      throw new SmtpError(550, "5.1.1", "No such mailbox here");
+      throw new SmtpError(550, "5.1.1", resolved.reason ?? "No such mailbox here");
     case "refused":
       throw new SmtpError(550, resolved.status, resolved.text, { cause: "the aliases of the configuration" });
     case "remote":
@@ -81,6 +84,9 @@ function accept({ session, services }: Context, transaction: Transaction, reques
       add(transaction, { address: forwardPath, ...options });
       return accepted();
     case "local": {
+      if (resolved.takes === "reports" && transaction.reversePath !== "") {
+        throw new SmtpError(550, "5.7.1", "This address takes only reports about undelivered mail, from MAIL FROM:<>");
+      }
       if (
         transaction.options.body === "BINARYMIME" &&
         !resolved.targets.every(({ address }) => router.takesBinary(address))
@@ -133,12 +139,37 @@ function recipientOf(target: ResolvedTarget, { reversePath }: Transaction, reque
   const { forwardPath: original, options } = request;
   const forwarded = forwardedBy === undefined ? {} : { forwardedBy };
   if (target.reversePath === undefined) {
-    return { address, ...(address === original ? {} : { original }), ...options, ...forwarded };
+    const sender = forwardedBy === undefined ? undefined : request.senderFor(forwardedBy);
+    const rewritten = sender === undefined ? {} : { reversePath: sender };
+    return { address, ...(address === original ? {} : { original }), ...options, ...forwarded, ...rewritten };
   }
   // To a member the message comes from the list. The owner has to know which member fails, and hears of nothing else;
   // a report goes to nobody (RFC 5321 §6.1).
   const owner = reversePath === "" ? {} : { reversePath: target.reversePath };
   return { address, notify: ["failure"], list: "member", ...owner, ...forwarded };
+}
+
+/**
+ * Rewrites the sender of what is sent on, once for each address that does. Where that cannot be, the message goes with the
+ * sender that it has.
+ */
+function senderRewriter({ session, services }: Context, reversePath: string): Request["senderFor"] {
+  const known = new Map<string, string | undefined>();
+  return (forwardedBy) => {
+    if (known.has(forwardedBy)) return known.get(forwardedBy);
+    const sender = session.settings.router.rewriteSender(reversePath, forwardedBy);
+    if (sender?.kind === "kept") {
+      services.logger.info("{forwardedBy} sends mail from <{reversePath}> on without rewriting this sender: {reason}", {
+        forwardedBy,
+        reversePath,
+        client: session.client,
+        reason: sender.reason,
+      });
+    }
+    const address = sender?.kind === "rewritten" ? sender.address : undefined;
+    known.set(forwardedBy, address);
+    return address;
+  };
 }
 
 /**

@@ -18,6 +18,7 @@ const PROGRAMS = {
   python: ["/usr/bin/python3", "python3"],
   perl: ["/usr/bin/perl", "perl"],
   postfix: ["/usr/sbin/postfix", "postfix"],
+  postsrsd: ["/usr/sbin/postsrsd", "postsrsd"],
   haproxy: ["/usr/sbin/haproxy", "haproxy"],
   testssl: ["/usr/bin/testssl", "testssl.sh"],
   dovecot: ["/usr/sbin/dovecot", "dovecot"],
@@ -42,8 +43,8 @@ const PROGRAMS = {
 /** Name of a program that a test may need. */
 export type Program = keyof typeof PROGRAMS;
 
-/** Modules of Perl that swaks uses. */
-type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM";
+/** Modules of Perl: those that swaks uses, and another sender rewriting. */
+type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM" | "Mail::SRS";
 
 /** Something else that a test may need. */
 export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | "POSTHORN_EXIM" | Optional;
@@ -86,6 +87,7 @@ function has(need: Need): boolean {
     case "Net::SSLeay":
     case "Authen::SASL":
     case "Authen::NTLM":
+    case "Mail::SRS":
       return succeeds(findProgram("perl"), [`-M${need}`, "-e", "1"]);
     case "flufl.bounce":
       return succeeds(findProgram("python"), ["-c", "import flufl.bounce"]);

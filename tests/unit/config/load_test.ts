@@ -44,6 +44,8 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     recipientDelimiter: "+",
     accountsFile: "/etc/posthorn/accounts.yaml",
     aliases: new Map(),
+    includeFiles: [],
+    forwarding: { srs: true, maxAgeMs: 1_814_400_000 },
     mailboxes: { lineEndings: "lf", subaddressFolders: true, quota: { whenFull: "defer", warnAt: [80, 95] } },
     binaryMime: false,
     relayFrom: [],
@@ -103,6 +105,12 @@ accounts: ../accounts.yaml
 aliases:
   Sales@BÜCHER.example: [Alice@bücher.example, '"a b"@elsewhere.example']
   "info@xn--bcher-kva.example": alice@bücher.example
+  news@bücher.example: { include: lists/news.txt }
+  list@bücher.example:
+    members: [Alice@bücher.example, carol@elsewhere.example]
+    include: [lists/news.txt, /etc/more]
+    owner: Boss@ELSEWHERE.example
+forwarding: { srs: false, domain: BÜCHER.example, max_age: 10d }
 mailboxes:
   line_endings: crlf
   subaddress_folders: false
@@ -133,7 +141,11 @@ log: { level: debug, format: json }
 admin: { bind: "unix:/run/posthorn/admin.sock" }
 quick_start: Alice@bücher.example
 `,
-    { "/etc/posthorn/secret": "hunter2\r\n\n" },
+    {
+      "/etc/posthorn/secret": "hunter2\r\n\n",
+      "/etc/posthorn/lists/news.txt": "dora@elsewhere.example\nzoë@Bücher.example\n",
+      "/etc/more": "a#b@elsewhere.example",
+    },
   );
   const via = { host: "", port: 0, tls: "off" };
   assertEquals<unknown>(config, {
@@ -164,9 +176,22 @@ quick_start: Alice@bücher.example
     ]),
     accountsFile: "/etc/accounts.yaml",
     aliases: new Map([
-      ["sales@xn--bcher-kva.example", ["Alice@xn--bcher-kva.example", '"a b"@elsewhere.example']],
-      ["info@xn--bcher-kva.example", ["alice@xn--bcher-kva.example"]],
+      ["sales@xn--bcher-kva.example", { targets: ["Alice@xn--bcher-kva.example", '"a b"@elsewhere.example'] }],
+      ["info@xn--bcher-kva.example", { targets: ["alice@xn--bcher-kva.example"] }],
+      ["news@xn--bcher-kva.example", { targets: ["dora@elsewhere.example", "zoë@xn--bcher-kva.example"] }],
+      ["list@xn--bcher-kva.example", {
+        targets: [
+          "Alice@xn--bcher-kva.example",
+          "carol@elsewhere.example",
+          "dora@elsewhere.example",
+          "zoë@xn--bcher-kva.example",
+          "a#b@elsewhere.example",
+        ],
+        owner: "Boss@elsewhere.example",
+      }],
     ]),
+    includeFiles: ["/etc/posthorn/lists/news.txt", "/etc/more"],
+    forwarding: { srs: false, domain: "xn--bcher-kva.example", maxAgeMs: 864_000_000 },
     mailboxes: {
       lineEndings: "crlf",
       subaddressFolders: false,
@@ -374,10 +399,14 @@ Deno.test("The commented keys of config.example.yaml are right when they are use
   // A commented line that holds a key, a list item or ends a list is YAML; the rest is prose.
   const used = text.replace(/^( *)# ( *(?:- \{|- [\w"]|[a-z_]+:(?: |$)|[\w@.]+: [[{]).*)$/gm, "$1$2")
     .replace(/^(service|tls|via): (?=mx \(|starttls \(|smtp:|required \().*$/gm, "");
-  const config = await load(used, { "/etc/posthorn/secret": "hunter2" });
+  const config = await load(used, {
+    "/etc/posthorn/secret": "hunter2",
+    "/etc/posthorn/lists/announce.txt": "alice@example.org\n",
+  });
   const shipped = await load(text);
   assertEquals(config.routes.length, 4);
-  assertEquals(config.aliases.size, 1);
+  assertEquals([...config.aliases.keys()], ["sales@example.org", "announce@example.org"]);
+  assertEquals(config.includeFiles.length, 1);
   assertEquals(config.domains.size, 2);
   assertEquals(config.listeners.length, 7);
   assertEquals(config.listeners[6]?.clientCertificates, "require");
@@ -412,4 +441,38 @@ Deno.test("A route may go to MX hosts, and have a fallback with its own login", 
   });
   assertEquals(config.routes[1]?.fallback?.after, 3);
   assertEquals(config.routes[1]?.fallback?.classes, ["block", "reputation"]);
+});
+
+Deno.test("A file of members may have comments, empty lines, CRLF, a byte order mark and addresses twice", async () => {
+  const members = "\ufeff# members\r\n\r\n  alice@example.org  # chair\r\nBob@ELSEWHERE.example\r\n" +
+    "a#b@elsewhere.example\n\tBob@elsewhere.example\n#x@elsewhere.example";
+  const aliases = "aliases: { list@example.org: { members: alice@example.org, include: members } }\n";
+  const config = await load(SHORTEST + aliases, { "/etc/posthorn/members": members });
+  assertEquals(config.aliases.get("list@example.org")?.targets, [
+    "alice@example.org",
+    "Bob@elsewhere.example",
+    "a#b@elsewhere.example",
+  ]);
+});
+
+Deno.test("What is wrong in a file of members is told once, at its place, after what is wrong in the configuration", async () => {
+  const aliases =
+    'aliases:\n  a@example.org: { include: [members, "${LIST}"] }\n  b@example.org: { include: members }\n';
+  const members = "alice@example.org\n\n  bob\nc@x, d@x\n\ufffd@example.org\nDora <dora@example.org>\n";
+  const files = { "/etc/posthorn/members": members, "/lists/x": "@\n".repeat(25) };
+  assertEquals(
+    await problemsOf(load(`${SHORTEST}${aliases}smtp: 1\n`, files, { LIST: "/lists/x" })),
+    [
+      `${FILE}:7:1: unknown key "smtp": expected one of ${CONFIG_KEYS.filter((key) => !key.includes(".")).join(", ")}`,
+      '/etc/posthorn/members:3:3: expected a mailbox such as "alice@example.org", found "bob"',
+      '/etc/posthorn/members:4:1: expected a mailbox such as "alice@example.org", found "c@x, d@x"',
+      '/etc/posthorn/members:5:1: expected a mailbox such as "alice@example.org", found "\ufffd@example.org"',
+      '/etc/posthorn/members:6:1: expected a mailbox such as "alice@example.org", found "Dora <dora@example.org>"',
+      ...Array.from(
+        { length: 20 },
+        (_, i) => `/lists/x:${i + 1}:1: expected a mailbox such as "alice@example.org", found "@"`,
+      ),
+      "/lists/x:20:1: and 5 more lines that are no mailboxes",
+    ].join("\n"),
+  );
 });
