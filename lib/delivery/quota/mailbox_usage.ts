@@ -24,7 +24,7 @@ import {
 import {
   appendLine,
   type FileState,
-  isSameState,
+  isUnchanged,
   maildirsizePath,
   readMaildirsize,
   removeMaildirsize,
@@ -170,10 +170,9 @@ export class MailboxUsage {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       return await this.#replace(limits);
     }
-    const state = await stateOf(this.#options.files, this.#mailbox);
-    // Where somebody else wrote as well, the next look finds that.
-    this.#state = this.#state !== undefined && state?.size === this.#state.size + line.length ? state : undefined;
     this.#lines++;
+    // Where somebody else wrote as well, it has another size, and the next look finds that.
+    this.#state = this.#state && { size: this.#state.size + line.length, mtimeMs: undefined };
   }
 
   async #refreshNow(limits: QuotaLimits, wanted: Wanted): Promise<void> {
@@ -189,16 +188,16 @@ export class MailboxUsage {
     const { files, clock } = this.#options;
     const state = await stateOf(files, this.#mailbox);
     if (state === undefined) return "lost";
-    if (!isSameState(this.#state, state)) {
+    if (!isUnchanged(this.#state, state)) {
       const found = await this.#read();
       if (found === undefined) return "lost";
       this.#usage = found.usage;
       this.#lines = found.lines;
       this.#definition = found.definition;
-      this.#state = state;
       this.#isEstimate = false;
       this.#isNoted = true;
     }
+    this.#state = state;
     if (state.size >= LONG_MAILDIRSIZE_OCTETS || !isDefinitionOf(limits, this.#definition)) return "old";
     if (this.#hasRoom(wanted)) return "sound";
     const ageMs = state.mtimeMs === undefined ? 0 : clock.now() - state.mtimeMs;

@@ -6,7 +6,7 @@ import { type Files, readSmallText, writeAll } from "../../system/files.ts";
 export interface FileState {
   /** Octets. */
   readonly size: number;
-  /** Milliseconds since 1970; undefined where the file system knows none. */
+  /** Milliseconds since 1970; undefined where it is not known. */
   readonly mtimeMs: number | undefined;
 }
 
@@ -31,9 +31,9 @@ export async function stateOf(files: Files, mailbox: string): Promise<FileState 
   }
 }
 
-/** Whether two looks found the same file. */
-export function isSameState(one: FileState | undefined, other: FileState | undefined): boolean {
-  return one !== undefined && one.size === other?.size && one.mtimeMs === other.mtimeMs;
+/** Whether the file is as it was. */
+export function isUnchanged(before: FileState | undefined, now: FileState): boolean {
+  return before?.size === now.size && (before.mtimeMs === undefined || before.mtimeMs === now.mtimeMs);
 }
 
 /**
