@@ -15,7 +15,7 @@
  *     TLS                        the client does a TLS handshake
  *     END                        the server closes the connection
  *     @accepted 1                so many messages were accepted
- *     @envelope a@b -> c@d, e@f  envelope of the last one; `by` says who forwards, `from` whose list it is
+ *     @envelope a@b -> c@d, e@f  envelope of the last one; `by` says who forwards, `from` the reverse-path of a recipient
  *     @dsn ret=HDRS notify=delay what its envelope keeps of the DSN parameters; `|` where recipients differ
  *     @received from x ([y])     the first line of its Received field
  *     @fields Received, Date     the fields put in front of it, by name
@@ -162,7 +162,7 @@ async function step(client: Client, server: InboundFixture, kind: string, text: 
           recipients?.map(({ address, isExpanded, list, reversePath, forwardedBy }) =>
             address + (isExpanded ? (list === "itself" ? " list" : " expanded") : "") +
             (forwardedBy === undefined ? "" : ` by ${forwardedBy}`) +
-            (list === "member" && reversePath !== undefined ? ` from ${reversePath}` : "")
+            (reversePath === undefined ? "" : ` from ${reversePath}`)
           ).join(", ")
         }`,
         text,

@@ -114,7 +114,7 @@ export const testResolver: RecipientResolver = {
           ],
         };
       case "loop":
-        return { kind: "refused", status: "5.4.6", text: "Mail for this address goes round in a circle of aliases" };
+        return { kind: "refused", problem: "loop" };
       default:
         return { kind: "unknown" };
     }
