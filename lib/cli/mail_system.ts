@@ -35,6 +35,7 @@ import type { QueueSettings } from "../queue/queue_settings.ts";
 import { QueueRunner } from "../queue/runner.ts";
 import { openBulkReader } from "../system/bulk_reader.ts";
 import type { Clock } from "../system/clock.ts";
+import type { Room } from "../system/disk_space.ts";
 import type { Files } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { openSocketTurn } from "../system/socket_turn.ts";
@@ -42,6 +43,7 @@ import { canJudgePeers } from "../tls/peer_chain.ts";
 import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
 import type { Live } from "./live.ts";
 import { makeLogins } from "./logins.ts";
+import { diskRooms } from "./disk_rooms.ts";
 import { isOwnAddress } from "./own_addresses.ts";
 
 /** What the parts are made from. */
@@ -98,7 +100,8 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     logger: logger("queue"),
   });
   const folderSync = new FolderSync(files);
-  const delivery = await makeDelivery(options, folderSync);
+  const rooms = diskRooms({ config: () => live().config, clock, logger: logger("disk") });
+  const delivery = await makeDelivery(options, folderSync, rooms?.mail);
   // Ages are measured by it: a wall clock that is set wrong for a while must not give up all mail as too old.
   const steady = new SteadyClock({ clock, logger: logger("queue") });
   const queue = new QueueRunner({
@@ -130,6 +133,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   const inbound = new InboundServer({
     services: {
       isDraining: () => drain.isDraining,
+      ...(rooms === undefined ? {} : { room: rooms.spool }),
       clock,
       logger: logger("smtp"),
       spool,
@@ -181,7 +185,7 @@ interface Delivery extends AsyncDisposable {
   deliver(request: DeliveryRequest): Promise<readonly Outcome[]>;
 }
 
-async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync): Promise<Delivery> {
+async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, room?: Room): Promise<Delivery> {
   const { live, files, clock, logger } = options;
   const { config } = live();
   const quotas = new MailboxQuotas({
@@ -204,6 +208,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
     folderSync,
     logger: logger("maildir"),
     lineEndings: () => live().config.mailboxes.lineEndings,
+    ...(room === undefined ? {} : { room }),
     filing: subaddressFiling({
       files,
       detailOf: (address) => {

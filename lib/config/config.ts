@@ -2,6 +2,7 @@
 
 import type { ReplyClass } from "../mail/outcome.ts";
 import type { DestinationRule } from "../queue/destination_rules.ts";
+import type { SpaceLimit } from "../system/disk_space.ts";
 import type { Smarthost, SourceAddresses, TlsUse } from "../delivery/next_hop.ts";
 import type { TokenRules } from "../sasl/oauth/claims.ts";
 
@@ -248,6 +249,8 @@ export interface Config {
     readonly recipients: number;
     readonly connections: number;
     readonly connectionsPerIp: number;
+    /** What has to stay free on the disks of spool and mailboxes. */
+    readonly freeSpace: SpaceLimit;
   };
   /** `address:port` pairs; empty: those of /etc/resolv.conf. */
   readonly dnsServers: readonly { readonly host: string; readonly port: number }[];

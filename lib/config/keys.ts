@@ -386,6 +386,12 @@ export const configType: Type<Partial<FileContent>> = partial({
     recipients: withDefault("recipients", value.count(1, 100_000), 1_000, "Recipients of a message."),
     connections: withDefault("connections", value.count(1, 1_000_000), 2_000, "Connections at a time."),
     connectionsPerIp: withDefault("connections_per_ip", value.count(1, 1_000_000), 50, "Of these from one address."),
+    freeSpace: withDefault(
+      "free_space",
+      value.freeSpace,
+      { octets: 100 * 2 ** 20, percent: 2 },
+      "Refuse new mail while the disk has less; 0: never. Default: 100MiB or 2%, whichever is less.",
+    ),
   }, "Bounds for clients."),
   dns: section("dns", {
     servers: withDefault("servers", listOf(value.dnsServer, "DNS servers"), [], "Default: those of /etc/resolv.conf."),

@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { foldAddress } from "../mail/fold.ts";
 import { hasUsualLength, normalizeDomain, parseMailbox } from "../mail/mailbox.ts";
 import { parseCidr } from "../policy/cidr.ts";
+import type { SpaceLimit } from "../system/disk_space.ts";
 import { scalar, type Type } from "./schema.ts";
 
 /** A host and where given its port. */
@@ -45,6 +46,21 @@ export function parseSize(text: string): number | undefined {
   const [, count, unit = ""] = /^(\d{1,12})(KiB|MiB|GiB)?$/.exec(text) ?? [];
   const octets = Number(count) * (SIZE_UNITS[unit] ?? NaN);
   return Number.isSafeInteger(octets) && octets > 0 ? octets : undefined;
+}
+
+/** Reads what has to stay free: a size, `5%` (up to 90%), or 0 for nothing. */
+export function parseFreeSpace(text: string): SpaceLimit | undefined {
+  if (/^0%?$/.test(text)) return { octets: 0 };
+  const [, number] = /^(\d{1,2}(?:\.\d{1,2})?)%$/.exec(text) ?? [];
+  if (number !== undefined) return +number > 0 && +number <= 90 ? { percent: +number } : undefined;
+  const octets = parseSize(text);
+  return octets === undefined ? undefined : { octets };
+}
+
+/** Writes a size as {@linkcode parseSize} reads it, in the largest unit without a fraction. */
+export function formatSize(octets: number): string {
+  const unit = ["GiB", "MiB", "KiB"].find((name) => octets % (SIZE_UNITS[name] ?? NaN) === 0);
+  return unit === undefined || octets === 0 ? `${octets}` : `${octets / (SIZE_UNITS[unit] ?? 1)}${unit}`;
 }
 
 /** Reads `host`, `host:port`, `192.0.2.1:25`, `[2001:db8::1]` or `[2001:db8::1]:25`. */
@@ -154,6 +170,13 @@ export const size: Type<number> = scalar({
   expects: "a size such as 512KiB, 50MiB or 2GiB",
   written: "either",
   parse: parseSize,
+});
+
+/** What has to stay free of a disk. */
+export const freeSpace: Type<SpaceLimit> = scalar({
+  expects: "a size such as 100MiB, a part of the disk such as 5%, or 0",
+  written: "either",
+  parse: parseFreeSpace,
 });
 
 /** The octets that a mailbox may hold; 0: no limit. */

@@ -10,11 +10,14 @@ import type { Content } from "../mail/content.ts";
 import type { Envelope, EnvelopeRecipient } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
-import { type Files, isOutOfSpace } from "../system/files.ts";
+import type { Room } from "../system/disk_space.ts";
+import { type Files, parentOf } from "../system/files.ts";
 import type { FolderSync } from "../system/folder_sync.ts";
 import { wasDeliveredTo } from "./delivered_to.ts";
 import { deliveryFields } from "./delivery_fields.ts";
 import type { LineEndings } from "./line_endings.ts";
+import { MailboxRegistry } from "./mailbox_registry.ts";
+import { FULL, MailboxTroubles } from "./mailbox_trouble.ts";
 import { MaildirFolders } from "./maildir_folders.ts";
 import { mailboxFolder, uniqueNames } from "./maildir_name.ts";
 import { type MaildirPlace, MaildirWriter } from "./maildir_writer.ts";
@@ -33,7 +36,7 @@ export type MaildirHop = Extract<NextHop, { kind: "maildir" }>;
 
 /** What Maildir delivery needs. */
 export interface MaildirOptions {
-  /** Folder of all mailboxes, `data/mail`; made where missing. */
+  /** Folder of all mailboxes, `data/mail`; made where missing. Beside it is the registry, `data/mailboxes`. */
   readonly mailRoot: string;
   /** The disk. */
   readonly files: Files;
@@ -49,6 +52,8 @@ export interface MaildirOptions {
   readonly logger: Logger;
   /** Asked for each file: the configuration may change. */
   readonly lineEndings: () => LineEndings;
+  /** Whether a message finds room on the disk of the mailboxes. Absent: it is tried. */
+  readonly room?: Room;
   /** Into which folders mail goes; by default all into the inbox. */
   readonly filing?: Filing;
   /** How much mailboxes may hold. Absent: any amount. */
@@ -60,8 +65,6 @@ export interface MaildirOptions {
 }
 
 const DELIVERED: Outcome = { action: "delivered", status: "2.0.0", text: "delivered to mailbox", isRemoteReply: false };
-const FULL: Outcome = { action: "delayed", status: "4.3.1", text: "mail storage is full", isRemoteReply: false };
-const BROKEN: Outcome = { action: "delayed", status: "4.3.0", text: "mailbox cannot be written", isRemoteReply: false };
 const STOPPED: Outcome = { action: "delayed", status: "4.3.2", text: "server is shutting down", isRemoteReply: false };
 const LOOP: Outcome = {
   action: "failed",
@@ -74,6 +77,7 @@ const LOOP: Outcome = {
 export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposable {
   readonly #options: MaildirOptions;
   readonly #folders: MaildirFolders;
+  readonly #troubles: MailboxTroubles;
   readonly #subfolders: Subfolders;
   readonly #nextName: () => string;
   readonly #cleaner: TmpCleaner | undefined;
@@ -81,9 +85,11 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
   /** Touches no file yet. */
   constructor(options: MaildirOptions) {
     this.#options = options;
-    this.#folders = new MaildirFolders(options.mailRoot, options.files, options.folderSync);
+    const { mailRoot, files, folderSync, logger, clock, hostname, pid, random = randomHex() } = options;
+    const registry = new MailboxRegistry({ file: `${parentOf(mailRoot)}/mailboxes`, files, logger });
+    this.#folders = new MaildirFolders({ mailRoot, files, folderSync, registry });
+    this.#troubles = new MailboxTroubles({ clock, logger });
     this.#subfolders = new Subfolders(options);
-    const { files, clock, logger, hostname, pid, random = randomHex() } = options;
     this.#nextName = uniqueNames({ clock, hostname, pid, random });
     if (options.cleansTmp === true) {
       this.#cleaner = new TmpCleaner({ files, clock, logger, isOwn: (name) => name.includes(`R${random}.`) });
@@ -98,7 +104,8 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
    */
   async deliver(request: DeliveryRequest<MaildirHop>): Promise<readonly Outcome[]> {
     const refusal = await this.#orDelayed(request, async () => {
-      return await wasDeliveredTo(request.hop.account, request.content) ? LOOP : undefined;
+      if (await wasDeliveredTo(request.hop.account, request.content)) return LOOP;
+      return await this.#options.room?.hasRoomFor(request.content.octets) === false ? FULL : undefined;
     });
     if (refusal !== undefined) return request.recipients.map(() => refusal);
     const { hop: { account }, envelope, content } = request;
@@ -112,11 +119,12 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
   }
 
   /**
-   * Begins a message in the mailbox of an account, whose folders are made where missing; in the inbox where the folder of the
-   * placement is not there and need not be made. For `deliver`, and for mail that is written while it comes.
+   * Begins a message in the mailbox of an account, whose folders are made where it never had any; in the inbox where the folder
+   * of the placement is not there and need not be made. For `deliver`, and for mail that is written while it comes.
    *
    * @param envelope Reverse-path and trace go in front.
    * @returns The open file; the caller publishes or aborts it.
+   * @throws {MailboxGone} The mailbox was there before.
    * @throws {Deno.errors} What the disk said.
    */
   async begin(
@@ -128,13 +136,13 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
     const mailbox = mailboxFolder(mailRoot, account);
     const head = deliveryFields(account, envelope);
     const options = { files, folderSync, nextName: this.#nextName, lineEndings: lineEndings() };
-    await this.#folders.prepare(mailbox);
+    await this.#folders.prepare(account);
     this.#cleaner?.use(mailbox);
     try {
       return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement), head);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      await this.#mend(mailbox, placement);
+      await this.#mend(account, placement);
       return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement), head);
     }
   }
@@ -150,10 +158,11 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
     return await this.#subfolders.prepare(mailbox, folder, isMade) ? `${mailbox}/${folder}` : mailbox;
   }
 
-  /** Folders were removed while we ran: once more, with new ones. */
-  async #mend(mailbox: string, { folder }: Placement): Promise<void> {
-    this.#folders.forget(mailbox);
-    await this.#folders.prepare(mailbox);
+  /** A folder went while we ran: one of the mailbox itself has to be back, others are made again. */
+  async #mend(account: string, { folder }: Placement): Promise<void> {
+    const mailbox = mailboxFolder(this.#options.mailRoot, account);
+    this.#folders.forget(account);
+    await this.#folders.prepare(account);
     if (folder !== INBOX_FOLDER) await this.#subfolders.mend(mailbox, folder);
   }
 
@@ -188,6 +197,7 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
       const about = { ...request, ...warning, recipients: warning.envelope.recipients };
       await this.#orDelayed(about, () => this.#deliverOnce(about, INBOX, "any"));
     }
+    this.#troubles.noteDelivered(account);
     return DELIVERED;
   }
 
@@ -197,7 +207,7 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
       return await this.#store(request, placement);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
-      await this.#mend(mailboxFolder(this.#options.mailRoot, request.hop.account), placement);
+      await this.#mend(request.hop.account, placement);
       return await this.#store(request, placement);
     }
   }
@@ -216,16 +226,9 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
       return await run();
     } catch (error) {
       if (request.signal.aborted) return STOPPED;
-      this.#options.logger.error(
-        'Cannot deliver {queueId} to mailbox "{account}" below {folder}, will retry: {reason}',
-        {
-          queueId: request.queueId,
-          account: request.hop.account,
-          folder: this.#options.mailRoot,
-          reason: error instanceof Error ? error.message : String(error),
-        },
-      );
-      return isOutOfSpace(error) ? FULL : BROKEN;
+      const { queueId, hop: { account } } = request;
+      const mailbox = mailboxFolder(this.#options.mailRoot, account);
+      return this.#troubles.note({ queueId, account, mailbox, error });
     }
   }
 }

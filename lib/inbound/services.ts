@@ -14,6 +14,7 @@ import type { RecipientResolution } from "../routing/recipient.ts";
 import type { RewrittenSender } from "../routing/srs/srs.ts";
 import type { Clock } from "../system/clock.ts";
 import type { SaslServer } from "../sasl/mechanisms.ts";
+import type { Room } from "../system/disk_space.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import type { TlsConn } from "../tls/tls_conn.ts";
 
@@ -88,6 +89,8 @@ export interface Services {
   enqueue(message: QueuedMessage): void;
   /** True while an operator wants no new mail to be taken. Absent: never. */
   readonly isDraining?: () => boolean;
+  /** Whether new mail finds room on the disk; asked at MAIL. Absent: it is tried. */
+  readonly room?: Room;
   /** Offers mechanisms and checks logins; slows down who guesses. */
   readonly sasl: SaslServer;
   /** Does the server side of a TLS handshake, asking for a certificate or not; rejects when it fails. */

@@ -25,7 +25,7 @@ export type RecipientResolution =
   /** Of a domain that is not ours: for those only who may relay. */
   | { readonly kind: "remote" }
   /** Of a domain of ours that has no such mailbox: 550 5.1.1. */
-  | { readonly kind: "unknown"; /** What to tell the client, where there is more to say. */ readonly reason?: string }
+  | { readonly kind: "unknown"; /** It was a rewritten sender. */ readonly isExpired?: true }
   /** An address of ours whose aliases are at fault. */
   | { readonly kind: "refused"; readonly problem: ExpansionProblem };
 

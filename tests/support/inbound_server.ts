@@ -20,6 +20,7 @@ import type { RecipientResolution } from "../../lib/routing/recipient.ts";
 import { createSrs } from "../../lib/routing/srs/srs.ts";
 import { BARE_POSTMASTER } from "../../lib/smtp/path.ts";
 import { type Clock, systemClock } from "../../lib/system/clock.ts";
+import type { Room } from "../../lib/system/disk_space.ts";
 import { openSocketTurn } from "../../lib/system/socket_turn.ts";
 import { type Certificates, loadCertificates } from "../../lib/tls/certificates.ts";
 import { makeSelfSigned } from "../../lib/tls/self_signed.ts";
@@ -48,6 +49,10 @@ export interface InboundFixtureOptions {
   readonly isDraining?: () => boolean;
   /** Default: mailboxes hold any amount. */
   readonly quotas?: NonNullable<Services["quotas"]>;
+  /** Whether new mail finds room; default: always. */
+  readonly room?: Room;
+  /** Who is who; default: {@linkcode testResolver}. */
+  readonly router?: RecipientResolver;
   /** The mechanisms to offer; default PLAIN and LOGIN. */
   readonly auth?: readonly string[];
 }
@@ -153,7 +158,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
   const certificates = await testCertificates();
   const settings: Settings = {
     hostname: "mx.test",
-    router: testResolver,
+    router: options.router ?? testResolver,
     xclientFrom: relayBlocks(options.xclientFrom ?? []),
     binaryMime: options.binaryMime ?? false,
     relayFrom: relayBlocks(options.relayFrom ?? []),
@@ -184,6 +189,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       enqueue: () => {},
       flush: () => {},
       isDraining: () => options.isDraining?.() ?? false,
+      ...(options.room === undefined ? {} : { room: options.room }),
       sasl: testLogins(options.auth),
       startTls: (conn, requestsCertificate) =>
         upgradeServer(conn, certificates, { handshakeTimeoutMs: 5000, requestsCertificate }),

@@ -23,13 +23,14 @@ export interface Measurement {
 const STATS_AT_A_TIME = 16;
 
 /**
- * The size in a file name: the first `,S=` and its digits, up to the flags, another field or the end.
+ * The size in a file name: the first `,S=` in front of the flags, and its digits.
  *
  * @returns Undefined where the name does not tell.
  */
 export function sizeInName(name: string): number | undefined {
-  const at = name.indexOf(",S=");
-  const [, digits] = /^(\d{1,15})(?:[:,]|$)/.exec(at < 0 ? "" : name.slice(at + 3)) ?? [];
+  const [base = ""] = name.split(":", 1);
+  const at = base.indexOf(",S=");
+  const [, digits] = /^(\d{1,15})(?:,|$)/.exec(at < 0 ? "" : base.slice(at + 3)) ?? [];
   return digits === undefined ? undefined : Number(digits);
 }
 

@@ -73,7 +73,8 @@ function accept({ session, services }: Context, transaction: Transaction, reques
   const resolved = router.resolveRecipient(path);
   switch (resolved.kind) {
     case "unknown":
-      throw new SmtpError(550, "5.1.1", resolved.reason ?? "No such mailbox here");
+      if (!resolved.isExpired) throw new SmtpError(550, "5.1.1", "No such mailbox here");
+      throw new SmtpError(550, "5.1.1", "This address took reports on forwarded mail for some days, and has expired");
     case "refused":
       throw expansionRefused(resolved.problem);
     case "remote":

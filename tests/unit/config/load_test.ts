@@ -77,6 +77,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
       recipients: 1_000,
       connections: 2_000,
       connectionsPerIp: 50,
+      freeSpace: { octets: 104_857_600, percent: 2 },
     },
     dnsServers: [],
     log: { level: "info", format: "text" },
@@ -135,7 +136,8 @@ destinations:
   - { name: google, concurrency: 3, rate: 100/1m }
   - { name: "*", warm_up: { start: 2026-12-01, per_day: 50 } }
 limits:
-  { message_size: 512KiB, header_size: 64KiB, header_fields: 300, recipients: 100, connections: 20, connections_per_ip: 5 }
+  { message_size: 512KiB, header_size: 64KiB, header_fields: 300, recipients: 100, connections: 20, connections_per_ip: 5,
+    free_space: 2.5% }
 dns: { servers: ["127.0.0.1:5353", "[::1]", 192.0.2.53], validating: true }
 log: { level: debug, format: json }
 admin: { bind: "unix:/run/posthorn/admin.sock" }
@@ -249,6 +251,7 @@ quick_start: Alice@bücher.example
       recipients: 100,
       connections: 20,
       connectionsPerIp: 5,
+      freeSpace: { percent: 2.5 },
     },
     dnsServers: [{ host: "127.0.0.1", port: 5353 }, { host: "::1", port: 53 }, { host: "192.0.2.53", port: 53 }],
     isDnsValidating: true,

@@ -16,7 +16,9 @@ Deno.test("A size stands in a file name behind the first ,S= and before flags, a
   assertEquals(sizeInName("1.a.host,S=123:2,FS"), 123);
   assertEquals(sizeInName("1.a.host,S=0"), 0);
   assertEquals(sizeInName("1.a.host,W=130,S=123:2,"), 123);
-  for (const name of ["1.a.host", "1.a.host,S=", "1.a.host,S=12x", "1.a.host,S=-5", "1.a.host:2,S", "1,S=x,S=5"]) {
+  for (
+    const name of ["1.a.host", "1.a.host,S=", "1.a.host,S=12x", "1.a.host,S=-5", "1.a.host:2,S", "1,S=x,S=5", "1:2,S=9"]
+  ) {
     assertEquals(sizeInName(name), undefined, name);
   }
 });
