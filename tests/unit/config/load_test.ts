@@ -46,7 +46,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     aliases: new Map(),
     includeFiles: [],
     forwarding: { srs: true, maxAgeMs: 1_814_400_000 },
-    mailboxes: { lineEndings: "lf", subaddressFolders: true },
+    mailboxes: { lineEndings: "lf", subaddressFolders: true, quota: { whenFull: "defer", warnAt: [80, 95] } },
     binaryMime: false,
     relayFrom: [],
     xclientFrom: [],
@@ -112,7 +112,10 @@ aliases:
     include: [lists/news.txt, /etc/more]
     owner: Boss@ELSEWHERE.example
 forwarding: { srs: false, domain: BÜCHER.example, max_age: 10d }
-mailboxes: { line_endings: crlf, subaddress_folders: false }
+mailboxes:
+  line_endings: crlf
+  subaddress_folders: false
+  quota: { storage: 2GiB, messages: 100000, when_full: refuse, warn_at: [50%, 100%] }
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 xclient_from: [10.0.0.1]
@@ -191,7 +194,11 @@ quick_start: Alice@bücher.example
     ]),
     includeFiles: ["/etc/posthorn/lists/news.txt", "/etc/more"],
     forwarding: { srs: false, domain: "xn--bcher-kva.example", maxAgeMs: 864_000_000 },
-    mailboxes: { lineEndings: "crlf", subaddressFolders: false },
+    mailboxes: {
+      lineEndings: "crlf",
+      subaddressFolders: false,
+      quota: { octets: 2_147_483_648, messages: 100_000, whenFull: "refuse", warnAt: [50, 100] },
+    },
     binaryMime: true,
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
     xclientFrom: ["10.0.0.1"],
