@@ -7,7 +7,8 @@ import { parsePasswordHash } from "../sasl/hashes/parse_hash.ts";
 import { type Files, writeDurable } from "../system/files.ts";
 import type { Account, Config } from "./config.ts";
 import { ConfigError } from "./errors.ts";
-import { listOf, mapOf, object, optional, scalar, type Type } from "./schema.ts";
+import { completeVia, mailboxVia } from "./mailbox_via.ts";
+import { listOf, located, mapOf, object, optional, scalar, type Type } from "./schema.ts";
 import { type ConfigIo, type Node, quote, reasonOf, Source } from "./source.ts";
 import { ourMailbox } from "./values.ts";
 
@@ -84,8 +85,14 @@ const account = object({
     listOf(fingerprint, "SHA-256 fingerprints"),
     "Client certificates that log in with EXTERNAL, besides those that have the address of the account.",
   ),
+  via: optional("via", located(mailboxVia), "Who keeps its mail, instead of what mailboxes.via says."),
 });
 const accountsType = mapOf(ourMailbox, account, { noun: "mailboxes", whenWrong: {} });
+
+/** The parts of the configuration that the accounts are read with. */
+export type AccountsConfig =
+  & Pick<Config, "accountsFile" | "domains">
+  & { readonly mailboxes?: Pick<Config["mailboxes"], "secret">; readonly delivery?: Pick<Config["delivery"], "tls"> };
 
 /**
  * Reads the accounts.
@@ -94,7 +101,7 @@ const accountsType = mapOf(ourMailbox, account, { noun: "mailboxes", whenWrong: 
  * @throws {ConfigError} With every problem found, e.g. an account of a domain that is not ours.
  */
 export async function loadAccounts(
-  { accountsFile: file, domains }: Pick<Config, "accountsFile" | "domains">,
+  { accountsFile: file, domains, mailboxes, delivery }: AccountsConfig,
   io: ConfigIo,
 ): Promise<readonly Account[] | undefined> {
   const text = await readIfThere(file, io);
@@ -110,8 +117,19 @@ export async function loadAccounts(
       source.report(at, `accounts: ${message}`);
     }
   }
+  const settings = { secret: mailboxes?.secret, tls: delivery?.tls ?? "opportunistic" };
+  const accounts = entries.map(({ key, value: { via: draft, ...value } }): Account => {
+    const via = draft === undefined ? undefined : completeVia(draft.value, settings);
+    if (draft !== undefined && via === undefined) {
+      source.report(
+        draft.at,
+        `accounts.${key}.via: an application needs the key "mailboxes.secret" of the configuration`,
+      );
+    }
+    return { address: key, ...value, ...(via === undefined ? {} : { via }) };
+  });
   source.throwProblems();
-  return entries.map(({ key, value }) => ({ address: key, ...value }));
+  return accounts;
 }
 
 /**

@@ -23,9 +23,11 @@ import {
   unavailable,
   withDefault,
 } from "./schema.ts";
+import { mailboxVia, type MailboxViaDraft } from "./mailbox_via.ts";
 import { sourceAddresses } from "./source_addresses.ts";
 import * as value from "./values.ts";
 import { adminBind, type AdminBindDraft, bindAddress, type BindDraft, serverSocket } from "./via.ts";
+import { webhookSecret } from "./webhook.ts";
 
 /** An entry of `listeners` as it stands in the file. */
 export interface ListenerDraft {
@@ -55,7 +57,7 @@ export interface DomainDraft {
 export interface FileContent extends
   Pick<
     Config,
-    "hostname" | "user" | "mailboxes" | "mx" | "submission" | "queue" | "delivery" | "destinations" | "limits" | "log"
+    "hostname" | "user" | "mx" | "submission" | "queue" | "delivery" | "destinations" | "limits" | "log"
   > {
   /** A path as written. */
   readonly data: string;
@@ -71,6 +73,13 @@ export interface FileContent extends
   readonly accounts: string;
   /** By mailbox. */
   readonly aliases: readonly Entry<readonly string[]>[];
+  /** Mail for accounts. */
+  readonly mailboxes: Omit<Config["mailboxes"], "via" | "secret"> & {
+    /** Absent: Maildirs here. */
+    readonly via?: Located<MailboxViaDraft>;
+    /** Of webhooks. */
+    readonly secret?: Located<string>;
+  };
   /** Take binary content. */
   readonly binaryMime: boolean;
   /** CIDR blocks. */
@@ -231,6 +240,12 @@ export const configType: Type<Partial<FileContent>> = partial({
       "lf",
       "Of the files in Maildirs: LF as programs that read them expect, or CRLF as the message came.",
     ),
+    via: optional(
+      "via",
+      located(mailboxVia),
+      "Who keeps it: maildir, lmtp://host:port, lmtp://unix:path or an application, https://…. Default: maildir.",
+    ),
+    secret: optional("secret", located(webhookSecret, ""), "Of applications: signs what is posted there."),
   }, "Mail for accounts."),
   binaryMime: withDefault(
     "binary_mime",

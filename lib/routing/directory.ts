@@ -3,13 +3,20 @@
  * An address of ours is compared folded; `alias_of` is followed first.
  */
 
-import type { Account, Config, DomainConfig } from "../config/config.ts";
+import type { Account, Config, DomainConfig, MailboxVia } from "../config/config.ts";
 import { foldAddress } from "../mail/fold.ts";
 import { formatLocalPart, type Mailbox } from "../mail/mailbox.ts";
 import { buildRoutes, type Routes } from "./routes.ts";
 
 /** The parts of the configuration that routing needs. */
-export type RoutingConfig = Pick<Config, "hostname" | "domains" | "recipientDelimiter" | "aliases" | "routes" | "auth">;
+export type RoutingConfig =
+  & Pick<Config, "hostname" | "domains" | "recipientDelimiter" | "aliases" | "routes" | "auth">
+  & {
+    /** Absent: accounts are Maildirs here, unless they say otherwise. */ readonly mailboxes?: Pick<
+      Config["mailboxes"],
+      "via"
+    >;
+  };
 
 /** Lookup tables. */
 export interface Directory {
@@ -27,6 +34,8 @@ export interface Directory {
   readonly delimiter: string | undefined;
   /** Next hops by domain. */
   readonly routes: Routes;
+  /** Who keeps the mail of accounts that do not say it themselves. */
+  readonly mailboxVia: MailboxVia;
   /** Who logs in need not have an account: somebody else knows the users. */
   readonly hasOtherUsers: boolean;
 }
@@ -53,6 +62,7 @@ export function buildDirectory(config: RoutingConfig, accounts: readonly Account
     aliases: new Map([...config.aliases].map(([address, targets]) => [foldAddress(address), targets])),
     delimiter: config.recipientDelimiter,
     routes: buildRoutes(config.routes),
+    mailboxVia: config.mailboxes?.via ?? "maildir",
     hasOtherUsers: config.auth.dovecot !== undefined,
   };
 }

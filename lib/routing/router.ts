@@ -1,7 +1,7 @@
 /** The two questions that the rest of posthorn asks: who is a recipient (at RCPT), and where does it go (at delivery). */
 
 import type { Account } from "../config/config.ts";
-import type { RouteDecision, RouteHistory } from "../delivery/next_hop.ts";
+import type { NextHop, RouteDecision, RouteHistory } from "../delivery/next_hop.ts";
 import { foldAddress } from "../mail/fold.ts";
 import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { accountOf, asOurs, buildDirectory, type Directory, type RoutingConfig } from "./directory.ts";
@@ -9,7 +9,7 @@ import type { BARE_POSTMASTER } from "../smtp/path.ts";
 import { mayUse } from "./own_addresses.ts";
 import type { ClientCertificate } from "../tls/tls_conn.ts";
 import { type RecipientResolution, resolveRecipient } from "./recipient.ts";
-import { hopOn, MX_ROUTE, routeOf } from "./routes.ts";
+import { hopOn, hopVia, MX_ROUTE, routeOf } from "./routes.ts";
 import { userAddress } from "./users.ts";
 
 /** Routing by one configuration. Immutable; a reload makes another one. */
@@ -43,7 +43,7 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
     resolveRecipient: (recipient) => resolveRecipient(directory, recipient),
     nextHop: (address, history) => nextHop(directory, address, history),
     isRouted: (domain) => routeOf({ ...directory.routes, all: undefined }, domain) !== undefined,
-    takesBinary: (address) => takesBinary(nextHop(directory, address)),
+    takesBinary: (address) => takesBinary(directory, address),
     findAccount: (address) => directory.accounts.get(loginName(directory, address)),
     findByCertificate: (certificate) => findByCertificate(directory, certificate),
     loginName: (address) => loginName(directory, address),
@@ -53,8 +53,8 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
 }
 
 /**
- * Decides where a recipient goes. Aliases were followed at RCPT and are not looked at: an account is a Maildir, a domain
- * of ours without that account needs a route of its own, and everything else goes by route or MX.
+ * Decides where a recipient goes. Aliases were followed at RCPT and are not looked at: an account is a Maildir
+ * unless somebody else keeps its mail, a domain of ours without that account needs a route of its own, and everything else goes by route or MX.
  */
 function nextHop(directory: Directory, address: string, history: RouteHistory = NO_HISTORY): RouteDecision {
   const mailbox = parseMailbox(address);
@@ -66,15 +66,24 @@ function nextHop(directory: Directory, address: string, history: RouteHistory = 
     const { domain } = mailbox;
     return hopOn(routeOf(directory.routes, domain) ?? MX_ROUTE, domain, history);
   }
-  const account = accountOf(directory, ours)?.address;
-  if (account !== undefined) return { kind: "hop", hop: { kind: "maildir", account, key: `maildir:${account}` } };
+  const account = accountOf(directory, ours);
+  if (account !== undefined) return { kind: "hop", hop: accountHop(directory, account) };
   const route = directory.routes.exact.get(ours.domain.name);
   if (route !== undefined) return hopOn(route, ours.domain.name, history);
   return { kind: "refused", status: "5.1.1", text: "No such mailbox" };
 }
 
-function takesBinary(decision: RouteDecision): boolean {
-  return decision.kind !== "hop" || decision.hop.kind !== "maildir";
+/** Where the mail of an account is put. */
+function accountHop({ mailboxVia }: Directory, { address, via = mailboxVia }: Account): NextHop {
+  return via === "maildir" ? { kind: "maildir", account: address, key: `maildir:${address}` } : hopVia(via);
+}
+
+/** Servers that keep mailboxes and offer LMTP take no binary content: what is accepted here would be sent back. */
+function takesBinary(directory: Directory, address: string): boolean {
+  const mailbox = parseMailbox(address);
+  const ours = mailbox === undefined ? undefined : asOurs(directory, mailbox);
+  const account = ours === undefined ? undefined : accountOf(directory, ours);
+  return account === undefined || accountHop(directory, account).kind === "webhook";
 }
 
 function findByCertificate(
