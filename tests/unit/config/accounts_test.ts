@@ -234,3 +234,27 @@ Deno.test("The finished accounts file is handed on before it takes its place", a
   });
   assertEquals(seen, [accounts.text()]);
 });
+
+Deno.test("An account says who keeps its mail; an application needs the secret of the configuration", async () => {
+  await using accounts = new AccountsFile(
+    `alice@example.org: { via: "lmtp://unix:dovecot-lmtp" }
+bob@example.org: { via: "https://app.example/mail" }
+carol@example.org: { via: maildir }
+`,
+  );
+  const config = { accountsFile: accounts.file, domains, delivery: { tls: "required" as const } };
+  const secret = "0123456789abcdef";
+  assertEquals<unknown>(await loadAccounts({ ...config, mailboxes: { secret } }, io), [
+    {
+      address: "alice@example.org",
+      via: { scheme: "lmtp", host: "", port: 0, socketPath: `${accounts.folder}/dovecot-lmtp`, tls: "off" },
+    },
+    { address: "bob@example.org", via: { scheme: "https", url: "https://app.example/mail", secret } },
+    { address: "carol@example.org", via: "maildir" },
+  ]);
+  const error = await assertRejects(() => loadAccounts(config, io), ConfigError);
+  assertEquals(
+    error.message,
+    `${accounts.file}:2:25: accounts.bob@example.org.via: an application needs the key "mailboxes.secret" of the configuration`,
+  );
+});

@@ -103,7 +103,7 @@ accounts: ../accounts.yaml
 aliases:
   Sales@BÜCHER.example: [Alice@bücher.example, '"a b"@elsewhere.example']
   "info@xn--bcher-kva.example": alice@bücher.example
-mailboxes: { line_endings: crlf }
+mailboxes: { line_endings: crlf, via: "lmtp://unix:run/dovecot-lmtp", secret: whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD }
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 xclient_from: [10.0.0.1]
@@ -115,6 +115,7 @@ routes:
   - { domain: "*.Branch.example", via: "smtps://[2001:DB8::2]/", tls: required }
   - { domain: a.example, via: "lmtp://unix:run/lmtp.sock" }
   - { domain: d.example, via: "smtp://[::1]", tls: off, source: ["::FFFF"], xclient: true }
+  - { domain: e.example, via: "HTTPS://App.Example/mail", secret: !file hook }
   - { domain: "*", via: "smtp://smarthost.example:587", username: u, password: !file secret }
 queue: { retry: [90s, 1d], warn_after: 2h, expire_after: 3d }
 delivery:
@@ -130,7 +131,7 @@ log: { level: debug, format: json }
 admin: { bind: "unix:/run/posthorn/admin.sock" }
 quick_start: Alice@bücher.example
 `,
-    { "/etc/posthorn/secret": "hunter2\r\n\n" },
+    { "/etc/posthorn/secret": "hunter2\r\n\n", "/etc/posthorn/hook": "the old secret of ours\n".replaceAll(" ", "-") },
   );
   const via = { host: "", port: 0, tls: "off" };
   assertEquals<unknown>(config, {
@@ -164,7 +165,11 @@ quick_start: Alice@bücher.example
       ["sales@xn--bcher-kva.example", ["Alice@xn--bcher-kva.example", '"a b"@elsewhere.example']],
       ["info@xn--bcher-kva.example", ["alice@xn--bcher-kva.example"]],
     ]),
-    mailboxes: { lineEndings: "crlf" },
+    mailboxes: {
+      lineEndings: "crlf",
+      via: { ...via, scheme: "lmtp", socketPath: "/etc/posthorn/run/dovecot-lmtp" },
+      secret: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    },
     binaryMime: true,
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
     xclientFrom: ["10.0.0.1"],
@@ -181,6 +186,10 @@ quick_start: Alice@bücher.example
       {
         domain: "d.example",
         via: { scheme: "smtp", host: "::1", port: 25, tls: "off", source: { v6: "::ffff" }, isToldClient: true },
+      },
+      {
+        domain: "e.example",
+        via: { scheme: "https", url: "https://app.example/mail", secret: "the-old-secret-of-ours" },
       },
       {
         domain: "*",
@@ -234,7 +243,7 @@ Deno.test("A route with a user name needs TLS unless the file says otherwise", a
   - { domain: c.example, via: "smtp://x.example" }
 `,
   );
-  assertEquals(config.routes.map(({ via }) => via === "mx" ? via : via.tls), [
+  assertEquals(config.routes.map(({ via }) => typeof via === "object" && "tls" in via ? via.tls : via), [
     "required",
     "opportunistic",
     "opportunistic",
@@ -252,7 +261,8 @@ Deno.test("Environment variables are taken into values of every type, and $${ st
   assertEquals(config.domains.get("example.org")?.catchAll, "alice@example.org");
   assertEquals(config.limits.recipients, 77);
   const via = config.routes[0]?.via;
-  assertEquals(via === "mx" ? undefined : [via?.username, via?.password], ["${USER}", "a$b$$c"]);
+  assert(typeof via === "object" && "tls" in via);
+  assertEquals([via.username, via.password], ["${USER}", "a$b$$c"]);
 });
 
 Deno.test("The value of a variable is not searched for variables", async () => {
@@ -367,9 +377,10 @@ Deno.test("The commented keys of config.example.yaml are right when they are use
   // A commented line that holds a key, a list item or ends a list is YAML; the rest is prose.
   const used = text.replace(/^( *)# ( *(?:- \{|- [\w"]|[a-z_]+:(?: |$)|[\w@.]+: [[{]).*)$/gm, "$1$2")
     .replace(/^(service|tls|via): (?=mx \(|starttls \(|smtp:|required \().*$/gm, "");
-  const config = await load(used, { "/etc/posthorn/secret": "hunter2" });
+  const hook = { "/etc/posthorn/hook.secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD" };
+  const config = await load(used, { "/etc/posthorn/secret": "hunter2", ...hook });
   const shipped = await load(text);
-  assertEquals(config.routes.length, 4);
+  assertEquals(config.routes.length, 5);
   assertEquals(config.aliases.size, 1);
   assertEquals(config.domains.size, 2);
   assertEquals(config.listeners.length, 7);
@@ -405,4 +416,42 @@ Deno.test("A route may go to MX hosts, and have a fallback with its own login", 
   });
   assertEquals(config.routes[1]?.fallback?.after, 3);
   assertEquals(config.routes[1]?.fallback?.classes, ["block", "reputation"]);
+});
+
+Deno.test("Mail for accounts goes to Maildirs, an LMTP server or an application, which needs a secret", async () => {
+  const mailboxes = async (text: string): Promise<unknown> => (await load(`${SHORTEST}mailboxes: ${text}\n`)).mailboxes;
+  const lineEndings = "lf";
+  assertEquals(await mailboxes("{ via: maildir }"), { lineEndings, via: "maildir" });
+  const server = { scheme: "lmtp", host: "dovecot.example", port: 24, tls: "opportunistic" };
+  assertEquals(await mailboxes('{ via: "lmtp://dovecot.example" }'), { lineEndings, via: server });
+  const secret = "0123456789abcdef";
+  for (
+    const [url, scheme] of [
+      ["https://app.example:8443/mail", "https"],
+      ["http://127.0.0.1:8080/mail", "http"],
+      ["http://[::1]/", "http"],
+      ["http://10.1.2.3/mail", "http"],
+      ["http://[fd00::1]/mail", "http"],
+      ["http://localhost/mail", "http"],
+    ] as const
+  ) {
+    const via = { scheme, url, secret };
+    assertEquals(await mailboxes(`{ via: "${url}", secret: "${secret}" }`), { lineEndings, via, secret }, url);
+  }
+  for (
+    const wrong of [
+      "smtp://dovecot.example",
+      "http://app.example/mail",
+      "http://192.0.2.1/mail",
+      "http://172.32.0.1/mail",
+      "https://app.example/mail?token=hunter2",
+      "https://app.example/mail#top",
+      "https://user:hunter2@app.example/mail",
+      "ftp://app.example/mail",
+      "https://",
+    ]
+  ) {
+    const problem = await problemsOf(mailboxes(`{ via: "${wrong}", secret: "${secret}" }`).then(() => load("")));
+    assertStringIncludes(problem, "mailboxes.via: expected ", wrong);
+  }
 });
