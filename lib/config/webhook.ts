@@ -10,7 +10,7 @@ import { scalar, type Type } from "./schema.ts";
 export type WebhookDraft = Omit<Webhook, "secret">;
 
 /** What a webhook URL is, for errors. */
-export const WEBHOOK_EXPECTS =
+export const WEBHOOK_EXPECTS: string =
   'an application such as "https://app.example/mail" (http:// to an address of this machine ' +
   "or of a private network only; without user name and query)";
 

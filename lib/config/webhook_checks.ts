@@ -4,7 +4,8 @@ import type { FileContent } from "./keys.ts";
 import type { RouteDraft } from "./route_keys.ts";
 import type { Source } from "./source.ts";
 
-type Mailboxes = Partial<FileContent["mailboxes"]> | undefined;
+/** What is right in the section `mailboxes`. */
+export type Mailboxes = Partial<FileContent["mailboxes"]> | undefined;
 
 /** Checks a route to an application. */
 export function checkWebhookRoute(route: RouteDraft, source: Source): void {

@@ -20,12 +20,13 @@ export interface WebhookForm {
   readonly tail: Uint8Array;
 }
 
-type Message = Pick<DeliveryRequest, "queueId" | "envelope" | "recipients">;
+/** A message and those of its recipients that lead to one application. */
+export type WebhookMessage = Pick<DeliveryRequest, "queueId" | "envelope" | "recipients">;
 
 const ENCODER = new TextEncoder();
 
 /** Makes the form of a message. The secret goes into the boundary, so that no sender of mail can put one into content. */
-export function webhookForm(message: Message, secret: string): WebhookForm {
+export function webhookForm(message: WebhookMessage, secret: string): WebhookForm {
   const id = webhookId(message);
   const boundary = `posthorn-${secretDigest(secret, id)}`;
   const head = [
@@ -52,13 +53,13 @@ export function webhookForm(message: Message, secret: string): WebhookForm {
  * Names a message and a set of its recipients. Recipients that are tried apart have different ids: an application that
  * drops what it has seen must not drop those that come later.
  */
-export function webhookId({ queueId, envelope, recipients }: Message): string {
+export function webhookId({ queueId, envelope, recipients }: WebhookMessage): string {
   const addresses = recipients.map(({ address }) => address).sort();
   const parts = [queueId, envelope.arrived, reversePathOf(envelope, recipients[0]), ...addresses];
   return `msg_${queueId}_${createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16)}`;
 }
 
-function envelopeFacts(id: string, { queueId, envelope, recipients }: Message): unknown {
+function envelopeFacts(id: string, { queueId, envelope, recipients }: WebhookMessage): unknown {
   return {
     id,
     queueId,

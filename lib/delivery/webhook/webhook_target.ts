@@ -56,7 +56,7 @@ export class WebhookTarget implements DeliveryTarget<WebhookHop> {
   async #deliverOnce(request: DeliveryRequest<WebhookHop>): Promise<Outcome> {
     const { queueId, content, signal, hop: { key, webhook: { url, secret } } } = request;
     const { logger, idleMs } = this.#options;
-    const host = new URL(url).host;
+    const host = new URL(url).hostname;
     try {
       const form = webhookForm(request, secret);
       const { answer, isSent } = await postMessage({ url, secret, form, content }, this.#options, signal);
