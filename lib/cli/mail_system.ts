@@ -22,6 +22,7 @@ import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
 import { InboundServer } from "../inbound/server.ts";
 import { parseMailbox } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
+import { directDelivery } from "../queue/direct_delivery.ts";
 import { limitsByRules } from "../queue/destination_rules.ts";
 import { openFileSpool } from "../queue/file_spool.ts";
 import type { QueueControl } from "../queue/queue_control.ts";
@@ -126,6 +127,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     return undefined;
   });
   const drain = { isDraining: false };
+  const stopping = new AbortController();
   const inbound = new InboundServer({
     services: {
       isDraining: () => drain.isDraining,
@@ -134,6 +136,13 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       spool,
       rates: new RateLimit(clock),
       enqueue: (message) => queue.enqueue(message),
+      deliverDirectly: directDelivery({
+        route: (address, history) => live().router.nextHop(address, history),
+        deliver: delivery.deliver,
+        clock,
+        logger: logger("queue"),
+        signal: stopping.signal,
+      }),
       flush: (domain, isTree) => queue.flush(domain, isTree),
       sasl: logins.sasl,
       startTls: (conn, requestsCertificate) =>
@@ -155,6 +164,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     },
     stop: async (graceMs) => {
       await Promise.all([inbound.stop(graceMs), queue.drain(graceMs)]);
+      stopping.abort(new Error("The server stops"));
       logins[Symbol.dispose]();
       socketTurn?.[Symbol.dispose]();
       await delivery[Symbol.asyncDispose]();

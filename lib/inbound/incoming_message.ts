@@ -2,7 +2,9 @@
 
 import { countFields } from "../mail/header.ts";
 import type { Envelope } from "../mail/envelope.ts";
-import type { QueuedMessage, Reception } from "../queue/spool.ts";
+import type { Outcome } from "../mail/outcome.ts";
+import { Intake } from "../queue/intake.ts";
+import type { QueuedMessage } from "../queue/spool.ts";
 import type { ContentProblem } from "../smtp/content_reader.ts";
 import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
 import { isOutOfSpace } from "../system/files.ts";
@@ -24,7 +26,7 @@ export class IncomingMessage implements ContentSink {
   readonly #session: Session;
   readonly #services: Services;
   readonly #transaction: Transaction;
-  readonly #reception: Reception;
+  readonly #intake: Intake;
   readonly #header = new HeaderWindow();
   #octets = 0;
   #spoolError: unknown;
@@ -34,7 +36,7 @@ export class IncomingMessage implements ContentSink {
     this.#session = session;
     this.#services = services;
     this.#transaction = session.transaction as Transaction;
-    this.#reception = services.spool.receive();
+    this.#intake = new Intake(services.spool.receive(), services.deliverDirectly);
   }
 
   /** Never rejects: what the spool said is kept, because the content must be read to its end all the same. */
@@ -45,7 +47,7 @@ export class IncomingMessage implements ContentSink {
     this.#header.push(piece);
     if (this.#spoolError !== undefined) return undefined;
     try {
-      return this.#reception.write(piece)?.catch((error) => {
+      return this.#intake.write(piece)?.catch((error) => {
         this.#spoolError = error;
       });
     } catch (error) {
@@ -83,12 +85,12 @@ export class IncomingMessage implements ContentSink {
       throw new SmtpError(554, "5.4.6", `More than ${MAX_RECEIVED_FIELDS} Received fields: the message is in a loop`);
     }
     checkAuthors(this.#session, this.#header);
-    const { queueId, octets } = this.#reception;
+    const { queueId, octets } = this.#intake;
     const envelope = this.#envelope();
-    const message = await this.#reception.commit(envelope);
+    const stored = await this.#intake.commit(envelope);
+    if (stored.kind === "refused") throw refusalOf(stored.outcome);
     // An accepted message shows that the client is no nuisance.
     this.#session.spent = freshPatience(this.#services.clock.monotonic());
-    handOver(this.#services, message);
     this.#services.logger.info(
       "Accepted {queueId} from <{reversePath}> for {count} recipient(s), {octets} octets, {client}",
       {
@@ -102,6 +104,8 @@ export class IncomingMessage implements ContentSink {
         login: envelope.session.login,
       },
     );
+    stored.announce();
+    if (stored.queued !== undefined) handOver(this.#services, stored.queued);
     return reply(250, "2.0.0", `Queued as ${queueId}`);
   }
 
@@ -127,7 +131,7 @@ export class IncomingMessage implements ContentSink {
     const isFull = isOutOfSpace(error);
     logger.error(
       "Cannot store message {queueId} from <{reversePath}>, {client}: {error}; the client was told to try later",
-      { queueId: this.#reception.queueId, reversePath, client, error: isFull ? DISK_IS_FULL : textOf(error) },
+      { queueId: this.#intake.queueId, reversePath, client, error: isFull ? DISK_IS_FULL : textOf(error) },
     );
     return isFull
       ? reply(452, "4.3.1", "Insufficient storage; try again later")
@@ -136,12 +140,12 @@ export class IncomingMessage implements ContentSink {
 
   /** Forgets the message. Never throws; does nothing after `accept`. */
   abort(): Promise<void> {
-    return this.#reception.abort();
+    return this.#intake.abort();
   }
 
   #envelope(): Envelope {
     const { reversePath, options, accepted, recipients } = this.#transaction;
-    const { queueId } = this.#reception;
+    const { queueId } = this.#intake;
     const nowMs = this.#services.clock.now();
     const received = receivedField(this.#session, { queueId, nowMs, forwardPaths: accepted });
     return {
@@ -159,6 +163,11 @@ export class IncomingMessage implements ContentSink {
 export function finalReplies(session: Session, result: Reply): Replies {
   const accepted = session.transaction?.accepted ?? [];
   return session.service === "lmtp" && accepted.length > 0 ? accepted.map(() => result) : result;
+}
+
+/** What a mailbox refuses for good is said at once: 552 for its size or quota (RFC 5321 §4.2.3), else 554. */
+function refusalOf({ status, text }: Outcome): SmtpError {
+  return new SmtpError(/^5\.(2\.2|2\.3|3\.4)$/.test(status) ? 552 : 554, status, text);
 }
 
 const DISK_IS_FULL = "the disk of the spool is full, make room";

@@ -7,6 +7,7 @@ import type { CidrBlock } from "../policy/cidr.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
 import type { BareLf } from "../smtp/content_reader.ts";
+import type { DeliverDirectly } from "../queue/direct_delivery.ts";
 import type { QueuedMessage, Spool } from "../queue/spool.ts";
 import type { Clock } from "../system/clock.ts";
 import type { SaslServer } from "../sasl/mechanisms.ts";
@@ -79,6 +80,8 @@ export interface Services {
   readonly spool: Spool;
   /** Counts the recipients of accounts, over all connections. */
   readonly rates: RateLimit;
+  /** Delivers small messages to mailboxes here before the reply. Absent: all go through the spool. */
+  readonly deliverDirectly?: DeliverDirectly;
   /** Tries what waits for a domain now, and for those below it where `isTree`; answers before anything happens. */
   flush(domain: string, isTree: boolean): void;
   /** Takes a message that is durable. */

@@ -7,7 +7,6 @@
 import type { Logger } from "../log/logger.ts";
 import type { Fallback, NextHop } from "../delivery/next_hop.ts";
 import { domainOf } from "../mail/mailbox.ts";
-import type { EnvelopeRecipient } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
 import { type ActiveMessage, activeMessage, canDrop, type DeliveryJob, heldOctets } from "./active_message.ts";
@@ -20,6 +19,7 @@ import {
   logDoubleBounce,
   type Route,
   routeSafely,
+  transactionKey,
 } from "./attempt.ts";
 import { overdueOutcome } from "./deadline.ts";
 import type { Verdict } from "./destination.ts";
@@ -379,12 +379,6 @@ interface Plan {
   readonly refused: number[];
   readonly refusals: Outcome[];
   readonly suspended: Map<Suspension, number[]>;
-}
-
-/** Recipients share a transaction where they share next hop, reverse-path and what goes in front of the content. */
-function transactionKey({ key }: NextHop, recipient: EnvelopeRecipient | undefined): string {
-  const { reversePath, forwardedBy } = recipient ?? {};
-  return reversePath === undefined && forwardedBy === undefined ? key : JSON.stringify([key, reversePath, forwardedBy]);
 }
 
 /**

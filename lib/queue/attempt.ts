@@ -3,7 +3,7 @@
 import type { Logger } from "../log/logger.ts";
 import type { Fallback, NextHop, RouteDecision, RouteHistory } from "../delivery/next_hop.ts";
 import type { DeliveryRequest } from "../delivery/target.ts";
-import { reversePathOf } from "../mail/envelope.ts";
+import { type EnvelopeRecipient, reversePathOf } from "../mail/envelope.ts";
 import { isFinal, type Outcome } from "../mail/outcome.ts";
 import { bornMs, notifyMs, overdueOutcome, returnMs } from "./deadline.ts";
 import { type NextAttempt, nextAttempt, type ScheduleSettings } from "./schedule.ts";
@@ -36,6 +36,12 @@ export function routeSafely(route: Route, message: QueuedMessage, index: number,
     logger.error("{queueId}: cannot find a route for {recipient}: {error}", { queueId, recipient: address, error });
     return OUR_PROBLEM;
   }
+}
+
+/** Recipients share a transaction where they share next hop, reverse-path and what goes in front of the content. */
+export function transactionKey({ key }: NextHop, recipient: EnvelopeRecipient | undefined): string {
+  const { reversePath, forwardedBy } = recipient ?? {};
+  return reversePath === undefined && forwardedBy === undefined ? key : JSON.stringify([key, reversePath, forwardedBy]);
 }
 
 /** The fallback that a recipient (by index) may still take; undefined where there is none, or it is on it already. */

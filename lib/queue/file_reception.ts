@@ -62,6 +62,11 @@ export class FileReception implements Reception {
     return this.#octets;
   }
 
+  get inMemory(): Uint8Array | undefined {
+    if (this.#appender !== undefined || this.#isEnded) return undefined;
+    return this.#buffer.subarray(HEAD_OCTETS, HEAD_OCTETS + this.#octets);
+  }
+
   write(octets: Uint8Array): Promise<void> | undefined {
     if (this.#isEnded) return Promise.reject(new TypeError(`Cannot write to message ${this.queueId}: it has ended`));
     this.#octets += octets.length;

@@ -89,6 +89,8 @@ export interface Reception {
   readonly queueId: string;
   /** Octets taken so far. */
   readonly octets: number;
+  /** These octets, a view, while all of them are in memory; absent: some are on disk. */
+  readonly inMemory?: Uint8Array | undefined;
   /**
    * Takes the next octets of the content. They are copied: the caller may reuse its buffer at once.
    *

@@ -10,6 +10,9 @@ import type { DeliveryRequest } from "../../lib/delivery/target.ts";
 import type { Logger } from "../../lib/log/logger.ts";
 import type { Envelope } from "../../lib/mail/envelope.ts";
 import type { Outcome } from "../../lib/mail/outcome.ts";
+import type { Deliver } from "../../lib/queue/attempt.ts";
+import { type DeliverDirectly, directDelivery } from "../../lib/queue/direct_delivery.ts";
+import { Intake } from "../../lib/queue/intake.ts";
 import { dsnReporter } from "../../lib/queue/reporter.ts";
 import { QueueRunner } from "../../lib/queue/runner.ts";
 import { openFileSpool } from "../../lib/queue/file_spool.ts";
@@ -18,7 +21,7 @@ import type { Clock } from "../../lib/system/clock.ts";
 import { FolderSync } from "../../lib/system/folder_sync.ts";
 import type { FakeClock } from "./fake_clock.ts";
 import type { MemoryFiles } from "./memory_files.ts";
-import { outcome, put, sampleEnvelope } from "./queue_samples.ts";
+import { outcome, sampleEnvelope } from "./queue_samples.ts";
 
 const MINUTE = 60_000;
 const SPOOL = "/data/spool";
@@ -124,6 +127,8 @@ export interface PathOptions {
   readonly logger?: Logger;
   /** The clock of the queue, where that is another. */
   readonly queueClock?: Clock;
+  /** Mail for mailboxes here goes straight into them. */
+  readonly isDirect?: boolean;
   /** Default: `PATH_SETTINGS`. */
   readonly settings?: typeof PATH_SETTINGS;
 }
@@ -134,6 +139,7 @@ export class MailPath implements AsyncDisposable {
   readonly #folderSync: FolderSync;
   readonly spool: Spool;
   readonly runner: QueueRunner;
+  readonly #deliverDirectly: DeliverDirectly | undefined;
 
   private constructor(options: PathOptions, spool: Spool) {
     const { files, clock, outside, isOver = (): boolean => false } = options;
@@ -150,16 +156,18 @@ export class MailPath implements AsyncDisposable {
       logger,
     });
     this.spool = options.told === undefined ? spool : listening(spool, options.told, isOver);
+    const deliver: Deliver = (request) => {
+      const { hop } = request;
+      return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : outside.deliver(request);
+    };
+    const { signal } = new AbortController();
+    this.#deliverDirectly = options.isDirect ? directDelivery({ route, deliver, clock, logger, signal }) : undefined;
     this.runner = new QueueRunner({
       spool: this.spool,
       clock: options.queueClock ?? clock,
       logger,
       route,
-      deliver: (request) => {
-        if (isOver()) return new Promise(() => {});
-        const { hop } = request;
-        return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : outside.deliver(request);
-      },
+      deliver: (request) => isOver() ? new Promise(() => {}) : deliver(request),
       reporter: dsnReporter({
         spool: this.spool,
         clock,
@@ -194,10 +202,16 @@ export class MailPath implements AsyncDisposable {
     const { name, recipients, reversePath = SENDER } = message;
     const arrived = new Date(clock.now()).toISOString();
     const envelope: Envelope = { ...sampleEnvelope(recipients), reversePath, arrived, envid: name };
-    const queued = await put(this.spool, envelope, contentOf(message));
-    if (isOver?.()) return;
-    told?.accepted.add(name);
-    this.runner.enqueue(queued);
+    const intake = new Intake(this.spool.receive(), this.#deliverDirectly);
+    try {
+      await intake.write(contentOf(message));
+      const stored = await intake.commit(envelope);
+      if (isOver?.() || stored.kind === "refused") return;
+      told?.accepted.add(name);
+      if (stored.queued !== undefined) this.runner.enqueue(stored.queued);
+    } finally {
+      await intake.abort();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -265,6 +279,9 @@ function listening(spool: Spool, told: Told, isOver: () => boolean): Spool {
         queueId: reception.queueId,
         get octets(): number {
           return reception.octets;
+        },
+        get inMemory(): Uint8Array | undefined {
+          return reception.inMemory;
         },
         write: (octets) => reception.write(octets),
         commit: async (envelope) => know(await reception.commit(envelope)),
