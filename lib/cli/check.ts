@@ -3,6 +3,7 @@
 import { loadAccounts } from "../config/accounts.ts";
 import { loadConfig } from "../config/load.ts";
 import { getLogger } from "@logtape/logtape";
+import { createRouter } from "../routing/router.ts";
 import { loadCertificates, loadClientAuthorities } from "../tls/certificates.ts";
 import { findOwnUser } from "./become_user.ts";
 import { processIo } from "./find_config.ts";
@@ -26,6 +27,9 @@ export async function check(file: string): Promise<string> {
   if (config.clientCa !== undefined) await loadClientAuthorities(config.clientCa, options);
   const hint = accounts === undefined ? "; no accounts file yet: `posthorn user add ADDRESS` makes it" : "";
   const gap = scramGap(config, accounts ?? []);
+  const orphans = createRouter(config, accounts ?? []).orphanedLists().map(({ list, owner }) =>
+    `\nThe owner of the list ${list} is no mailbox here: ${owner}`
+  );
   return `${file} is right: ${config.domains.size} domain(s), ${accounts?.length ?? 0} account(s), ` +
-    `${config.listeners.length} listener(s)${hint}${gap === undefined ? "" : `\n${gap}`}`;
+    `${config.listeners.length} listener(s)${hint}${gap === undefined ? "" : `\n${gap}`}${orphans.join("")}`;
 }

@@ -47,6 +47,7 @@ export const USAGE = `usage: posthorn [--config FILE] COMMAND
   check                          read the configuration, print every error as file:line:column
   user add|password ADDRESS      the password: first line of standard input, or asked for twice on a terminal
   user remove ADDRESS
+  user mailbox ADDRESS           make its folders anew, where they were removed on purpose
   user list [--json]
   dkim create|list DOMAIN [SELECTOR]
   queue list|show|why …          what waits, and why; queue alone: all it can do

@@ -8,7 +8,10 @@ import type { ConfigIo } from "../config/source.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../inbound/services.ts";
 import { relayBlocks } from "../policy/relay.ts";
+import type { Forwarding } from "../routing/forwarding.ts";
 import { createRouter, type Router } from "../routing/router.ts";
+import { SrsKeyError, srsSecrets } from "../routing/srs/keys.ts";
+import { createSrs } from "../routing/srs/srs.ts";
 import { accountsWithoutVerifier } from "../sasl/scram/verifier.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
@@ -42,9 +45,9 @@ export interface LiveOptions {
   readonly file: string;
   /** Reads the configuration, accounts, certificates and what `!file` names. */
   readonly io: ConfigIo;
-  /** Writes the self-signed certificate, where one is made. */
+  /** Writes the self-signed certificate and the secret of rewritten senders, where they are made. */
   readonly files: Files;
-  /** Whether a certificate is valid is judged by its wall clock. */
+  /** Whether a certificate or a rewritten sender is valid is judged by its wall clock. */
   readonly clock: Clock;
   /** Warns of certificates that expire, and tells which accounts keep SCRAM from being offered. */
   readonly logger: Logger;
@@ -54,7 +57,7 @@ export interface LiveOptions {
  * Reads what belongs to a configuration: accounts and certificates.
  *
  * @param certificates Where they were read before, with the rights of root.
- * @throws {ConfigError} For the accounts.
+ * @throws {ConfigError} For the accounts and the secrets of rewritten senders.
  * @throws {CertificateError} For a certificate or its key.
  */
 export async function loadLive(config: Config, options: LiveOptions, certificates?: Certificates): Promise<Live> {
@@ -89,15 +92,19 @@ export async function reloadLive(options: LiveOptions, old: Live): Promise<Live>
   throw new ConfigError([{ file: config.accountsFile, line: 1, column: 1, message }]);
 }
 
+const ORPHANED_LIST = "The owner of the list {list} is no mailbox here: {owner}; reports on its messages will be lost";
+
 async function assemble(
   config: Config,
-  { io, logger }: LiveOptions,
+  options: LiveOptions,
   certificates: () => Certificates | Promise<Certificates>,
 ): Promise<Live> {
+  const { io, logger } = options;
   const accounts = await loadAccounts(config, io);
-  const router = createRouter(config, accounts ?? []);
+  const router = createRouter(config, accounts ?? [], await readForwarding(config, options));
   const scram = scramGap(config, accounts ?? []);
   if (scram !== undefined) logger.info("{note}", { note: scram });
+  for (const list of router.orphanedLists()) logger.warning(ORPHANED_LIST, { ...list });
   return {
     config,
     router,
@@ -117,6 +124,27 @@ async function assemble(
       limits: config.limits,
     },
   };
+}
+
+/** The secrets of rewritten senders are made where they are missing; undefined where there are none. */
+async function readForwarding(
+  { data, forwarding: { srs: isOn, domain, maxAgeMs } }: Config,
+  { files, clock, logger }: LiveOptions,
+): Promise<Forwarding | undefined> {
+  const file = `${data}/keys/srs`;
+  try {
+    const secrets = await srsSecrets({ file, isMade: isOn, files, randomOctets, logger });
+    if (secrets.length === 0) return undefined;
+    const srs = createSrs({ secrets, now: () => clock.now(), maxAgeMs });
+    return { srs, isOn, ...(domain === undefined ? {} : { domain }) };
+  } catch (error) {
+    if (!(error instanceof SrsKeyError)) throw error;
+    throw new ConfigError([{ file, line: 1, column: 1, message: error.message }], { cause: error });
+  }
+}
+
+function randomOctets(into: Uint8Array<ArrayBuffer>): void {
+  crypto.getRandomValues(into);
 }
 
 /** The files that certificates are read from, to compare two readings of the configuration. */

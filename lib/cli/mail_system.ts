@@ -1,7 +1,9 @@
 /** Puts the parts of a running server together: from accepted connections over the queue to the next hop. */
 
 import type { Logger } from "../log/logger.ts";
+import { forwarded } from "../delivery/forwarded.ts";
 import { MaildirTarget } from "../delivery/maildir.ts";
+import { subaddressFiling } from "../delivery/mailbox/filing.ts";
 import { MtaSts } from "../delivery/remote/mta_sts.ts";
 import { makeStsFetch } from "../delivery/remote/mta_sts_fetch.ts";
 import { StsStore } from "../delivery/remote/mta_sts_store.ts";
@@ -20,7 +22,6 @@ import type { Config } from "../config/config.ts";
 import type { ConfigIo } from "../config/source.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
 import { InboundServer } from "../inbound/server.ts";
-import { parseMailbox } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { directDelivery } from "../queue/direct_delivery.ts";
 import { limitsByRules } from "../queue/destination_rules.ts";
@@ -32,9 +33,9 @@ import { dsnReporter } from "../queue/reporter.ts";
 import { SteadyClock } from "../queue/steady_clock.ts";
 import type { QueueSettings } from "../queue/queue_settings.ts";
 import { QueueRunner } from "../queue/runner.ts";
-import type { Router } from "../routing/router.ts";
 import { openBulkReader } from "../system/bulk_reader.ts";
 import type { Clock } from "../system/clock.ts";
+import type { Room } from "../system/disk_space.ts";
 import type { Files } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { openSocketTurn } from "../system/socket_turn.ts";
@@ -42,6 +43,7 @@ import { canJudgePeers } from "../tls/peer_chain.ts";
 import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
 import type { Live } from "./live.ts";
 import { makeLogins } from "./logins.ts";
+import { diskRooms } from "./disk_rooms.ts";
 import { isOwnAddress } from "./own_addresses.ts";
 
 /** What the parts are made from. */
@@ -98,7 +100,8 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     logger: logger("queue"),
   });
   const folderSync = new FolderSync(files);
-  const delivery = await makeDelivery(options, folderSync);
+  const rooms = diskRooms({ config: () => live().config, clock, logger: logger("disk") });
+  const delivery = await makeDelivery(options, folderSync, rooms?.mail);
   // Ages are measured by it: a wall clock that is set wrong for a while must not give up all mail as too old.
   const steady = new SteadyClock({ clock, logger: logger("queue") });
   const queue = new QueueRunner({
@@ -115,7 +118,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       hostname: config.hostname,
       randomOctets,
       expireAfterMs: () => live().config.queue.expireAfterMs,
-      expand: (address) => localTargets(live().router, address),
+      expand: (address) => live().router.reportTargets(address),
     }),
     suspensions,
     settings: queueSettings(config, clock),
@@ -131,6 +134,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   const inbound = new InboundServer({
     services: {
       isDraining: () => drain.isDraining,
+      ...(rooms === undefined ? {} : { room: rooms.spool }),
       clock,
       logger: logger("smtp"),
       spool,
@@ -180,7 +184,7 @@ interface Delivery extends AsyncDisposable {
   deliver(request: DeliveryRequest): Promise<readonly Outcome[]>;
 }
 
-async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync): Promise<Delivery> {
+async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, room?: Room): Promise<Delivery> {
   const { live, files, clock, logger } = options;
   const { config } = live();
   const maildir = new MaildirTarget({
@@ -191,6 +195,16 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
     pid: Deno.pid,
     folderSync,
     logger: logger("maildir"),
+    lineEndings: () => live().config.mailboxes.lineEndings,
+    ...(room === undefined ? {} : { room }),
+    filing: subaddressFiling({
+      files,
+      detailOf: (address) => {
+        const { config, router } = live();
+        return config.mailboxes.subaddressFolders ? router.detailOf(address) : undefined;
+      },
+    }),
+    cleansTmp: true,
   });
   const webhook = new WebhookTarget({ fetch, clock, logger: logger("webhook") });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
@@ -219,12 +233,13 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync):
   return {
     remote,
     tlsTally,
-    deliver: (request) => {
+    deliver: forwarded((request) => {
       const { hop } = request;
       if (hop.kind === "maildir") return maildir.deliver({ ...request, hop });
       return hop.kind === "webhook" ? webhook.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
-    },
+    }, logger("queue")),
     [Symbol.asyncDispose]: async (): Promise<void> => {
+      await maildir[Symbol.asyncDispose]();
       await mtaSts?.[Symbol.asyncDispose]();
       await remote[Symbol.asyncDispose]();
     },
@@ -250,13 +265,6 @@ async function makeResolver(
   const isTrusted = isDnsValidating ?? servers.every(isLocalServer);
   const resolver = new StubResolver({ servers, clock, logger: logger("dns"), isTrusted });
   return { resolver: new CachingResolver({ resolver, cache: new DnsCache({ clock }) }), isTrusted };
-}
-
-/** What an address of ours stands for, as at RCPT; another address is itself. */
-function localTargets(router: Router, address: string): readonly string[] {
-  const mailbox = parseMailbox(address);
-  const resolved = mailbox === undefined ? undefined : router.resolveRecipient(mailbox);
-  return resolved?.kind === "local" ? resolved.targets : [address];
 }
 
 function queueSettings({ queue, delivery, destinations }: Config, clock: Clock): QueueSettings {

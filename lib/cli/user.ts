@@ -5,7 +5,7 @@ import { editAccounts, loadAccounts, type PasswordKeys } from "../config/account
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { foldAddress } from "../mail/fold.ts";
-import { domainOf, parseMailbox } from "../mail/mailbox.ts";
+import { domainOf, hasUsualLength, parseMailbox } from "../mail/mailbox.ts";
 import { passwordKeys } from "../sasl/new_password.ts";
 import { systemFiles } from "../system/files.ts";
 import { UsageError } from "./command_line.ts";
@@ -13,6 +13,7 @@ import { CommandError } from "./command_error.ts";
 import { processIo } from "./find_config.ts";
 import { giveDataFolder, giveToUser } from "./become_user.ts";
 import { readNewPassword } from "./read_password.ts";
+import { forgetMailbox, makeMailbox } from "./user_mailbox.ts";
 import { DATA_ERROR } from "../system/sysexits.ts";
 
 /**
@@ -34,8 +35,10 @@ export async function user(file: string, words: readonly string[], isJson: boole
       return await change(config, { kind: "password", address, keys: await newKeys() });
     case "remove":
       return await change(config, { kind: "remove", address });
+    case "mailbox":
+      return await makeMailbox(config, address);
     default:
-      throw new UsageError(`unknown action "${action}": user add|password|remove|list`);
+      throw new UsageError(`unknown action "${action}": user add|password|remove|mailbox|list`);
   }
 }
 
@@ -51,7 +54,9 @@ async function newKeys(): Promise<PasswordKeys> {
 
 function addressOf(raw: string, config: Config): string {
   const mailbox = parseMailbox(raw);
-  if (mailbox === undefined) throw new CommandError(DATA_ERROR, `"${raw}" is not a mailbox address`);
+  if (mailbox === undefined || !hasUsualLength(mailbox.localPart)) {
+    throw new CommandError(DATA_ERROR, `"${raw}" is not a mailbox address`);
+  }
   const domain = config.domains.get(domainOf(mailbox.text));
   if (domain === undefined) {
     const ours = [...config.domains.keys()].join(", ");
@@ -71,6 +76,7 @@ async function change(config: Config, change: Parameters<typeof editAccounts>[1]
     files: systemFiles,
     beforePublish: (path) => giveToUser(path, config),
   }, change);
+  if (change.kind === "remove" && result === "done") await forgetMailbox(config, change.address);
   await giveDataFolder(config);
   if (result === "exists") {
     throw new CommandError(

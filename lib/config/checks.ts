@@ -1,6 +1,7 @@
 /** What several keys of the configuration must satisfy together. Each check notes its problems where they stand. */
 
 import { parseIpAddress } from "../policy/cidr.ts";
+import { foldAddress } from "../mail/fold.ts";
 import { domainOf } from "../mail/mailbox.ts";
 import type { ListenerConfig } from "./config.ts";
 import { DEFAULT_LISTENERS, type DomainDraft, type FileContent, type ListenerDraft } from "./keys.ts";
@@ -14,7 +15,8 @@ import { quote, type Source } from "./source.ts";
 
 /** Checks the whole content. */
 export function checkContent(content: Partial<FileContent>, source: Source): void {
-  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, admin, mailboxes, quickStart } = content;
+  const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, admin } = content;
+  const { forwarding, mailboxes, quickStart } = content;
   checkListeners(listeners, source);
   checkClientCertificates(listeners, tls?.clientCa, source);
   checkAuth(auth, source);
@@ -25,8 +27,14 @@ export function checkContent(content: Partial<FileContent>, source: Source): voi
   // Without the domains, each mailbox would be one of a domain that is not ours.
   if (domains === undefined) return;
   checkDomains(domains, routes, source);
-  for (const { key, at } of aliases) {
+  for (const { key, at, value: { owner } } of aliases) {
     checkOurs(key, domains, (message) => source.report(at, `aliases: ${message}`));
+    if (owner === undefined || foldAddress(owner.value) !== key) continue;
+    source.report(owner.at, `aliases.${key}.owner: expected another mailbox: reports would go to all members`);
+  }
+  const srsDomain = forwarding?.domain;
+  if (srsDomain !== undefined && !domains.some(({ key }) => key === srsDomain.value)) {
+    source.report(srsDomain.at, `forwarding.domain: expected ${ourDomain(srsDomain.value, domains)}`);
   }
   if (quickStart === undefined) return;
   checkOurs(quickStart.value, domains, (message) => source.report(quickStart.at, `quick_start: ${message}`));

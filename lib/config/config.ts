@@ -2,6 +2,7 @@
 
 import type { ReplyClass } from "../mail/outcome.ts";
 import type { DestinationRule } from "../queue/destination_rules.ts";
+import type { SpaceLimit } from "../system/disk_space.ts";
 import type { Smarthost, SourceAddresses, TlsUse, Webhook } from "../delivery/next_hop.ts";
 import type { TokenRules } from "../sasl/oauth/claims.ts";
 
@@ -54,6 +55,14 @@ export interface DomainConfig {
   readonly aliasOf?: string;
   /** DKIM selectors. */
   readonly dkim: readonly string[];
+}
+
+/** An entry of `aliases`, with what its files say. */
+export interface AliasConfig {
+  /** Canonical forward-paths, at least one, each once. */
+  readonly targets: readonly string[];
+  /** Makes it a list: the mailbox, here or elsewhere, that its messages come from, and that reports go to. Canonical. */
+  readonly owner?: string;
 }
 
 /** An entry of `routes`. */
@@ -153,12 +162,25 @@ export interface Config {
   readonly recipientDelimiter?: string;
   /** The accounts file, absolute. */
   readonly accountsFile: string;
-  /** From the folded address of a mailbox of ours (lib/mail/fold.ts) to canonical forward-paths, at least one. */
-  readonly aliases: ReadonlyMap<string, readonly string[]>;
+  /** By the folded address of a mailbox of ours (lib/mail/fold.ts). */
+  readonly aliases: ReadonlyMap<string, AliasConfig>;
+  /** The files whose lines are in `aliases`, absolute, each once: a change of one changes the configuration. */
+  readonly includeFiles: readonly string[];
+  /** Mail that addresses of ours send on to other sites. */
+  readonly forwarding: {
+    /** Its senders are rewritten, so that reports come back here and SPF is about us. */
+    readonly srs: boolean;
+    /** The domain of rewritten senders, one of ours; absent: that of the address that forwards. */
+    readonly domain?: string;
+    /** How long reports to a rewritten sender are taken. */
+    readonly maxAgeMs: number;
+  };
   /** Mail for accounts. */
   readonly mailboxes: {
     /** Of the files in Maildirs. */
     readonly lineEndings: "lf" | "crlf";
+    /** Mail for `user+folder` goes into that folder of the user's mailbox, where there is one. */
+    readonly subaddressFolders: boolean;
     /** Who keeps it, unless the account says otherwise; absent: Maildirs here. */
     readonly via?: MailboxVia;
     /** For the signatures of webhooks, those of accounts too. Must never reach a log line. */
@@ -229,6 +251,8 @@ export interface Config {
     readonly recipients: number;
     readonly connections: number;
     readonly connectionsPerIp: number;
+    /** What has to stay free on the disks of spool and mailboxes. */
+    readonly freeSpace: SpaceLimit;
   };
   /** `address:port` pairs; empty: those of /etc/resolv.conf. */
   readonly dnsServers: readonly { readonly host: string; readonly port: number }[];

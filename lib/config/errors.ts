@@ -21,12 +21,15 @@ export function formatProblem({ file, line, column, message }: ConfigProblem): s
 export class ConfigError extends Error {
   /** The name of the class. */
   override readonly name = "ConfigError";
-  /** At least one, sorted by position. */
+  /** At least one, file after file, sorted by position in each. */
   readonly problems: readonly ConfigProblem[];
 
-  /** Takes the problems in any order. */
+  /** Takes the problems of each file in any order. */
   constructor(problems: readonly ConfigProblem[], options?: ErrorOptions) {
-    const sorted = [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
+    const files = [...new Set(problems.map(({ file }) => file))];
+    const sorted = [...problems].sort((a, b) =>
+      files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column
+    );
     super(sorted.map(formatProblem).join("\n"), options);
     this.problems = sorted;
   }

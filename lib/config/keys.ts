@@ -4,6 +4,7 @@
  */
 
 import type { DestinationRule } from "../queue/destination_rules.ts";
+import { alias, type AliasDraft, NO_ALIAS } from "./alias_keys.ts";
 import type { BindAddress, Config, ListenerConfig, Service } from "./config.ts";
 import { oauth, type OauthDraft } from "./oauth.ts";
 import { route, type RouteDraft, tlsUse } from "./route_keys.ts";
@@ -72,7 +73,14 @@ export interface FileContent extends
   /** A path as written. */
   readonly accounts: string;
   /** By mailbox. */
-  readonly aliases: readonly Entry<readonly string[]>[];
+  readonly aliases: readonly Entry<AliasDraft>[];
+  /** Mail that is sent on. */
+  readonly forwarding: {
+    readonly srs: boolean;
+    /** One of ours. */
+    readonly domain?: Located<string>;
+    readonly maxAgeMs: number;
+  };
   /** Mail for accounts. */
   readonly mailboxes: Omit<Config["mailboxes"], "via" | "secret"> & {
     /** Absent: Maildirs here. */
@@ -224,21 +232,46 @@ export const configType: Type<Partial<FileContent>> = partial({
     "recipient_delimiter",
     value.matching(/^[-+_=.~#!$%&*^?|]?$/, 'one of the characters + - _ = . ~ # ! $ % & * ^ ? |, or "" for none'),
     "+",
-    "What follows it in a local part is ignored to find the mailbox.",
+    "What follows it in a local part is ignored to find the mailbox, and may name a folder in it.",
   ),
   accounts: withDefault("accounts", value.path, "accounts.yaml", "File of mailboxes and password hashes."),
   aliases: withDefault(
     "aliases",
-    mapOf(value.ourMailbox, oneOrMore(value.mailbox), { noun: "mailboxes to lists of mailboxes", whenWrong: [] }),
+    mapOf(value.ourMailbox, alias, { noun: "mailboxes to lists of mailboxes", whenWrong: NO_ALIAS }),
     [],
     "Mailboxes of ours that stand for others, here or elsewhere.",
   ),
+  forwarding: section("forwarding", {
+    srs: withDefault(
+      "srs",
+      value.yesOrNo,
+      true,
+      "Rewrite the senders of mail that aliases and accounts send on to other sites, so that SPF is about us.",
+    ),
+    domain: optional(
+      "domain",
+      located(value.domainName),
+      "Of rewritten senders, one of ours. Default: the domain of the address that forwards.",
+    ),
+    maxAgeMs: withDefault(
+      "max_age",
+      value.duration,
+      21 * DAY,
+      "How long reports to a rewritten sender are taken, in whole days.",
+    ),
+  }, "Mail that is sent on to other sites."),
   mailboxes: section("mailboxes", {
     lineEndings: withDefault(
       "line_endings",
       value.oneOf("lf", "crlf"),
       "lf",
       "Of the files in Maildirs: LF as programs that read them expect, or CRLF as the message came.",
+    ),
+    subaddressFolders: withDefault(
+      "subaddress_folders",
+      value.yesOrNo,
+      true,
+      "Mail for user+folder goes into that folder, where the user has it.",
     ),
     via: optional(
       "via",
@@ -350,6 +383,12 @@ export const configType: Type<Partial<FileContent>> = partial({
     recipients: withDefault("recipients", value.count(1, 100_000), 1_000, "Recipients of a message."),
     connections: withDefault("connections", value.count(1, 1_000_000), 2_000, "Connections at a time."),
     connectionsPerIp: withDefault("connections_per_ip", value.count(1, 1_000_000), 50, "Of these from one address."),
+    freeSpace: withDefault(
+      "free_space",
+      value.freeSpace,
+      { octets: 100 * 2 ** 20, percent: 2 },
+      "Refuse new mail while the disk has less; 0: never. Default: 100MiB or 2%, whichever is less.",
+    ),
   }, "Bounds for clients."),
   dns: section("dns", {
     servers: withDefault("servers", listOf(value.dnsServer, "DNS servers"), [], "Default: those of /etc/resolv.conf."),
@@ -380,17 +419,3 @@ export const configType: Type<Partial<FileContent>> = partial({
 
 /** The path of every key of the file that this version knows, e.g. `limits.message_size`. */
 export const CONFIG_KEYS: readonly string[] = keyPaths(configType);
-
-/** A list of at least one, or a single value without the brackets. */
-function oneOrMore(type: Type<string>): Type<readonly string[]> {
-  const list = listOf(type, "mailboxes", 1);
-  return {
-    expects: list.expects,
-    read: (node, source, path): readonly string[] | undefined => {
-      const text = source.scalar(node);
-      if (text === undefined) return list.read(node, source, path);
-      const single = type.read(node, source, path);
-      return single === undefined ? undefined : [single];
-    },
-  };
-}

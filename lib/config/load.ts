@@ -6,6 +6,7 @@ import type { Config, DomainConfig, FallbackConfig, RouteConfig } from "./config
 import { checkContent, finalDomain, listenersOf } from "./checks.ts";
 import { ConfigError } from "./errors.ts";
 import { CONFIG_KEYS, configType, type FileContent } from "./keys.ts";
+import { type Includes, readIncludes } from "./includes.ts";
 import { completeVia, usualTls } from "./mailbox_via.ts";
 import type { FallbackDraft, RouteDraft, ServerDraft } from "./route_keys.ts";
 import { oauthConfig, type OauthDraft } from "./oauth.ts";
@@ -22,9 +23,10 @@ export async function loadConfig(file: string, io: ConfigIo): Promise<Config> {
   const source = await Source.parse(file, await readOrThrow(file, io), io, CONFIG_KEYS);
   const content = configType.read(source.root, source, "") ?? {};
   checkContent(content, source);
-  source.throwProblems();
+  const includes = await readIncludes(content.aliases ?? [], source, io);
+  source.throwProblems(includes.problems);
   // Without a problem nothing is missing.
-  return assemble(content as FileContent, source);
+  return assemble(content as FileContent, source, includes);
 }
 
 async function readOrThrow(file: string, io: ConfigIo): Promise<string> {
@@ -38,7 +40,7 @@ async function readOrThrow(file: string, io: ConfigIo): Promise<string> {
 }
 
 /** Brings right content into the form that the rest of posthorn uses. */
-function assemble(content: FileContent, source: Source): Config {
+function assemble(content: FileContent, source: Source, { files }: Includes): Config {
   const path = (text: string): string => resolve(source.folder, text);
   const data = path(content.data);
   return {
@@ -52,7 +54,12 @@ function assemble(content: FileContent, source: Source): Config {
     domains: domainsOf(content),
     ...(content.recipientDelimiter === "" ? {} : { recipientDelimiter: content.recipientDelimiter }),
     accountsFile: path(content.accounts),
-    aliases: new Map(content.aliases.map(({ key, value }) => [key, value])),
+    aliases: new Map(content.aliases.map(({ key, value: { members, include, owner } }) => {
+      const targets = new Set([...members, ...include.flatMap(({ value }) => files.get(path(value)) ?? [])]);
+      return [key, { targets: [...targets], ...(owner === undefined ? {} : { owner: owner.value }) }];
+    })),
+    includeFiles: [...files.keys()],
+    forwarding: forwardingOf(content),
     mailboxes: mailboxesOf(content),
     binaryMime: content.binaryMime,
     relayFrom: content.relayFrom,
@@ -83,6 +90,10 @@ function authOf({ auth: { dovecot, oauth, mechanisms } }: FileContent, folder: s
     ...(mechanisms === undefined ? {} : { mechanisms: mechanisms.map(({ value }) => value) }),
     ...(oauth === undefined ? {} : { oauth: oauthConfig(oauth.value as OauthDraft, folder) }),
   };
+}
+
+function forwardingOf({ forwarding: { srs, domain, maxAgeMs } }: FileContent): Config["forwarding"] {
+  return { srs, maxAgeMs, ...(domain === undefined ? {} : { domain: domain.value }) };
 }
 
 function adminOf({ admin: { bind } }: FileContent, data: string): Config["admin"] {

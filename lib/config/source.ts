@@ -99,10 +99,11 @@ export class Source {
   /**
    * Ends the reading where problems were noted.
    *
+   * @param ofOthers Problems of files that this one includes.
    * @throws {ConfigError} With all of them.
    */
-  throwProblems(): void {
-    if (this.#problems.length > 0) throw new ConfigError(this.#problems);
+  throwProblems(ofOthers: readonly ConfigProblem[] = []): void {
+    if (this.#problems.length + ofOthers.length > 0) throw new ConfigError([...this.#problems, ...ofOthers]);
   }
 
   /** The node that an alias (`*name`) stands for; other nodes are themselves. Undefined: it was reported. */

@@ -2,8 +2,9 @@
 
 import { isIP } from "node:net";
 import { foldAddress } from "../mail/fold.ts";
-import { normalizeDomain, parseMailbox } from "../mail/mailbox.ts";
+import { hasUsualLength, normalizeDomain, parseMailbox } from "../mail/mailbox.ts";
 import { parseCidr } from "../policy/cidr.ts";
+import type { SpaceLimit } from "../system/disk_space.ts";
 import { scalar, type Type } from "./schema.ts";
 
 /** A host and where given its port. */
@@ -45,6 +46,15 @@ export function parseSize(text: string): number | undefined {
   const [, count, unit = ""] = /^(\d{1,12})(KiB|MiB|GiB)?$/.exec(text) ?? [];
   const octets = Number(count) * (SIZE_UNITS[unit] ?? NaN);
   return Number.isSafeInteger(octets) && octets > 0 ? octets : undefined;
+}
+
+/** Reads what has to stay free: a size, `5%` (up to 90%), or 0 for nothing. */
+export function parseFreeSpace(text: string): SpaceLimit | undefined {
+  if (/^0%?$/.test(text)) return { octets: 0 };
+  const [, number] = /^(\d{1,2}(?:\.\d{1,2})?)%$/.exec(text) ?? [];
+  if (number !== undefined) return +number > 0 && +number <= 90 ? { percent: +number } : undefined;
+  const octets = parseSize(text);
+  return octets === undefined ? undefined : { octets };
 }
 
 /** Reads `host`, `host:port`, `192.0.2.1:25`, `[2001:db8::1]` or `[2001:db8::1]:25`. */
@@ -156,6 +166,13 @@ export const size: Type<number> = scalar({
   parse: parseSize,
 });
 
+/** What has to stay free of a disk. */
+export const freeSpace: Type<SpaceLimit> = scalar({
+  expects: "a size such as 100MiB, a part of the disk such as 5%, or 0",
+  written: "either",
+  parse: parseFreeSpace,
+});
+
 /** A fully qualified host name. */
 export const hostName: Type<string> = scalar({
   expects: 'a fully qualified host name such as "mail.example.org"',
@@ -174,12 +191,12 @@ export const mailbox: Type<string> = scalar({
   parse: (value) => parseMailbox(value)?.text,
 });
 
-/** A mailbox of ours, folded. */
+/** A mailbox of ours, folded; its local part is one that every server takes, and a name for a folder. */
 export const ourMailbox: Type<string> = scalar({
   expects: mailbox.expects,
   parse: (value) => {
     const parsed = parseMailbox(value);
-    return parsed === undefined ? undefined : foldAddress(parsed.text);
+    return parsed === undefined || !hasUsualLength(parsed.localPart) ? undefined : foldAddress(parsed.text);
   },
 });
 

@@ -1,29 +1,39 @@
 /**
  * Final delivery into Maildir: the file is complete and durable before anybody can see it in `new/`.
- * Which account a recipient belongs to is the router's decision; filtering comes before, reading after.
+ * Which account a recipient belongs to is the router's decision, which folder filing's (mailbox/filing.ts).
  *
  * @see https://cr.yp.to/proto/maildir.html, RFC 5321 §4.4 (Return-Path)
  */
 
 import type { Logger } from "../log/logger.ts";
 import type { Content } from "../mail/content.ts";
-import type { Envelope } from "../mail/envelope.ts";
-import { fieldValue, headerFields, isFieldNamed, readHeaderSection } from "../mail/header.ts";
+import type { Envelope, EnvelopeRecipient } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import type { Clock } from "../system/clock.ts";
-import { errorAt, type Files, isOutOfSpace, type OpenFile, writeAll } from "../system/files.ts";
+import type { Room } from "../system/disk_space.ts";
+import { type Files, parentOf } from "../system/files.ts";
 import type { FolderSync } from "../system/folder_sync.ts";
+import { wasDeliveredTo } from "./delivered_to.ts";
+import { deliveryFields } from "./delivery_fields.ts";
+import type { LineEndings } from "./line_endings.ts";
+import { MailboxRegistry } from "./mailbox_registry.ts";
+import { FULL, MailboxTroubles } from "./mailbox_trouble.ts";
 import { MaildirFolders } from "./maildir_folders.ts";
 import { mailboxFolder, uniqueNames } from "./maildir_name.ts";
+import { type MaildirPlace, MaildirWriter } from "./maildir_writer.ts";
+import { type Filing, type FilingMessage, INBOX, inboxFiling, type Placement } from "./mailbox/filing.ts";
+import { INBOX_FOLDER } from "./mailbox/folder_name.ts";
+import { Subfolders } from "./mailbox/subfolders.ts";
 import type { NextHop } from "./next_hop.ts";
 import type { DeliveryRequest, DeliveryTarget } from "./target.ts";
+import { TmpCleaner } from "./tmp_cleaner.ts";
 
 /** The next hop that Maildir delivery carries out. */
 export type MaildirHop = Extract<NextHop, { kind: "maildir" }>;
 
 /** What Maildir delivery needs. */
 export interface MaildirOptions {
-  /** Folder of all mailboxes, `data/mail`; made where missing. */
+  /** Folder of all mailboxes, `data/mail`; made where missing. Beside it is the registry, `data/mailboxes`. */
   readonly mailRoot: string;
   /** The disk. */
   readonly files: Files;
@@ -37,18 +47,19 @@ export interface MaildirOptions {
   readonly folderSync: FolderSync;
   /** Takes the reason where a mailbox cannot be written; the outcome tells senders no paths. */
   readonly logger: Logger;
+  /** Asked for each file: the configuration may change. */
+  readonly lineEndings: () => LineEndings;
+  /** Whether a message finds room on the disk of the mailboxes. Absent: it is tried. */
+  readonly room?: Room;
+  /** Into which folders mail goes; by default all into the inbox. */
+  readonly filing?: Filing;
   /** For the file names: hexadecimal, chosen at start; made from the system's random source by default. */
   readonly random?: string;
+  /** Remove what deliveries that died left in `tmp/`, in the background. Default: no. */
+  readonly cleansTmp?: boolean;
 }
 
-/** How much of a header section is searched for our Delivered-To; a longer one is no honest mail. */
-const MAX_HEADER_OCTETS = 256 * 1024;
-
-const encoder = new TextEncoder();
-
 const DELIVERED: Outcome = { action: "delivered", status: "2.0.0", text: "delivered to mailbox", isRemoteReply: false };
-const FULL: Outcome = { action: "delayed", status: "4.3.1", text: "mail storage is full", isRemoteReply: false };
-const BROKEN: Outcome = { action: "delayed", status: "4.3.0", text: "mailbox cannot be written", isRemoteReply: false };
 const STOPPED: Outcome = { action: "delayed", status: "4.3.2", text: "server is shutting down", isRemoteReply: false };
 const LOOP: Outcome = {
   action: "failed",
@@ -58,117 +69,160 @@ const LOOP: Outcome = {
 };
 
 /** Delivers to Maildirs below `mailRoot`, in `DOMAIN/LOCAL` of the account. */
-export class MaildirTarget implements DeliveryTarget<MaildirHop> {
+export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposable {
   readonly #options: MaildirOptions;
   readonly #folders: MaildirFolders;
-  readonly #nextName: (octets: number) => string;
+  readonly #troubles: MailboxTroubles;
+  readonly #subfolders: Subfolders;
+  readonly #nextName: () => string;
+  readonly #cleaner: TmpCleaner | undefined;
 
   /** Touches no file yet. */
   constructor(options: MaildirOptions) {
     this.#options = options;
-    this.#folders = new MaildirFolders(options.mailRoot, options.files, options.folderSync);
-    const { clock, hostname, pid, random = randomHex() } = options;
+    const { mailRoot, files, folderSync, logger, clock, hostname, pid, random = randomHex() } = options;
+    const registry = new MailboxRegistry({ file: `${parentOf(mailRoot)}/mailboxes`, files, logger });
+    this.#folders = new MaildirFolders({ mailRoot, files, folderSync, registry });
+    this.#troubles = new MailboxTroubles({ clock, logger });
+    this.#subfolders = new Subfolders(options);
     this.#nextName = uniqueNames({ clock, hostname, pid, random });
+    if (options.cleansTmp === true) {
+      this.#cleaner = new TmpCleaner({ files, clock, logger, isOwn: (name) => name.includes(`R${random}.`) });
+    }
   }
 
   /**
-   * Delivers once to the account of the hop, however many recipients lead to it: each gets the same outcome.
+   * Delivers to the account of the hop: one copy into each folder that filing names, however many recipients lead to it.
    *
    * @returns `delivered` once file and folder are durable; `failed` only for a message that was in this mailbox before.
    */
   async deliver(request: DeliveryRequest<MaildirHop>): Promise<readonly Outcome[]> {
-    const outcome = await this.#deliverOnce(request);
-    return request.recipients.map(() => outcome);
+    const refusal = await this.#orDelayed(request, async () => {
+      if (await wasDeliveredTo(request.hop.account, request.content)) return LOOP;
+      return await this.#options.room?.hasRoomFor(request.content.octets) === false ? FULL : undefined;
+    });
+    if (refusal !== undefined) return request.recipients.map(() => refusal);
+    const { hop: { account }, envelope, content } = request;
+    const message = { account, mailbox: mailboxFolder(this.#options.mailRoot, account), envelope, content };
+    const copies = new Map<string, Outcome>();
+    const outcomes: Outcome[] = [];
+    for (const recipient of request.recipients) {
+      outcomes.push(await this.#orDelayed(request, () => this.#deliverTo(recipient, message, request, copies)));
+    }
+    return outcomes;
   }
 
-  async #deliverOnce(request: DeliveryRequest<MaildirHop>): Promise<Outcome> {
-    const { account } = request.hop;
+  /**
+   * Begins a message in the mailbox of an account, whose folders are made where it never had any; in the inbox where the folder
+   * of the placement is not there and need not be made. For `deliver`, and for mail that is written while it comes.
+   *
+   * @param envelope Reverse-path and trace go in front.
+   * @returns The open file; the caller publishes or aborts it.
+   * @throws {MailboxGone} The mailbox was there before.
+   * @throws {Deno.errors} What the disk said.
+   */
+  async begin(
+    account: string,
+    envelope: Pick<Envelope, "reversePath" | "trace">,
+    placement: Placement = INBOX,
+  ): Promise<MaildirWriter> {
+    const { mailRoot, files, folderSync, lineEndings } = this.#options;
+    const mailbox = mailboxFolder(mailRoot, account);
+    const head = deliveryFields(account, envelope);
+    const options = { files, folderSync, nextName: this.#nextName, lineEndings: lineEndings() };
+    await this.#folders.prepare(account);
+    this.#cleaner?.use(mailbox);
+    try {
+      return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement), head);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      await this.#mend(account, placement);
+      return await MaildirWriter.begin(options, await this.#prepare(mailbox, placement), head);
+    }
+  }
+
+  /** Ends the cleaning. Deliveries are not waited for. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#cleaner?.[Symbol.asyncDispose]();
+  }
+
+  /** The Maildir of a placement, ready for mail. */
+  async #prepare(mailbox: string, { folder, isMade }: Placement): Promise<string> {
+    if (folder === INBOX_FOLDER) return mailbox;
+    return await this.#subfolders.prepare(mailbox, folder, isMade) ? `${mailbox}/${folder}` : mailbox;
+  }
+
+  /** A folder went while we ran: one of the mailbox itself has to be back, others are made again. */
+  async #mend(account: string, { folder }: Placement): Promise<void> {
+    const mailbox = mailboxFolder(this.#options.mailRoot, account);
+    this.#folders.forget(account);
+    await this.#folders.prepare(account);
+    if (folder !== INBOX_FOLDER) await this.#subfolders.mend(mailbox, folder);
+  }
+
+  /** @param copies Outcomes of the copies that were written for other recipients. */
+  async #deliverTo(
+    recipient: EnvelopeRecipient,
+    message: FilingMessage,
+    request: DeliveryRequest<MaildirHop>,
+    copies: Map<string, Outcome>,
+  ): Promise<Outcome> {
+    const { filing = inboxFiling } = this.#options;
+    for (const placement of await filing(message, recipient)) {
+      const copy = `${placement.folder}:${placement.flags}`;
+      const outcome = copies.get(copy) ?? await this.#orDelayed(request, () => this.#deliverOnce(request, placement));
+      copies.set(copy, outcome);
+      if (outcome !== DELIVERED) return outcome;
+    }
+    return DELIVERED;
+  }
+
+  async #deliverOnce(request: DeliveryRequest<MaildirHop>, placement: Placement): Promise<Outcome> {
+    try {
+      await this.#store(request, placement);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      await this.#mend(request.hop.account, placement);
+      await this.#store(request, placement);
+    }
+    this.#troubles.noteDelivered(request.hop.account);
+    return DELIVERED;
+  }
+
+  async #store({ hop, envelope, content, signal }: DeliveryRequest<MaildirHop>, placement: Placement): Promise<void> {
+    await using writer = await this.begin(hop.account, envelope, placement);
+    if (content.inMemory !== undefined) await writer.write(content.inMemory);
+    else await writeStreamed(writer, content, signal);
+    await writer.publish(placeOf(placement));
+  }
+
+  /** Whatever goes wrong means later; the log has the reason. */
+  async #orDelayed<T>(request: DeliveryRequest<MaildirHop>, run: () => Promise<T>): Promise<T | Outcome> {
     try {
       request.signal.throwIfAborted();
-      if (await wasDeliveredTo(account, request.content)) return LOOP;
-      const mailbox = mailboxFolder(this.#options.mailRoot, account);
-      try {
-        await this.#store(mailbox, request);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-        // The folders were removed while we ran: once more, with new ones.
-        this.#folders.forget(mailbox);
-        await this.#store(mailbox, request);
-      }
-      return DELIVERED;
+      return await run();
     } catch (error) {
       if (request.signal.aborted) return STOPPED;
-      this.#options.logger.error(
-        'Cannot deliver {queueId} to mailbox "{account}" below {folder}, will retry: {reason}',
-        {
-          queueId: request.queueId,
-          account,
-          folder: this.#options.mailRoot,
-          reason: error instanceof Error ? error.message : String(error),
-        },
-      );
-      return isOutOfSpace(error) ? FULL : BROKEN;
-    }
-  }
-
-  async #store(mailbox: string, request: DeliveryRequest<MaildirHop>): Promise<void> {
-    const { files, folderSync } = this.#options;
-    await this.#folders.prepare(mailbox);
-    const head = encoder.encode(deliveryFields(request.hop.account, request.envelope));
-    const name = this.#nextName(head.length + request.content.octets);
-    let path = `${mailbox}/tmp/${name}`;
-    const file = await files.open(path, { write: true, createNew: true, mode: 0o600 });
-    try {
-      try {
-        await writeMessage(file, head, request.content, request.signal);
-        await file.syncData();
-      } catch (error) {
-        throw errorAt(path, "write", error);
-      } finally {
-        file.close();
-      }
-      await files.rename(path, `${mailbox}/new/${name}`);
-      path = `${mailbox}/new/${name}`;
-      await folderSync.sync(`${mailbox}/new`);
-    } catch (error) {
-      // Also from new/ where its folder could not be synced: the message stays queued and would come twice.
-      await files.remove(path).catch(() => undefined);
-      throw error;
+      const { queueId, hop: { account } } = request;
+      const mailbox = mailboxFolder(this.#options.mailRoot, account);
+      return this.#troubles.note({ queueId, account, mailbox, error });
     }
   }
 }
 
-/** The fields of final delivery and the trace fields of reception, newest first (RFC 5321 §4.4). */
-function deliveryFields(account: string, { reversePath, trace }: Envelope): string {
-  return `Return-Path: <${reversePath}>\r\nDelivered-To: ${account}\r\n${trace}`;
+/** Where a message that was begun for a placement is published: what has flags was looked at, and is in `cur`. */
+function placeOf({ flags }: Placement): MaildirPlace {
+  return flags === "" ? { folder: "new" } : { folder: "cur", flags };
 }
 
-async function writeMessage(file: OpenFile, head: Uint8Array, content: Content, signal: AbortSignal): Promise<void> {
-  if (content.inMemory !== undefined) {
-    const message = new Uint8Array(head.length + content.inMemory.length);
-    message.set(head);
-    message.set(content.inMemory, head.length);
-    return await writeAll(file, message);
-  }
-  await writeAll(file, head);
+async function writeStreamed(writer: MaildirWriter, content: Content, signal: AbortSignal): Promise<void> {
   let octets = 0;
-  for await (const chunk of content.chunks()) {
+  for await (const piece of content.chunks()) {
     signal.throwIfAborted();
-    await writeAll(file, chunk);
-    octets += chunk.length;
+    await writer.write(piece);
+    octets += piece.length;
   }
   if (octets !== content.octets) throw new Error(`Cannot read content: ${octets} of ${content.octets} octets came`);
-}
-
-/** True where the header section has a Delivered-To of the account: an alias or a forwarder leads back to it. */
-async function wasDeliveredTo(account: string, content: Content): Promise<boolean> {
-  const { octets } = await readHeaderSection(content, MAX_HEADER_OCTETS);
-  const wanted = account.toLowerCase();
-  for (const field of headerFields(octets)) {
-    if (!isFieldNamed(octets, field, "delivered-to")) continue;
-    if (fieldValue(octets, field).replace(/^<(.*)>$/, "$1").toLowerCase() === wanted) return true;
-  }
-  return false;
 }
 
 function randomHex(): string {

@@ -46,16 +46,26 @@ export interface UniqueNameOptions {
 }
 
 /**
- * Makes a function that returns a new unique name at each call: `seconds.M<microseconds>P<pid>Q<count>R<random>.<host>,S=<octets>`.
- * `S` is the size of the file, which Dovecot and Courier read instead of asking the disk.
+ * Makes a function that returns a new unique name at each call: `seconds.M<microseconds>P<pid>Q<count>R<random>.<host>`.
+ * What is random tells apart two machines that share mailboxes, should they have the same host name.
  */
-export function uniqueNames(options: UniqueNameOptions): (octets: number) => string {
+export function uniqueNames(options: UniqueNameOptions): () => string {
   const host = options.hostname.replaceAll("/", "\\057").replaceAll(":", "\\072");
   let count = 0;
-  return (octets) => {
+  return () => {
     const nowMs = options.clock.now();
     const seconds = Math.floor(nowMs / 1000);
     const microseconds = Math.floor((nowMs - seconds * 1000) * 1000);
-    return `${seconds}.M${microseconds}P${options.pid}Q${count++}R${options.random}.${host},S=${octets}`;
+    return `${seconds}.M${microseconds}P${options.pid}Q${count++}R${options.random}.${host}`;
   };
+}
+
+/**
+ * Adds the sizes to a unique name. Dovecot and Courier take them from there instead of reading the file.
+ *
+ * @param octets Size of the file.
+ * @param crlfOctets Its size with CRLF at the end of each line, as IMAP tells it.
+ */
+export function sizedName(name: string, octets: number, crlfOctets: number): string {
+  return `${name},S=${octets},W=${crlfOctets}`;
 }

@@ -44,6 +44,11 @@ function byFate(report: Report): Map<string, string[]> {
 
 function opening({ kind, recipients }: Report): string[] {
   const whom = recipients.length === 1 ? "the recipient below" : `the ${recipients.length} recipients below`;
+  // The owner of a list wrote none of its messages.
+  if (kind === "failed" && recipients.every(({ recipient }) => recipient.list === "member")) {
+    const text = `A message to a list of yours could not be delivered to ${whom}, and will not be tried again.`;
+    return wrapText(text, WIDTH, "");
+  }
   const text = {
     failed: `Your message could not be delivered to ${whom}, and will not be tried again.`,
     delayed: `Your message has not yet been delivered to ${whom}. You need not send it again.`,
@@ -53,8 +58,11 @@ function opening({ kind, recipients }: Report): string[] {
 }
 
 /** What passing on meant (RFC 3464 §2.3.3). */
-function successText({ outcome: { action, remoteMta } }: ReportRecipient): string {
+function successText({ recipient: { list }, outcome: { action, remoteMta } }: ReportRecipient): string {
   const host = cleanText(remoteMta ?? "the next server");
+  if (list === "itself") {
+    return "It goes to the members of this list. What becomes of it there, the list's owner is told.";
+  }
   switch (action) {
     case "expanded":
       return "The address stands for several others. The message goes to each of them; of these you will not be told.";

@@ -9,24 +9,20 @@ import type { BARE_POSTMASTER } from "../smtp/path.ts";
 import type { BareLf } from "../smtp/content_reader.ts";
 import type { DeliverDirectly } from "../queue/direct_delivery.ts";
 import type { QueuedMessage, Spool } from "../queue/spool.ts";
+import type { RecipientResolution } from "../routing/recipient.ts";
+import type { RewrittenSender } from "../routing/srs/srs.ts";
 import type { Clock } from "../system/clock.ts";
 import type { SaslServer } from "../sasl/mechanisms.ts";
+import type { Room } from "../system/disk_space.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import type { TlsConn } from "../tls/tls_conn.ts";
-
-/** What a forward-path means here. */
-export type ResolvedRecipient =
-  /** Ours: the addresses that get the message, after aliases; at least one. */
-  | { readonly kind: "local"; readonly targets: readonly string[] }
-  /** A domain that is not ours: only for those who may relay. */
-  | { readonly kind: "remote" }
-  /** Our domain, and nobody of that name in it. */
-  | { readonly kind: "unknown" };
 
 /** Knows whom the addresses belong to. */
 export interface RecipientResolver {
   /** Answers from memory, with no lookup: nothing else happens in the session meanwhile. */
-  resolveRecipient(path: Mailbox | typeof BARE_POSTMASTER): ResolvedRecipient;
+  resolveRecipient(path: Mailbox | typeof BARE_POSTMASTER): RecipientResolution;
+  /** The reverse-path of what an address of ours sends on to another site; undefined: as it came. */
+  rewriteSender(reversePath: string, forwardedBy: string): RewrittenSender | undefined;
   /** Whether the configuration has a route for this domain, in A-label form, or for a tree that it is in; not for all. */
   isRouted(domain: string): boolean;
   /** Whether binary content can go where this target leads: a Maildir holds lines only. */
@@ -88,6 +84,8 @@ export interface Services {
   enqueue(message: QueuedMessage): void;
   /** True while an operator wants no new mail to be taken. Absent: never. */
   readonly isDraining?: () => boolean;
+  /** Whether new mail finds room on the disk; asked at MAIL. Absent: it is tried. */
+  readonly room?: Room;
   /** Offers mechanisms and checks logins; slows down who guesses. */
   readonly sasl: SaslServer;
   /** Does the server side of a TLS handshake, asking for a certificate or not; rejects when it fails. */

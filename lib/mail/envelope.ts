@@ -69,6 +69,11 @@ export interface EnvelopeRecipient {
    * §3.9.2), or the sender as rewritten for a forward. Reports on the recipient go there.
    */
   readonly reversePath?: string;
+  /**
+   * `itself`: a list, which is expanded, and of which the sender hears that it was delivered; `member`: one to whom its
+   * owner sends, so that what the sender wished of reports does not count (RFC 3461 §5.2.7.1).
+   */
+  readonly list?: "itself" | "member";
   /** The address of ours that forwards to this recipient elsewhere; it goes in front as Delivered-To, which ends loops. */
   readonly forwardedBy?: string;
 }
@@ -93,4 +98,15 @@ export function reversePathOf(
   recipient: EnvelopeRecipient | undefined,
 ): string {
   return recipient?.reversePath ?? reversePath;
+}
+
+/**
+ * The envelope as it holds for a recipient: with its reverse-path, and for a member of a list without what the sender wished
+ * to hear, and by when, of the message to the list (RFC 3461 §5.2.7.1).
+ */
+export function envelopeFor(envelope: Envelope, recipient: EnvelopeRecipient | undefined): Envelope {
+  const { ret: _ret, envid: _envid, deliverBy: _deliverBy, ...others } = envelope;
+  const ofMessage = recipient?.list === "member" ? others : envelope;
+  const { reversePath = envelope.reversePath } = recipient ?? {};
+  return ofMessage.reversePath === reversePath ? ofMessage : { ...ofMessage, reversePath };
 }

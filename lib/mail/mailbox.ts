@@ -13,8 +13,13 @@ export interface Mailbox {
   readonly text: string;
 }
 
-/** RFC 5321 §4.5.3.1.1, in octets. */
-const MAX_LOCAL_PART_OCTETS = 64;
+/** RFC 5321 §4.5.3.1.1, in octets: what every server takes, and the most that a mailbox of ours has. */
+const USUAL_LOCAL_PART_OCTETS = 64;
+/**
+ * RFC 5321 §4.5.3.1.3 without the brackets, in octets, for an address whose local part is longer than usual: senders that
+ * write another address into their own have those, forwarders above all, and a server should take them (§4.5.3.1).
+ */
+const MAX_LONG_ADDRESS_OCTETS = 254;
 /** RFC 5321 §4.5.3.1.2, in octets of A-labels. */
 const MAX_DOMAIN_OCTETS = 255;
 
@@ -32,7 +37,8 @@ const ASCII = /^[\x00-\x7f]*$/;
  *
  * @param text Decoded UTF-8. A quoted local part, an address literal and U-labels are accepted; source routes, comments
  * and blanks are not.
- * @returns Undefined where the text is no mailbox, or a part is longer than RFC 5321 §4.5.3.1 allows.
+ * @returns Undefined where the text is no mailbox, or is too long: a domain of more than 255 octets, or with a local part
+ * of more than 64 octets a whole of more than 254.
  */
 export function parseMailbox(text: string): Mailbox | undefined {
   // The last "@" ends the local part: a domain has none, a quoted local part may.
@@ -43,10 +49,17 @@ export function parseMailbox(text: string): Mailbox | undefined {
   const rawDomain = text.slice(at + 1);
   const domain = rawDomain.startsWith("[") ? normalizeAddressLiteral(rawDomain) : normalizeDomain(rawDomain);
   if (domain === undefined) return undefined;
-  return { localPart, domain, text: `${formatLocalPart(localPart)}@${domain}` };
+  const canonical = `${formatLocalPart(localPart)}@${domain}`;
+  if (!hasUsualLength(localPart) && octetLength(canonical) > MAX_LONG_ADDRESS_OCTETS) return undefined;
+  return { localPart, domain, text: canonical };
 }
 
-/** Parses a local part, quoted or not; undefined where it is none or longer than 64 octets. */
+/** Whether every server takes a local part of this length (RFC 5321 §4.5.3.1.1). @param localPart Unquoted. */
+export function hasUsualLength(localPart: string): boolean {
+  return octetLength(localPart) <= USUAL_LOCAL_PART_OCTETS;
+}
+
+/** Parses a local part, quoted or not; undefined where it is none. Its length is for the caller to judge. */
 export function parseLocalPart(text: string): string | undefined {
   let localPart = text;
   if (text.startsWith('"')) {
@@ -55,7 +68,7 @@ export function parseLocalPart(text: string): string | undefined {
   } else if (!DOT_STRING.test(text)) {
     return undefined;
   }
-  return octetLength(localPart) > MAX_LOCAL_PART_OCTETS ? undefined : localPart;
+  return localPart;
 }
 
 /** Writes a local part as a Dot-string, or quoted where it cannot be one (RFC 5321 §4.1.2). */

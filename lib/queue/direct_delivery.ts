@@ -72,7 +72,7 @@ export function directDelivery(options: DirectDeliveryOptions): DeliverDirectly 
     };
     const groups = mailboxesOf(message, options);
     if (groups === undefined) return nothing;
-    const attempts = await Promise.all(groups.map((group) => attempt(message, group, options)));
+    const attempts = (await Promise.all(groups.map((group) => attempt(message, group, options)))).flat();
     const delivered = attempts.filter(({ outcome }) => outcome.action === "delivered");
     const announce = (): void => delivered.forEach(({ group, outcome }) => log(message, group, outcome, options));
     if (delivered.length === attempts.length) return { kind: "delivered", announce };
@@ -113,16 +113,18 @@ function mailboxesOf(message: QueuedMessage, { route, logger }: DirectDeliveryOp
   return [...groups.values()];
 }
 
+/** What became of a group: in parts, because recipients may lead to several folders of one mailbox. */
 async function attempt(
   { queueId, envelope, content }: QueuedMessage,
-  group: Group,
+  { hop, indexes }: Group,
   { deliver, logger, signal }: DirectDeliveryOptions,
-): Promise<{ readonly group: Group; readonly outcome: Outcome }> {
-  const recipients = group.indexes.flatMap((index) => envelope.recipients[index] ?? []);
-  const request = { queueId, envelope, content, hop: group.hop, recipients, signal };
-  const [outcome] = await deliverSafely(deliver, request, logger);
-  // One mailbox, one outcome.
-  return { group, outcome: outcome as Outcome };
+): Promise<{ readonly group: Group; readonly outcome: Outcome }[]> {
+  const recipients = indexes.flatMap((index) => envelope.recipients[index] ?? []);
+  const outcomes = await deliverSafely(deliver, { queueId, envelope, content, hop, recipients, signal }, logger);
+  return [...new Set(outcomes)].map((outcome) => ({
+    group: { hop, indexes: indexes.filter((_, at) => outcomes[at] === outcome) },
+    outcome,
+  }));
 }
 
 function log(message: QueuedMessage, { hop, indexes }: Group, outcome: Outcome, options: DirectDeliveryOptions): void {

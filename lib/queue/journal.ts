@@ -10,18 +10,23 @@ export type MessageState = Pick<QueuedMessage, "envelope" | "recipients" | "isHe
 
 /** RFC 3464 §2.3.3. */
 const EXPANDED: Outcome = { action: "expanded", status: "2.1.5", text: "", isRemoteReply: false };
+/** The same section: a list is delivered to, what its members get is another message. */
+const LIST_DELIVERED: Outcome = { ...EXPANDED, action: "delivered" };
 
 /** The state of the recipients of a message that was just accepted: due at once or when it is released, and those that were expanded done. */
 export function initialStates(envelope: Envelope): RecipientState[] {
   const nextAttemptMs = releaseMs(envelope);
-  return envelope.recipients.map(({ isExpanded }, index) => ({
-    index,
-    attempts: 0,
-    nextAttemptMs,
-    isWarned: false,
-    isReported: isExpanded === true && !isToBeReported(envelope, index, EXPANDED),
-    ...(isExpanded && { lastOutcome: EXPANDED, lastAttemptMs: Date.parse(envelope.arrived) }),
-  }));
+  return envelope.recipients.map(({ isExpanded, list }, index) => {
+    const outcome = list === "itself" ? LIST_DELIVERED : EXPANDED;
+    return {
+      index,
+      attempts: 0,
+      nextAttemptMs,
+      isWarned: false,
+      isReported: isExpanded === true && !isToBeReported(envelope, index, outcome),
+      ...(isExpanded && { lastOutcome: outcome, lastAttemptMs: Date.parse(envelope.arrived) }),
+    };
+  });
 }
 
 /** Applies one event to a message's state. */
@@ -96,11 +101,11 @@ export function isDone(message: QueuedMessage): boolean {
  */
 export function isToBeReported(envelope: Envelope, index: number, outcome: Outcome): boolean {
   if (reversePathOf(envelope, envelope.recipients[index]) === "") return false;
-  const notify = envelope.recipients[index]?.notify;
+  const { notify, list } = envelope.recipients[index] ?? {};
   if (outcome.action === "failed") return notify === undefined || (notify !== "never" && notify.includes("failure"));
   if (notify === "never") return false;
-  // RFC 2852 §4.1.4: each relay that takes the message is shown, whatever else was asked for.
-  if (outcome.action === "relayed" && envelope.deliverBy?.isTraced) return true;
+  // RFC 2852 §4.1.4: each relay that takes the message is shown to its sender, whatever else was asked for.
+  if (outcome.action === "relayed" && list !== "member" && envelope.deliverBy?.isTraced) return true;
   return notify !== undefined && notify.includes("success") && !outcome.isDsnPassedOn;
 }
 

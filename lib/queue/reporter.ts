@@ -33,9 +33,12 @@ export interface DsnReporterOptions {
   readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;
   /** Age at which delivery is given up: said in a warning. */
   readonly expireAfterMs: () => number;
-  /** The forward-paths that a sender of ours stands for, as at RCPT: it may be an alias. Itself where it is not ours. */
-  readonly expand: (address: string) => readonly string[];
+  /** What a sender of ours stands for, as at RCPT: it may be an alias. Itself where it is not ours. */
+  readonly expand: (address: string) => readonly ReportTarget[];
 }
+
+/** Who gets a report. Its reverse-path is null, also where this is a member of a list. */
+export type ReportTarget = Pick<EnvelopeRecipient, "address" | "forwardedBy">;
 
 /** A reporter that writes DSNs and makes them durable in the spool. */
 export function dsnReporter(options: DsnReporterOptions): Reporter {
@@ -78,8 +81,10 @@ function expandAll(
   expand: DsnReporterOptions["expand"],
 ): readonly EnvelopeRecipient[] {
   return recipients.flatMap((recipient) =>
-    expand(recipient.address).map((address) =>
-      address === recipient.address ? recipient : { ...recipient, address, original: recipient.address }
-    )
+    expand(recipient.address).map(({ address, forwardedBy }) => ({
+      ...recipient,
+      ...(address === recipient.address ? {} : { address, original: recipient.address }),
+      ...(forwardedBy === undefined ? {} : { forwardedBy }),
+    }))
   );
 }

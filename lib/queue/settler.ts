@@ -5,7 +5,7 @@
 
 import type { Logger } from "../log/logger.ts";
 import type { Clock } from "../system/clock.ts";
-import { reversePathOf } from "../mail/envelope.ts";
+import { envelopeFor, reversePathOf } from "../mail/envelope.ts";
 import type { ActiveMessage } from "./active_message.ts";
 import { warnMs } from "./deadline.ts";
 import { applyEvent, isDelayReportable, isDone, isPending, isUnreported, reportKindOf } from "./journal.ts";
@@ -195,7 +195,7 @@ export class Settler {
     const { queueId } = message;
     let report: QueuedMessage | undefined;
     try {
-      report = await this.#options.reporter.report(withSender(message, sender), states, kind);
+      report = await this.#options.reporter.report(asSentTo(message, states[0]), states, kind);
     } catch (error) {
       active.isReportPostponed = true;
       this.#logger.error("{queueId}: cannot report to {sender}, will try again: {error}", { queueId, sender, error });
@@ -232,7 +232,8 @@ function ofOneSender(
   return { sender, states: states.filter((state) => senderOf(state) === sender) };
 }
 
-function withSender(message: QueuedMessage, sender: string): QueuedMessage {
-  const { envelope } = message;
-  return envelope.reversePath === sender ? message : { ...message, envelope: { ...envelope, reversePath: sender } };
+/** The message as it was sent to a recipient, for a report to whom that came from. */
+function asSentTo(message: QueuedMessage, state: RecipientState | undefined): QueuedMessage {
+  const envelope = envelopeFor(message.envelope, message.envelope.recipients[state?.index ?? -1]);
+  return envelope === message.envelope ? message : { ...message, envelope };
 }

@@ -22,6 +22,7 @@ const BODIES: readonly Envelope["body"][] = ["7BIT", "8BITMIME", "BINARYMIME"];
 const RETURNS: readonly NonNullable<Envelope["ret"]>[] = ["FULL", "HDRS"];
 const BY_MODES: readonly DeliverBy["mode"][] = ["return", "notify"];
 const NOTIFICATIONS: readonly Exclude<Notify, "never">[number][] = ["success", "failure", "delay"];
+const LIST_ROLES: readonly NonNullable<EnvelopeRecipient["list"]>[] = ["itself", "member"];
 const ACTIONS: readonly Action[] = ["delivered", "relayed", "expanded", "delayed", "failed"];
 /** All classes of replies. */
 export const REPLY_CLASSES: readonly ReplyClass[] = [
@@ -162,6 +163,7 @@ function recipientFrom(value: unknown): EnvelopeRecipient {
     ...optionalTexts(fields, ["original", "orcpt", "reversePath", "forwardedBy"]),
     ...(fields.notify !== undefined && { notify: notifyFrom(fields) }),
     ...(fields.isExpanded !== undefined && truth(fields, "isExpanded") && { isExpanded: true }),
+    ...(fields.list !== undefined && { list: oneOf(fields, "list", LIST_ROLES) }),
   };
 }
 

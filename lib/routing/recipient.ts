@@ -1,23 +1,43 @@
 /** Resolves a recipient while the client waits at RCPT: whether it is ours, whether it exists, and whom it stands for. */
 
 import { BARE_POSTMASTER } from "../smtp/path.ts";
-import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
-import { asOurs, type Directory, type OurMailbox } from "./directory.ts";
+import type { Mailbox } from "../mail/mailbox.ts";
+import { asOurs, type Directory } from "./directory.ts";
+import {
+  type Expanded,
+  expandFirstAccount,
+  expandMailbox,
+  type ExpansionProblem,
+  type ResolvedTarget,
+  roleOf,
+  rolesFor,
+} from "./expansion.ts";
 
 /** What a recipient is. */
 export type RecipientResolution =
-  /** Ours. The forward-paths that delivery uses, at least one and each once; aliases may lead to other domains. */
-  | { readonly kind: "local"; readonly targets: readonly string[] }
+  /** Ours. What delivery uses, at least one and each address once; aliases may lead to other domains. */
+  | {
+    readonly kind: "local";
+    readonly targets: readonly ResolvedTarget[];
+    /** `reports`: the address of a rewritten sender, from the null reverse-path only. */
+    readonly takes?: "reports";
+  }
   /** Of a domain that is not ours: for those only who may relay. */
-  | { readonly kind: "remote"; readonly target: string }
+  | { readonly kind: "remote" }
   /** Of a domain of ours that has no such mailbox: 550 5.1.1. */
-  | { readonly kind: "unknown" };
+  | { readonly kind: "unknown"; /** What to tell the client, where there is more to say. */ readonly reason?: string }
+  /** An address of ours whose aliases are at fault. */
+  | { readonly kind: "refused"; /** An enhanced status code. */ readonly status: string; readonly text: string };
 
-/** Aliases in a row; a recipient with more is refused as unknown. */
-const MAX_ALIAS_DEPTH = 10;
+/** RFC 3463 §3.5 and §3.6. */
+const REFUSALS: Readonly<Record<ExpansionProblem, { readonly status: string; readonly text: string }>> = {
+  loop: { status: "5.4.6", text: "Mail for this address goes round in a circle of aliases" },
+  depth: { status: "5.4.6", text: "Too many aliases in a row behind this address" },
+  size: { status: "5.5.3", text: "Too many recipients behind this address" },
+};
 
 /**
- * Resolves a recipient: alias, account, the same without its detail, route of the domain, catch-all, in this order.
+ * Resolves a recipient; see expansion.ts for whom a mailbox of ours stands for.
  *
  * Nothing in a local part is interpreted but the delimiter: `user%other@ours` and `"user@other"@ours` are mailboxes of
  * ours, and most likely unknown (RFC 5321 §3.6.1 and Appendix F.2 let servers refuse such relaying).
@@ -28,94 +48,38 @@ export function resolveRecipient(
   directory: Directory,
   recipient: Mailbox | typeof BARE_POSTMASTER,
 ): RecipientResolution {
-  if (recipient === BARE_POSTMASTER) return resolvePostmaster(directory);
+  if (recipient === BARE_POSTMASTER) return resolutionOf(expandRoleAnywhere(directory, BARE_POSTMASTER));
   const ours = asOurs(directory, recipient);
+  const role = roleOf(recipient.localPart);
   if (ours !== undefined) {
-    const targets = targetsOf(directory, ours);
-    if (targets.length > 0) return { kind: "local", targets };
-    return isPostmaster(recipient) ? resolvePostmaster(directory, ours.domain.name) : { kind: "unknown" };
+    const expanded = expandMailbox(directory, ours);
+    // Whatever is wrong with the aliases: somebody has to hear of it.
+    const isLost = role !== undefined && expanded.problem !== undefined;
+    return resolutionOf(isLost ? expandFirstAccount(directory, ours.domain.name, ITSELF) : expanded);
   }
   // Our own reports come from there, so answers to them must arrive.
-  if (isPostmaster(recipient) && recipient.domain === directory.hostname) return resolvePostmaster(directory);
-  return { kind: "remote", target: recipient.text };
+  if (role !== undefined && recipient.domain === directory.hostname) {
+    return resolutionOf(expandRoleAnywhere(directory, role));
+  }
+  return { kind: "remote" };
 }
 
-/**
- * RFC 5321 §4.5.1: postmaster is always there. Without an alias, account or catch-all for it, the first account takes
- * its mail: of the domain, or of the first domain that has one.
- */
-function resolvePostmaster(directory: Directory, domain?: string): RecipientResolution {
-  if (domain === undefined) {
-    for (const name of directory.domains.keys()) {
-      const ours = asOurs(directory, { localPart: BARE_POSTMASTER, domain: name, text: `${BARE_POSTMASTER}@${name}` });
-      const targets = ours === undefined ? [] : targetsOf(directory, ours);
-      if (targets.length > 0) return { kind: "local", targets };
+const ITSELF = { followsForwards: false };
+
+/** The first domain that has a mailbox for a role takes its mail; without one, the first account does. */
+function expandRoleAnywhere(directory: Directory, role: string): Expanded {
+  for (const localPart of rolesFor(role)) {
+    for (const domain of directory.domains.keys()) {
+      const ours = asOurs(directory, { localPart, domain, text: `${localPart}@${domain}` });
+      const expanded = ours === undefined ? undefined : expandMailbox(directory, ours, { hasFallback: false });
+      if (expanded !== undefined && expanded.targets.length > 0) return expanded;
     }
   }
-  for (const name of domain === undefined ? directory.domains.keys() : [domain, ...directory.domains.keys()]) {
-    for (const { address } of directory.accounts.values()) {
-      if (address.endsWith(`@${name}`)) return { kind: "local", targets: [address] };
-    }
-  }
-  return { kind: "unknown" };
+  const expanded = expandFirstAccount(directory);
+  return expanded.problem === undefined ? expanded : expandFirstAccount(directory, undefined, ITSELF);
 }
 
-function isPostmaster({ localPart }: Mailbox): boolean {
-  return localPart.toLowerCase() === BARE_POSTMASTER;
-}
-
-/** The forward-paths that a mailbox of ours stands for; empty where there is no such mailbox. */
-export function targetsOf(directory: Directory, ours: OurMailbox): readonly string[] {
-  const expansion: Expansion = { directory, targets: new Set(), followed: new Set(), isTooDeep: false };
-  expand(expansion, ours, []);
-  // Refused as a whole: to leave out the targets behind the bound would lose mail.
-  return expansion.isTooDeep ? [] : [...expansion.targets];
-}
-
-/** One expansion in progress. */
-interface Expansion {
-  readonly directory: Directory;
-  readonly targets: Set<string>;
-  /** Aliases and catch-alls (`@domain`) met so far; each is followed once, so loops end. */
-  readonly followed: Set<string>;
-  isTooDeep: boolean;
-}
-
-/** Adds the targets of a mailbox. `above` are the aliases that led here. */
-function expand(
-  expansion: Expansion,
-  { address, bases, domain, unfolded }: OurMailbox,
-  above: readonly string[],
-): void {
-  const { directory, targets } = expansion;
-  for (const candidate of [address, ...bases]) {
-    const forwardPaths = directory.aliases.get(candidate);
-    const account = directory.accounts.get(candidate);
-    // Within its own expansion, an alias that is an account too means the account: it keeps a copy for itself.
-    if (forwardPaths === undefined || (account !== undefined && above.includes(candidate))) {
-      if (account === undefined) continue;
-      targets.add(account.address);
-    } else {
-      follow(expansion, candidate, forwardPaths, above);
-    }
-    return;
-  }
-  if (directory.routes.exact.has(domain.name)) targets.add(unfolded);
-  else if (domain.catchAll !== undefined) follow(expansion, `@${domain.name}`, [domain.catchAll], above);
-}
-
-function follow(expansion: Expansion, name: string, forwardPaths: readonly string[], above: readonly string[]): void {
-  if (expansion.followed.has(name)) return;
-  expansion.followed.add(name);
-  if (above.length >= MAX_ALIAS_DEPTH) {
-    expansion.isTooDeep = true;
-    return;
-  }
-  for (const forwardPath of forwardPaths) {
-    const mailbox = parseMailbox(forwardPath);
-    if (mailbox === undefined) continue;
-    const ours = asOurs(expansion.directory, mailbox);
-    if (ours === undefined) expansion.targets.add(mailbox.text);
-    else expand(expansion, ours, [...above, name]);
-  }
+function resolutionOf({ targets, problem }: Expanded): RecipientResolution {
+  if (problem !== undefined) return { kind: "refused", ...REFUSALS[problem] };
+  return targets.length > 0 ? { kind: "local", targets } : { kind: "unknown" };
 }

@@ -34,6 +34,18 @@ export interface FolderEntry {
   readonly isDirectory: boolean;
 }
 
+/** What the disk knows about a file or folder. */
+export interface FileFacts {
+  /** In octets. */
+  readonly size: number;
+  /** When its content changed last. */
+  readonly mtime: Date | null;
+  /** When it was read last, as far as the disk keeps that. */
+  readonly atime?: Date | null;
+  /** False for everything else. */
+  readonly isDirectory: boolean;
+}
+
 /** The operations on paths that posthorn needs. Errors are those of Deno (`Deno.errors.NotFound`, …). */
 export interface Files {
   /** Opens a file or, read-only, a folder. */
@@ -47,7 +59,7 @@ export interface Files {
   /** In no order; what changes meanwhile may be missed. */
   list(path: string): AsyncIterable<FolderEntry>;
   /** Follows symbolic links. */
-  stat(path: string): Promise<{ readonly size: number; readonly mtime: Date | null; readonly isDirectory: boolean }>;
+  stat(path: string): Promise<FileFacts>;
 }
 
 /** The file system of the machine. */

@@ -120,7 +120,7 @@ class Simulation {
       hostname: "mail.example.net",
       randomOctets,
       expireAfterMs: () => 5 * DAY,
-      expand: (address) => [address],
+      expand: (address) => [{ address }],
     });
     this.#reporter = {
       report: (message, states, kind) => {

@@ -14,7 +14,7 @@
  *     TLS                        the client does a TLS handshake
  *     END                        the server closes the connection
  *     @accepted 1                so many messages were accepted
- *     @envelope a@b -> c@d, e@f  envelope of the last one
+ *     @envelope a@b -> c@d, e@f  envelope of the last one; `by` says who forwards, `from` whose list it is
  *     @dsn ret=HDRS notify=delay what its envelope keeps of the DSN parameters; `|` where recipients differ
  *     @received from x ([y])     the first line of its Received field
  *     @fields Received, Date     the fields put in front of it, by name
@@ -154,7 +154,11 @@ async function step(client: Client, server: InboundFixture, kind: string, text: 
       const { reversePath, recipients } = server.spool.messages.at(-1)?.envelope ?? {};
       return assertEquals(
         `${reversePath} -> ${
-          recipients?.map(({ address, isExpanded }) => isExpanded ? `${address} expanded` : address).join(", ")
+          recipients?.map(({ address, isExpanded, list, reversePath, forwardedBy }) =>
+            address + (isExpanded ? (list === "itself" ? " list" : " expanded") : "") +
+            (forwardedBy === undefined ? "" : ` by ${forwardedBy}`) +
+            (list === "member" && reversePath !== undefined ? ` from ${reversePath}` : "")
+          ).join(", ")
         }`,
         text,
       );

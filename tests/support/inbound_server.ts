@@ -9,13 +9,17 @@ import {
   DEFAULT_TIMEOUTS,
   type InboundTimeouts,
   type RecipientResolver,
-  type ResolvedRecipient,
   type Settings,
 } from "../../lib/inbound/services.ts";
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { relayBlocks } from "../../lib/policy/relay.ts";
+import { buildDirectory } from "../../lib/routing/directory.ts";
+import { type Forwarding, resolveRewritten, rewriteSender } from "../../lib/routing/forwarding.ts";
+import type { RecipientResolution } from "../../lib/routing/recipient.ts";
+import { createSrs } from "../../lib/routing/srs/srs.ts";
 import { BARE_POSTMASTER } from "../../lib/smtp/path.ts";
 import { type Clock, systemClock } from "../../lib/system/clock.ts";
+import type { Room } from "../../lib/system/disk_space.ts";
 import { openSocketTurn } from "../../lib/system/socket_turn.ts";
 import { type Certificates, loadCertificates } from "../../lib/tls/certificates.ts";
 import { makeSelfSigned } from "../../lib/tls/self_signed.ts";
@@ -42,6 +46,8 @@ export interface InboundFixtureOptions {
   readonly clientCertificates?: NonNullable<ListenerConfig["clientCertificates"]>;
   /** Whether an operator drains the server; asked each time. */
   readonly isDraining?: () => boolean;
+  /** Whether new mail finds room; default: always. */
+  readonly room?: Room;
   /** The mechanisms to offer; default PLAIN and LOGIN. */
   readonly auth?: readonly string[];
 }
@@ -53,21 +59,61 @@ export interface InboundFixture extends AsyncDisposable {
   readonly server: InboundServer;
 }
 
-/** `alice@example.org` exists, `team@example.org` is an alias for her and somebody elsewhere; `bob@example.org` is not. */
+const directory = buildDirectory({
+  hostname: "mx.test",
+  domains: new Map([["example.org", { name: "example.org", dkim: [] }]]),
+  aliases: new Map(),
+  routes: [],
+  auth: {},
+}, [{ address: "alice@example.org" }]);
+
+/** For this server it is always the 21st of August 2026. */
+const forwarding: Forwarding = {
+  srs: createSrs({
+    secrets: ["a secret of the test"],
+    now: () => Date.UTC(2026, 7, 21, 12),
+    maxAgeMs: 21 * 86_400_000,
+  }),
+  isOn: true,
+};
+
+/**
+ * `alice@example.org` exists, `team@example.org` is an alias for her and somebody elsewhere, `list@example.org` a list of her
+ * and another; `loop@example.org` leads to itself, and `bob@example.org` is not.
+ */
 export const testResolver: RecipientResolver = {
-  resolveRecipient(path): ResolvedRecipient {
-    if (path === BARE_POSTMASTER) return { kind: "local", targets: ["alice@example.org"] };
+  resolveRecipient(path): RecipientResolution {
+    if (path === BARE_POSTMASTER) return { kind: "local", targets: [{ address: "alice@example.org" }] };
     if (path.domain !== "example.org") return { kind: "remote" };
+    const rewritten = resolveRewritten(directory, forwarding, path);
+    if (rewritten !== undefined) return rewritten;
     switch (path.localPart.toLowerCase()) {
       case "alice":
       case "älice":
-        return { kind: "local", targets: [path.text.toLowerCase()] };
+        return { kind: "local", targets: [{ address: path.text.toLowerCase() }] };
       case "team":
-        return { kind: "local", targets: ["alice@example.org", "carol@elsewhere.test"] };
+        return {
+          kind: "local",
+          targets: [
+            { address: "alice@example.org" },
+            { address: "carol@elsewhere.test", forwardedBy: "team@example.org" },
+          ],
+        };
+      case "list":
+        return {
+          kind: "local",
+          targets: [
+            { address: "alice@example.org", reversePath: "owner-list@example.org" },
+            { address: "dora@elsewhere.test", forwardedBy: "list@example.org", reversePath: "owner-list@example.org" },
+          ],
+        };
+      case "loop":
+        return { kind: "refused", status: "5.4.6", text: "Mail for this address goes round in a circle of aliases" };
       default:
         return { kind: "unknown" };
     }
   },
+  rewriteSender: (reversePath, forwardedBy) => rewriteSender(directory, forwarding, reversePath, forwardedBy),
   isRouted: (domain) => domain.endsWith("routed.test"),
   takesBinary: (target) => !target.endsWith("@example.org"),
   mayUse: (account, { text }) => text.toLowerCase().replace(/\+[^@]*@/, "@") === account,
@@ -130,6 +176,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       enqueue: () => {},
       flush: () => {},
       isDraining: () => options.isDraining?.() ?? false,
+      ...(options.room === undefined ? {} : { room: options.room }),
       sasl: testLogins(options.auth),
       startTls: (conn, requestsCertificate) =>
         upgradeServer(conn, certificates, { handshakeTimeoutMs: 5000, requestsCertificate }),

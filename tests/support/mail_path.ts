@@ -19,6 +19,7 @@ import { openFileSpool } from "../../lib/queue/file_spool.ts";
 import type { QueuedMessage, Spool } from "../../lib/queue/spool.ts";
 import type { Clock } from "../../lib/system/clock.ts";
 import { FolderSync } from "../../lib/system/folder_sync.ts";
+import { withCrlf } from "./crlf.ts";
 import type { FakeClock } from "./fake_clock.ts";
 import type { MemoryFiles } from "./memory_files.ts";
 import { outcome, sampleEnvelope } from "./queue_samples.ts";
@@ -154,6 +155,7 @@ export class MailPath implements AsyncDisposable {
       pid: 1,
       folderSync: this.#folderSync,
       logger,
+      lineEndings: () => "lf",
     });
     this.spool = options.told === undefined ? spool : listening(spool, options.told, isOver);
     const deliver: Deliver = (request) => {
@@ -174,7 +176,7 @@ export class MailPath implements AsyncDisposable {
         hostname: "mail.example.org",
         randomOctets,
         expireAfterMs: () => PATH_SETTINGS.expireAfterMs,
-        expand: (address) => [address],
+        expand: (address) => [{ address }],
       }),
       random: () => 0,
       settings: options.settings ?? PATH_SETTINGS,
@@ -244,7 +246,7 @@ export function mailboxes(files: MemoryFiles, messages: readonly PathMessage[]):
   for (const [path, octets] of folderTree(files, MAIL)) {
     const [, account, folder] = /^\/data\/mail\/local\.example\/([^/]+)\/(\w+)\/[^/]+$/.exec(path) ?? [];
     if (folder !== "new") continue;
-    const text = new TextDecoder("latin1").decode(octets);
+    const text = new TextDecoder("latin1").decode(withCrlf(octets));
     const message = messages.find(({ name }) => name === nameIn(text));
     const whole = message === undefined ? "" : new TextDecoder("latin1").decode(contentOf(message));
     if (whole === "" || !text.startsWith("Return-Path: <") || !text.endsWith(`\r\n${whole}`)) {

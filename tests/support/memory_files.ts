@@ -66,6 +66,8 @@ export function coin(seed: number): () => boolean {
 export class MemoryFiles implements Files {
   /** Called before each operation; what it throws is the result. Half of a write is done before it fails. */
   fault: ((operation: FileOperation) => void) | undefined;
+  /** The time stamp of everything. */
+  mtime: Date | null = null;
   /** Handles that are open now. */
   openHandles = 0;
   /** Operations so far. */
@@ -129,11 +131,11 @@ export class MemoryFiles implements Files {
     }
   }
 
-  stat(path: string): Promise<{ size: number; mtime: null; isDirectory: boolean }> {
+  stat(path: string): Promise<{ size: number; mtime: Date | null; isDirectory: boolean }> {
     const node = this.#find(path);
     if (node === undefined) return Promise.reject(new Deno.errors.NotFound(path));
     const size = node.kind === "file" ? node.data.length : 0;
-    return Promise.resolve({ size, mtime: null, isDirectory: node.kind === "folder" });
+    return Promise.resolve({ size, mtime: this.mtime, isDirectory: node.kind === "folder" });
   }
 
   /** All files below a folder, by path, for assertions. */

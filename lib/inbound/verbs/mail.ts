@@ -8,8 +8,8 @@ import { checkReversePath } from "../submission.ts";
 import { readMailParameters } from "../extensions.ts";
 import type { Session } from "../session.ts";
 
-/** Starts a transaction. */
-export function mail(context: Context, { reversePath, isUtf8, parameters }: MailCommand): Reply {
+/** Starts a transaction, where there is room for a message. */
+export function mail(context: Context, { reversePath, isUtf8, parameters }: MailCommand): Reply | Promise<Reply> {
   const { session, services } = context;
   if (session.transaction !== undefined) {
     throw new SmtpError(503, "5.5.1", "A transaction is open already; end it with DATA or RSET");
@@ -35,17 +35,23 @@ export function mail(context: Context, { reversePath, isUtf8, parameters }: Mail
     }
     throw error;
   }
-  session.transaction = {
-    reversePath: path,
-    options,
-    recipients: [],
-    addresses: new Set(),
-    accepted: [],
-    chunks: undefined,
+  const begin = (hasRoom: boolean): Reply => {
+    // RFC 1870 §6.1
+    if (!hasRoom) throw new SmtpError(452, "4.3.1", "Insufficient storage; try again later");
+    session.transaction = {
+      reversePath: path,
+      options,
+      recipients: [],
+      addresses: new Set(),
+      accepted: [],
+      chunks: undefined,
+    };
+    // RFC 6710 §4.1
+    if (isLowered) return reply(250, "2.3.6", "0 is the priority of this message; a higher one needs a login");
+    return reply(250, "2.1.0", "Sender OK");
   };
-  // RFC 6710 §4.1
-  if (isLowered) return reply(250, "2.3.6", "0 is the priority of this message; a higher one needs a login");
-  return reply(250, "2.1.0", "Sender OK");
+  const hasRoom = services.room?.hasRoomFor(Number(parameters.get("SIZE") ?? 0)) ?? true;
+  return typeof hasRoom === "boolean" ? begin(hasRoom) : hasRoom.then(begin);
 }
 
 /** A message goes before those of others only for users who logged in (RFC 6710 §4.1). */

@@ -1,6 +1,8 @@
 /** RCPT (RFC 5321 §4.1.1.3): who is let in, and who is not. */
 
+import type { EnvelopeRecipient } from "../../mail/envelope.ts";
 import { mayRelay } from "../../policy/relay.ts";
+import type { ResolvedTarget } from "../../routing/expansion.ts";
 import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
@@ -26,15 +28,24 @@ export function rcpt(context: Context, command: RcptCommand): Reply {
   }
   checkRate(session, services);
   try {
-    return accept(session, transaction, { forwardPath, path: command.forwardPath, options });
+    return accept(session, transaction, {
+      forwardPath,
+      path: command.forwardPath,
+      options,
+      senderFor: senderRewriter(context, transaction.reversePath),
+    });
   } catch (error) {
     if (error instanceof SmtpError) {
-      services.logger.info("Refused recipient <{recipient}> from {client}: {reply}", {
+      const { logger } = services;
+      const fields = {
         recipient: forwardPath,
         reversePath: transaction.reversePath,
         client: session.client,
         reply: error.message,
-      });
+      };
+      const line = "Refused recipient <{recipient}> from {client}: {reply}";
+      if (error.cause === undefined) logger.info(line, fields);
+      else logger.warning(`${line}; to mend in {cause}`, { ...fields, cause: error.cause });
     }
     throw error;
   }
@@ -46,25 +57,33 @@ interface Request {
   readonly forwardPath: string;
   readonly path: RcptCommand["forwardPath"];
   readonly options: RcptOptions;
+  /** The reverse-path of what an address of ours sends on; undefined: as it came. */
+  readonly senderFor: (forwardedBy: string) => string | undefined;
 }
 
 function accept(session: Session, transaction: Transaction, request: Request): Reply {
-  const { forwardPath, path } = request;
+  const { forwardPath, path, options } = request;
   const { router, relayFrom } = session.settings;
   const resolved = router.resolveRecipient(path);
   switch (resolved.kind) {
     case "unknown":
-      throw new SmtpError(550, "5.1.1", "No such mailbox here");
+      throw new SmtpError(550, "5.1.1", resolved.reason ?? "No such mailbox here");
+    case "refused":
+      throw new SmtpError(550, resolved.status, resolved.text, { cause: "the aliases of the configuration" });
     case "remote":
       if (!mayRelay(session.clientAddress, session.login, relayFrom)) {
         throw new SmtpError(550, "5.7.1", "This server does not relay for you");
       }
       if (path !== BARE_POSTMASTER) checkFullDomain(session, path, "5.1.3");
-      add(transaction, forwardPath, request);
+      add(transaction, { address: forwardPath, ...options });
       break;
     case "local":
+      if (resolved.takes === "reports" && transaction.reversePath !== "") {
+        throw new SmtpError(550, "5.7.1", "This address takes only reports about undelivered mail, from MAIL FROM:<>");
+      }
       if (
-        transaction.options.body === "BINARYMIME" && !resolved.targets.every((target) => router.takesBinary(target))
+        transaction.options.body === "BINARYMIME" &&
+        !resolved.targets.every(({ address }) => router.takesBinary(address))
       ) {
         throw new SmtpError(554, "5.6.1", "This mailbox takes no binary content; send it encoded");
       }
@@ -76,28 +95,82 @@ function accept(session: Session, transaction: Transaction, request: Request): R
 }
 
 /**
- * Adds what an address of ours stands for. Who asked to hear of success and wrote to one address hears of one, that it
- * was expanded, and not of those behind it (RFC 3461 §5.2.7.3 (b)).
+ * Adds what an address of ours stands for. Who asked to hear of success and wrote to one address hears of one: that it
+ * was expanded (RFC 3461 §5.2.7.3 (b)), or, of a list, delivered (§5.2.7.1), and not of those behind it.
  */
-function addTargets(transaction: Transaction, targets: readonly string[], request: Request): void {
+function addTargets(transaction: Transaction, targets: readonly ResolvedTarget[], request: Request): void {
   const { forwardPath, options: { notify, orcpt } } = request;
-  const isExpanded = targets.length > 1 && notify !== undefined && notify !== "never" && notify.includes("success");
-  if (!isExpanded) return targets.forEach((target) => add(transaction, target, request));
-  const others = notify.filter((event) => event !== "success");
-  const options = { ...request.options, notify: others.length > 0 ? others : "never" } as const;
-  for (const target of targets) add(transaction, target, { ...request, options });
-  if (transaction.accepted.includes(forwardPath)) return;
+  const isList = targets.every(({ reversePath }) => reversePath !== undefined);
+  const wantsSuccess = notify !== undefined && notify !== "never" && notify.includes("success");
+  const isReported = wantsSuccess && (isList || targets.length > 1);
+  const others = isReported ? notify.filter((event) => event !== "success") : [];
+  const options = isReported
+    ? { ...request.options, notify: others.length > 0 ? others : "never" as const }
+    : undefined;
+  for (const target of targets) {
+    add(transaction, recipientOf(target, transaction, { ...request, options: options ?? request.options }));
+  }
+  if (!isReported || transaction.accepted.includes(forwardPath)) return;
   transaction.recipients.push({
     address: forwardPath,
     ...(orcpt === undefined ? {} : { orcpt }),
     notify: ["success"],
     isExpanded: true,
+    ...(isList && { list: "itself" }),
   });
 }
 
-/** Each address gets the message once, however often it was named (RFC 5321 §4.1.1.3 leaves that to us). */
-function add(transaction: Transaction, address: string, { forwardPath: original, options }: Request): void {
-  if (transaction.addresses.has(address)) return;
-  transaction.addresses.add(address);
-  transaction.recipients.push({ address, ...(address === original ? {} : { original }), ...options });
+/** The recipient that delivery gets for a target of an address of ours. */
+function recipientOf(target: ResolvedTarget, { reversePath }: Transaction, request: Request): EnvelopeRecipient {
+  const { address, forwardedBy } = target;
+  const { forwardPath: original, options } = request;
+  const forwarded = forwardedBy === undefined ? {} : { forwardedBy };
+  if (target.reversePath === undefined) {
+    const sender = forwardedBy === undefined ? undefined : request.senderFor(forwardedBy);
+    const rewritten = sender === undefined ? {} : { reversePath: sender };
+    return { address, ...(address === original ? {} : { original }), ...options, ...forwarded, ...rewritten };
+  }
+  // To a member the message comes from the list. The owner has to know which member fails, and hears of nothing else;
+  // a report goes to nobody (RFC 5321 §6.1).
+  const owner = reversePath === "" ? {} : { reversePath: target.reversePath };
+  return { address, notify: ["failure"], list: "member", ...owner, ...forwarded };
+}
+
+/**
+ * Rewrites the sender of what is sent on, once for each address that does. Where that cannot be, the message goes with the
+ * sender that it has.
+ */
+function senderRewriter({ session, services }: Context, reversePath: string): Request["senderFor"] {
+  const known = new Map<string, string | undefined>();
+  return (forwardedBy) => {
+    if (known.has(forwardedBy)) return known.get(forwardedBy);
+    const sender = session.settings.router.rewriteSender(reversePath, forwardedBy);
+    if (sender?.kind === "kept") {
+      services.logger.info("{forwardedBy} sends mail from <{reversePath}> on without rewriting this sender: {reason}", {
+        forwardedBy,
+        reversePath,
+        client: session.client,
+        reason: sender.reason,
+      });
+    }
+    const address = sender?.kind === "rewritten" ? sender.address : undefined;
+    known.set(forwardedBy, address);
+    return address;
+  };
+}
+
+/**
+ * Each address gets the message once, however often it was named (RFC 5321 §4.1.1.3 leaves that to us). Who is named
+ * besides being on a list gets it from its sender.
+ */
+function add(transaction: Transaction, recipient: EnvelopeRecipient): void {
+  const { addresses, recipients } = transaction;
+  const { address, list } = recipient;
+  if (!addresses.has(address)) {
+    addresses.add(address);
+    recipients.push(recipient);
+  } else if (list === undefined) {
+    const member = recipients.findIndex((known) => known.address === address && known.list === "member");
+    if (member >= 0) recipients[member] = recipient;
+  }
 }

@@ -1,10 +1,12 @@
 /** Reading a Maildir as a mail reader would, and comparing what arrived with what was sent. */
 
+import { withCrlf } from "../crlf.ts";
 import { waitUntil } from "./wait.ts";
 
 /** A message in `new/`. */
 export interface MaildirMessage {
   readonly name: string;
+  /** With CRLF at the end of each line, however the file has it. */
   readonly octets: Uint8Array<ArrayBuffer>;
   /** The octets, each as the character of the same number. */
   readonly text: string;
@@ -28,7 +30,7 @@ export class Maildir {
 
   /** Reads one message of `new/`. */
   async read(name: string): Promise<MaildirMessage> {
-    const octets = await Deno.readFile(`${this.path}/new/${name}`);
+    const octets = withCrlf(await Deno.readFile(`${this.path}/new/${name}`));
     return { name, octets, text: latin1(octets) };
   }
 
@@ -91,5 +93,16 @@ export function traceFieldsBefore(content: Uint8Array, delivered: Uint8Array): s
 
 /** Content as it goes over the wire: a dot more where a line begins with one (RFC 5321 §4.5.2), no final dot. */
 export function dotStuffed(content: Uint8Array): Uint8Array<ArrayBuffer> {
-  return latin1Octets(latin1(content).replace(/^\./g, "..").replaceAll("\r\n.", "\r\n.."));
+  const starts: number[] = [];
+  for (let dot = content.indexOf(0x2e); dot >= 0; dot = content.indexOf(0x2e, dot + 1)) {
+    if (dot === 0 || (content[dot - 1] === 0x0a && content[dot - 2] === 0x0d)) starts.push(dot);
+  }
+  const stuffed = new Uint8Array(content.length + starts.length);
+  let from = 0;
+  for (const [count, dot] of [...starts.entries(), [starts.length, content.length] as const]) {
+    stuffed.set(content.subarray(from, dot), from + count);
+    if (count < starts.length) stuffed[dot + count] = 0x2e;
+    from = dot;
+  }
+  return stuffed;
 }

@@ -10,16 +10,22 @@ const PROGRAMS = {
   swaks: ["swaks"],
   curl: ["curl"],
   msmtp: ["msmtp"],
+  mutt: ["/usr/bin/mutt", "mutt"],
+  script: ["/usr/bin/script", "script"],
   openssl: ["openssl"],
   gsasl: ["gsasl"],
   "cyrus-scram": CYRUS_FOLDERS.map((folder) => `${folder}/sasl2/libscram.so`),
   python: ["/usr/bin/python3", "python3"],
   perl: ["/usr/bin/perl", "perl"],
   postfix: ["/usr/sbin/postfix", "postfix"],
+  postsrsd: ["/usr/sbin/postsrsd", "postsrsd"],
   haproxy: ["/usr/sbin/haproxy", "haproxy"],
   testssl: ["/usr/bin/testssl", "testssl.sh"],
   dovecot: ["/usr/sbin/dovecot", "dovecot"],
   doveadm: ["/usr/bin/doveadm", "doveadm"],
+  maildrop: ["/usr/bin/maildrop", "maildrop"],
+  maildirmake: ["/usr/bin/maildirmake.maildrop", "maildirmake.maildrop"],
+  deliverquota: ["/usr/sbin/deliverquota.maildrop", "deliverquota.maildrop"],
   knotd: ["/usr/sbin/knotd", "knotd"],
   knotc: ["/usr/sbin/knotc", "knotc"],
   keymgr: ["/usr/sbin/keymgr", "keymgr"],
@@ -39,8 +45,8 @@ const PROGRAMS = {
 /** Name of a program that a test may need. */
 export type Program = keyof typeof PROGRAMS;
 
-/** Modules of Perl that swaks uses. */
-type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM";
+/** Modules of Perl: those that swaks uses, and another sender rewriting. */
+type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM" | "Mail::SRS";
 
 /** Something else that a test may need. */
 export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | Unpacked | Optional;
@@ -86,6 +92,7 @@ function has(need: Need): boolean {
     case "Net::SSLeay":
     case "Authen::SASL":
     case "Authen::NTLM":
+    case "Mail::SRS":
       return succeeds(findProgram("perl"), [`-M${need}`, "-e", "1"]);
     case "flufl.bounce":
       return succeeds(findProgram("python"), ["-c", "import flufl.bounce"]);

@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { getLogger } from "@logtape/logtape";
 import { type Live, type LiveOptions, loadLive, reloadLive, scramGap } from "../../../lib/cli/live.ts";
+import { ConfigError } from "../../../lib/config/errors.ts";
 import { loadConfig } from "../../../lib/config/load.ts";
 import { parseMailbox } from "../../../lib/mail/mailbox.ts";
+import { writeDurable } from "../../../lib/system/files.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { MemoryFiles } from "../../support/memory_files.ts";
 import { readTestPem } from "../../support/scripted_peer.ts";
@@ -84,4 +86,21 @@ Deno.test("SCRAM waits for the last account: who has a password and no verifier 
     `SCRAM is not offered: bob@example.org and 1 more have no usable SCRAM verifier; ${how}`,
   );
   assertEquals(scramGap({ ...config, auth: { mechanisms: ["PLAIN"] } }, [bob]), undefined);
+});
+
+Deno.test("the secret of rewritten senders is made at the first start, and a broken one stops a start and a reload", async () => {
+  const options = optionsFor(sampleFiles());
+  const config = await loadConfig(options.file, options.io);
+  const live = await loadLive(config, options);
+  const sender = live.router.rewriteSender("bob@sender.example", "fwd@example.org");
+  assert(sender?.kind === "rewritten");
+  const again = await reloadLive(options, live);
+  assertEquals(again.router.rewriteSender("bob@sender.example", "fwd@example.org"), sender);
+  assertEquals(again.router.reportTargets(sender.address), [{ address: "bob@sender.example" }]);
+  const off = await loadLive({ ...config, forwarding: { ...config.forwarding, srs: false } }, options);
+  assertEquals(off.router.rewriteSender("bob@sender.example", "fwd@example.org"), undefined);
+  assertEquals(off.router.reportTargets(sender.address), [{ address: "bob@sender.example" }]);
+  await writeDurable(options.files, "/etc/data/keys/srs", "short\n", { mode: 0o600, replace: true });
+  const error = await assertRejects(() => reloadLive(options, live), ConfigError);
+  assertMatch(error.message, /^\/etc\/data\/keys\/srs:1:1: expected a secret/);
 });

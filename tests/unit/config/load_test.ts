@@ -44,7 +44,9 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     recipientDelimiter: "+",
     accountsFile: "/etc/posthorn/accounts.yaml",
     aliases: new Map(),
-    mailboxes: { lineEndings: "lf" },
+    includeFiles: [],
+    forwarding: { srs: true, maxAgeMs: 1_814_400_000 },
+    mailboxes: { lineEndings: "lf", subaddressFolders: true },
     binaryMime: false,
     relayFrom: [],
     xclientFrom: [],
@@ -75,6 +77,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
       recipients: 1_000,
       connections: 2_000,
       connectionsPerIp: 50,
+      freeSpace: { octets: 104_857_600, percent: 2 },
     },
     dnsServers: [],
     log: { level: "info", format: "text" },
@@ -103,7 +106,13 @@ accounts: ../accounts.yaml
 aliases:
   Sales@BÜCHER.example: [Alice@bücher.example, '"a b"@elsewhere.example']
   "info@xn--bcher-kva.example": alice@bücher.example
-mailboxes: { line_endings: crlf, via: "lmtp://unix:run/dovecot-lmtp", secret: whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD }
+  news@bücher.example: { include: lists/news.txt }
+  list@bücher.example:
+    members: [Alice@bücher.example, carol@elsewhere.example]
+    include: [lists/news.txt, /etc/more]
+    owner: Boss@ELSEWHERE.example
+forwarding: { srs: false, domain: BÜCHER.example, max_age: 10d }
+mailboxes: { line_endings: crlf, subaddress_folders: false, via: "lmtp://unix:run/dovecot-lmtp", secret: whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD }
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 xclient_from: [10.0.0.1]
@@ -125,13 +134,19 @@ destinations:
   - { name: google, concurrency: 3, rate: 100/1m }
   - { name: "*", warm_up: { start: 2026-12-01, per_day: 50 } }
 limits:
-  { message_size: 512KiB, header_size: 64KiB, header_fields: 300, recipients: 100, connections: 20, connections_per_ip: 5 }
+  { message_size: 512KiB, header_size: 64KiB, header_fields: 300, recipients: 100, connections: 20, connections_per_ip: 5,
+    free_space: 2.5% }
 dns: { servers: ["127.0.0.1:5353", "[::1]", 192.0.2.53], validating: true }
 log: { level: debug, format: json }
 admin: { bind: "unix:/run/posthorn/admin.sock" }
 quick_start: Alice@bücher.example
 `,
-    { "/etc/posthorn/secret": "hunter2\r\n\n", "/etc/posthorn/hook": "the old secret of ours\n".replaceAll(" ", "-") },
+    {
+      "/etc/posthorn/secret": "hunter2\r\n\n",
+      "/etc/posthorn/lists/news.txt": "dora@elsewhere.example\nzoë@Bücher.example\n",
+      "/etc/posthorn/hook": "the-old-secret-of-ours\n",
+      "/etc/more": "a#b@elsewhere.example",
+    },
   );
   const via = { host: "", port: 0, tls: "off" };
   assertEquals<unknown>(config, {
@@ -162,11 +177,25 @@ quick_start: Alice@bücher.example
     ]),
     accountsFile: "/etc/accounts.yaml",
     aliases: new Map([
-      ["sales@xn--bcher-kva.example", ["Alice@xn--bcher-kva.example", '"a b"@elsewhere.example']],
-      ["info@xn--bcher-kva.example", ["alice@xn--bcher-kva.example"]],
+      ["sales@xn--bcher-kva.example", { targets: ["Alice@xn--bcher-kva.example", '"a b"@elsewhere.example'] }],
+      ["info@xn--bcher-kva.example", { targets: ["alice@xn--bcher-kva.example"] }],
+      ["news@xn--bcher-kva.example", { targets: ["dora@elsewhere.example", "zoë@xn--bcher-kva.example"] }],
+      ["list@xn--bcher-kva.example", {
+        targets: [
+          "Alice@xn--bcher-kva.example",
+          "carol@elsewhere.example",
+          "dora@elsewhere.example",
+          "zoë@xn--bcher-kva.example",
+          "a#b@elsewhere.example",
+        ],
+        owner: "Boss@elsewhere.example",
+      }],
     ]),
+    includeFiles: ["/etc/posthorn/lists/news.txt", "/etc/more"],
+    forwarding: { srs: false, domain: "xn--bcher-kva.example", maxAgeMs: 864_000_000 },
     mailboxes: {
       lineEndings: "crlf",
+      subaddressFolders: false,
       via: { ...via, scheme: "lmtp", socketPath: "/etc/posthorn/run/dovecot-lmtp" },
       secret: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
     },
@@ -226,6 +255,7 @@ quick_start: Alice@bücher.example
       recipients: 100,
       connections: 20,
       connectionsPerIp: 5,
+      freeSpace: { percent: 2.5 },
     },
     dnsServers: [{ host: "127.0.0.1", port: 5353 }, { host: "::1", port: 53 }, { host: "192.0.2.53", port: 53 }],
     isDnsValidating: true,
@@ -377,11 +407,15 @@ Deno.test("The commented keys of config.example.yaml are right when they are use
   // A commented line that holds a key, a list item or ends a list is YAML; the rest is prose.
   const used = text.replace(/^( *)# ( *(?:- \{|- [\w"]|[a-z_]+:(?: |$)|[\w@.]+: [[{]).*)$/gm, "$1$2")
     .replace(/^(service|tls|via): (?=mx \(|starttls \(|smtp:|required \().*$/gm, "");
-  const hook = { "/etc/posthorn/hook.secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD" };
-  const config = await load(used, { "/etc/posthorn/secret": "hunter2", ...hook });
+  const config = await load(used, {
+    "/etc/posthorn/secret": "hunter2",
+    "/etc/posthorn/hook.secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    "/etc/posthorn/lists/announce.txt": "alice@example.org\n",
+  });
   const shipped = await load(text);
   assertEquals(config.routes.length, 5);
-  assertEquals(config.aliases.size, 1);
+  assertEquals([...config.aliases.keys()], ["sales@example.org", "announce@example.org"]);
+  assertEquals(config.includeFiles.length, 1);
   assertEquals(config.domains.size, 2);
   assertEquals(config.listeners.length, 7);
   assertEquals(config.listeners[6]?.clientCertificates, "require");
@@ -420,10 +454,10 @@ Deno.test("A route may go to MX hosts, and have a fallback with its own login", 
 
 Deno.test("Mail for accounts goes to Maildirs, an LMTP server or an application, which needs a secret", async () => {
   const mailboxes = async (text: string): Promise<unknown> => (await load(`${SHORTEST}mailboxes: ${text}\n`)).mailboxes;
-  const lineEndings = "lf";
-  assertEquals(await mailboxes("{ via: maildir }"), { lineEndings, via: "maildir" });
+  const usual = (await load(SHORTEST)).mailboxes;
+  assertEquals(await mailboxes("{ via: maildir }"), { ...usual, via: "maildir" });
   const server = { scheme: "lmtp", host: "dovecot.example", port: 24, tls: "opportunistic" };
-  assertEquals(await mailboxes('{ via: "lmtp://dovecot.example" }'), { lineEndings, via: server });
+  assertEquals(await mailboxes('{ via: "lmtp://dovecot.example" }'), { ...usual, via: server });
   const secret = "0123456789abcdef";
   for (
     const [url, scheme] of [
@@ -436,7 +470,7 @@ Deno.test("Mail for accounts goes to Maildirs, an LMTP server or an application,
     ] as const
   ) {
     const via = { scheme, url, secret };
-    assertEquals(await mailboxes(`{ via: "${url}", secret: "${secret}" }`), { lineEndings, via, secret }, url);
+    assertEquals(await mailboxes(`{ via: "${url}", secret: "${secret}" }`), { ...usual, via, secret }, url);
   }
   for (
     const wrong of [
@@ -454,4 +488,38 @@ Deno.test("Mail for accounts goes to Maildirs, an LMTP server or an application,
     const problem = await problemsOf(mailboxes(`{ via: "${wrong}", secret: "${secret}" }`).then(() => load("")));
     assertStringIncludes(problem, "mailboxes.via: expected ", wrong);
   }
+});
+
+Deno.test("A file of members may have comments, empty lines, CRLF, a byte order mark and addresses twice", async () => {
+  const members = "\ufeff# members\r\n\r\n  alice@example.org  # chair\r\nBob@ELSEWHERE.example\r\n" +
+    "a#b@elsewhere.example\n\tBob@elsewhere.example\n#x@elsewhere.example";
+  const aliases = "aliases: { list@example.org: { members: alice@example.org, include: members } }\n";
+  const config = await load(SHORTEST + aliases, { "/etc/posthorn/members": members });
+  assertEquals(config.aliases.get("list@example.org")?.targets, [
+    "alice@example.org",
+    "Bob@elsewhere.example",
+    "a#b@elsewhere.example",
+  ]);
+});
+
+Deno.test("What is wrong in a file of members is told once, at its place, after what is wrong in the configuration", async () => {
+  const aliases =
+    'aliases:\n  a@example.org: { include: [members, "${LIST}"] }\n  b@example.org: { include: members }\n';
+  const members = "alice@example.org\n\n  bob\nc@x, d@x\n\ufffd@example.org\nDora <dora@example.org>\n";
+  const files = { "/etc/posthorn/members": members, "/lists/x": "@\n".repeat(25) };
+  assertEquals(
+    await problemsOf(load(`${SHORTEST}${aliases}smtp: 1\n`, files, { LIST: "/lists/x" })),
+    [
+      `${FILE}:7:1: unknown key "smtp": expected one of ${CONFIG_KEYS.filter((key) => !key.includes(".")).join(", ")}`,
+      '/etc/posthorn/members:3:3: expected a mailbox such as "alice@example.org", found "bob"',
+      '/etc/posthorn/members:4:1: expected a mailbox such as "alice@example.org", found "c@x, d@x"',
+      '/etc/posthorn/members:5:1: expected a mailbox such as "alice@example.org", found "\ufffd@example.org"',
+      '/etc/posthorn/members:6:1: expected a mailbox such as "alice@example.org", found "Dora <dora@example.org>"',
+      ...Array.from(
+        { length: 20 },
+        (_, i) => `/lists/x:${i + 1}:1: expected a mailbox such as "alice@example.org", found "@"`,
+      ),
+      "/lists/x:20:1: and 5 more lines that are no mailboxes",
+    ].join("\n"),
+  );
 });

@@ -1,4 +1,7 @@
-/** What every delivery target keeps to, whatever it delivers into. Each kind of target runs the suite. */
+/**
+ * What every delivery target keeps to, whatever it delivers into: Maildir, SMTP, LMTP, webhooks. Each kind of target runs the
+ * suite; what one of them cannot have (a recipient refused alone, a lost answer) its subject leaves out.
+ */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { DeliveryRequest, DeliveryTarget } from "../../../lib/delivery/target.ts";
@@ -23,6 +26,10 @@ export interface Subject<H extends NextHop> extends AsyncDisposable {
   leftovers(): Promise<string[]>;
   /** Sets the fault, or takes it away again. */
   setFault(fault: Fault): void;
+  /** Takes the whole of the next messages and loses the answer, until told not to. Absent: there is no answer to lose. */
+  loseAnswers?(isLosing: boolean): void;
+  /** Recipients that are refused for good, and whose mailbox is full; absent where recipients share one fate. */
+  readonly unlucky?: { readonly refused: string; readonly overQuota: string };
 }
 
 /** Content that is read piece by piece, as from a file. `onPiece` is told the number of each before it comes. */
@@ -145,6 +152,86 @@ export function conformance<H extends NextHop>(name: string, make: () => Promise
     }
   });
 
+  test("an abort in the middle of a large message delays, and the next attempt brings it once", async (subject) => {
+    const octets = sampleMessage(6_000);
+    const controller = new AbortController();
+    const content = streamedContent(octets, 16_384, (piece) => piece === 18 && controller.abort());
+    assertDelayed(await deliver(subject, content, controller.signal));
+    assertEquals(await subject.visible(), []);
+    assertDelivered(await deliver(subject, streamedContent(octets, 16_384)));
+    await assertWhole(subject, [octets]);
+  });
+
+  test("content without an octet arrives, and so does a header section without a body", async (subject) => {
+    const head = new TextEncoder().encode("Subject: no body\r\n");
+    for (const octets of [new Uint8Array(0), head]) {
+      for (const content of bothContents(octets)) assertDelivered(await deliver(subject, content));
+    }
+    assertEquals((await subject.visible()).length, 4);
+    assertEquals(await subject.leftovers(), []);
+  });
+
+  test("a second delivery of the same request does no harm", async (subject) => {
+    const octets = sampleMessage(50);
+    for (let i = 0; i < 2; i++) assertDelivered(await deliver(subject, memoryContent(octets)));
+    const visible = await subject.visible();
+    // One that knows the message again may keep the first copy only.
+    assert(visible.length === 1 || visible.length === 2);
+    await assertWhole(subject, visible.map(() => octets));
+  });
+
+  test("whatever goes wrong, there are outcomes and nothing is thrown", async (subject) => {
+    const thrower: Content = {
+      octets: 10,
+      chunks: () => {
+        throw new Error("Too many open files (os error 24)");
+      },
+    };
+    const noIterator = { octets: 10, chunks: () => undefined } as unknown as Content;
+    const oddError: Content = {
+      octets: 10,
+      async *chunks(): AsyncGenerator<Uint8Array> {
+        yield await Promise.reject(undefined);
+      },
+    };
+    for (const content of [thrower, noIterator, oddError]) assertDelayed(await deliver(subject, content));
+    assertEquals(await subject.visible(), []);
+    assertEquals(await subject.leftovers(), []);
+    assertDelivered(await deliver(subject, memoryContent(sampleMessage(3))));
+  });
+
+  test("a connection that breaks after the end of the content delays, and the next attempt delivers", async (subject) => {
+    if (subject.loseAnswers === undefined) return;
+    const octets = sampleMessage(50);
+    for (const content of bothContents(octets)) {
+      subject.loseAnswers(true);
+      assertDelayed(await deliver(subject, content));
+      subject.loseAnswers(false);
+      const before = (await subject.visible()).length;
+      assertDelivered(await deliver(subject, content));
+      assert((await subject.visible()).length > 0 && (await subject.visible()).length >= before);
+    }
+    await assertWhole(subject, (await subject.visible()).map(() => octets));
+  });
+
+  test("a recipient that is refused fails alone, one that is over quota waits alone, in the order they were given", async (subject) => {
+    if (subject.unlucky === undefined) return;
+    const { refused, overQuota } = subject.unlucky;
+    const [first = "", second = ""] = subject.recipients;
+    for (const content of bothContents(sampleMessage(50))) {
+      const outcomes = await deliver(subject, content, undefined, [refused, first, overQuota, second]);
+      const actions = outcomes.map(({ action }) => action.replace("relayed", "delivered"));
+      assertEquals(actions, ["failed", "delivered", "delayed", "delivered"]);
+      assertEquals(outcomes.map(({ status }) => status[0]), ["5", "2", "4", "2"]);
+    }
+    assertEquals((await subject.visible()).length, 2);
+    for (const [address, action] of [[refused, "failed"], [overQuota, "delayed"]] as const) {
+      const outcomes = await deliver(subject, memoryContent(sampleMessage(3)), undefined, [address]);
+      assertEquals(outcomes.map((outcome) => outcome.action), [action]);
+    }
+    assertEquals((await subject.visible()).length, 2);
+  });
+
   test("many messages at the same time all arrive", async (subject) => {
     const content = memoryContent(sampleMessage(10));
     const all = await Promise.all(Array.from({ length: 50 }, () => deliver(subject, content)));
@@ -161,8 +248,9 @@ function deliver<H extends NextHop>(
   subject: Subject<H>,
   content: Content,
   signal: AbortSignal = new AbortController().signal,
+  recipients: readonly string[] = subject.recipients,
 ): Promise<readonly Outcome[]> {
-  const envelope = makeEnvelope(subject.recipients);
+  const envelope = makeEnvelope(recipients);
   const request: DeliveryRequest<H> = {
     queueId: "q1",
     envelope,
@@ -172,6 +260,19 @@ function deliver<H extends NextHop>(
     signal,
   };
   return subject.target.deliver(request);
+}
+
+/** Each message has its content at its end. They are long: no difference is worked out. */
+async function assertWhole<H extends NextHop>(subject: Subject<H>, contents: readonly Uint8Array[]): Promise<void> {
+  const visible = await subject.visible();
+  assertEquals(visible.length, contents.length);
+  for (const [index, octets] of contents.entries()) {
+    const end = visible[index]?.subarray(-octets.length) ?? new Uint8Array(0);
+    assert(
+      end.length === octets.length && end.every((octet, at) => octet === octets[at]),
+      `message ${index} is not whole`,
+    );
+  }
 }
 
 function assertDelivered(outcomes: readonly Outcome[]): void {

@@ -3,7 +3,7 @@
 import { type Files, type OpenFile, systemFiles } from "../../../lib/system/files.ts";
 
 /** Operations that can be made to fail. */
-export type FaultyOperation = "open" | "write" | "syncData" | "sync" | "rename" | "makeFolder";
+export type FaultyOperation = "open" | "write" | "syncData" | "sync" | "rename" | "makeFolder" | "stat" | "list";
 
 /** The error of a full disk, as Deno throws it. */
 export function fullError(): Error {
@@ -19,8 +19,10 @@ export function brokenError(): Error {
 export class FaultyFiles {
   /** Asked before each operation; an error that it returns is thrown. */
   fault: (operation: FaultyOperation, path: string) => Error | undefined = () => undefined;
-  /** Operations done, in order, e.g. `sync /x/new`. */
+  /** Operations done that change something, in order, e.g. `sync /x/new`. */
   readonly done: string[] = [];
+  /** Operations done that only look, in order. */
+  readonly looks: string[] = [];
 
   readonly files: Files = {
     ...systemFiles,
@@ -37,12 +39,26 @@ export class FaultyFiles {
       this.#enter("makeFolder", path);
       await systemFiles.makeFolder(path, mode);
     },
+    stat: async (path) => {
+      this.#look("stat", path);
+      return await systemFiles.stat(path);
+    },
+    list: (path) => {
+      this.#look("list", path);
+      return systemFiles.list(path);
+    },
   };
 
   #enter(operation: FaultyOperation, path: string): void {
     const error = this.fault(operation, path);
     if (error !== undefined) throw error;
     this.done.push(`${operation} ${path}`);
+  }
+
+  #look(operation: "stat" | "list", path: string): void {
+    const error = this.fault(operation, path);
+    if (error !== undefined) throw error;
+    this.looks.push(`${operation} ${path}`);
   }
 
   #wrap(path: string, file: OpenFile): OpenFile {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { mailboxFolder, uniqueNames } from "../../../lib/delivery/maildir_name.ts";
+import { mailboxFolder, sizedName, uniqueNames } from "../../../lib/delivery/maildir_name.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 
 Deno.test("A plain address is its own folder name", () => {
@@ -41,9 +41,12 @@ Deno.test("No address leads out of the mail root, and no two share a folder", ()
   }));
 });
 
-Deno.test("Unique names follow the Maildir specification and carry the size", () => {
+Deno.test("Unique names follow the Maildir specification and carry both sizes", () => {
   const clock = new FakeClock(1_795_428_000_123);
   const next = uniqueNames({ clock, hostname: "a/b:c.example", pid: 77, random: "00ff00ff00ff00ff" });
-  assertEquals(next(2048), "1795428000.M123000P77Q0R00ff00ff00ff00ff.a\\057b\\072c.example,S=2048");
-  assertEquals(next(1), "1795428000.M123000P77Q1R00ff00ff00ff00ff.a\\057b\\072c.example,S=1");
+  assertEquals(next(), "1795428000.M123000P77Q0R00ff00ff00ff00ff.a\\057b\\072c.example");
+  assertEquals(
+    sizedName(next(), 2000, 2048),
+    "1795428000.M123000P77Q1R00ff00ff00ff00ff.a\\057b\\072c.example,S=2000,W=2048",
+  );
 });

@@ -53,12 +53,21 @@ Deno.test("what is no mailbox is not taken for one", () => {
     "bo\u0000b@example.org",
     '"bo\r\nb"@example.org',
     "bo\u0085b@example.org",
-    `${"a".repeat(65)}@example.org`,
-    `${"ä".repeat(33)}@example.org`,
+    `${"a".repeat(243)}@example.org`,
+    `${"ä".repeat(122)}@example.org`,
     `bob@${"a".repeat(64)}.org`,
     `bob@${"a.".repeat(128)}org`,
   ];
   for (const address of wrong) assertEquals(text(address), undefined, JSON.stringify(address));
+});
+
+Deno.test("an address of usual or great length is a mailbox: 64 octets in front of any domain, 254 in all", () => {
+  const long = "x".repeat(60) + `.${"y".repeat(60)}`.repeat(3);
+  for (const local of ["a".repeat(65), "a".repeat(242), "ä".repeat(121)]) {
+    assertEquals(text(`${local}@example.org`), `${local}@example.org`);
+  }
+  assertEquals(text(`${"a".repeat(64)}@${long}`), `${"a".repeat(64)}@${long}`);
+  assertEquals(text(`${"a".repeat(65)}@${long}`), undefined);
 });
 
 Deno.test("a domain is brought into A-labels and lower case", () => {

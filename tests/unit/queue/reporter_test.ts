@@ -39,13 +39,19 @@ Deno.test("a sender that is an alias of ours gets the report at the mailboxes it
     hostname: "mx.test",
     randomOctets: (into) => void crypto.getRandomValues(into),
     expireAfterMs: () => 1000,
-    expand: (address) => address === "sales@example.org" ? ["alice@example.org", "carol@other.test"] : [address],
+    expand: (address) =>
+      address === "sales@example.org"
+        ? [
+          { address: "alice@example.org" },
+          { address: "carol@other.test", forwardedBy: "sales@example.org" },
+        ]
+        : [{ address }],
   });
   const report = await reporter.report(message, message.recipients, "failed");
   assertEquals(report?.envelope.reversePath, "");
   assertEquals(report?.envelope.recipients, [
     { address: "alice@example.org", original: "sales@example.org", notify: "never" },
-    { address: "carol@other.test", original: "sales@example.org", notify: "never" },
+    { address: "carol@other.test", original: "sales@example.org", notify: "never", forwardedBy: "sales@example.org" },
   ]);
   assertStringIncludes(new TextDecoder().decode(report?.content.inMemory), "To: sales@example.org");
 });

@@ -53,7 +53,7 @@ class Post implements AsyncDisposable {
         hostname: "mail.example.org",
         randomOctets: (into) => void crypto.getRandomValues(into),
         expireAfterMs: () => expireAfterMs,
-        expand: (address) => [address],
+        expand: (address) => [{ address }],
       }),
       random: Math.random,
       settings: {
@@ -245,4 +245,44 @@ Deno.test("what the fallback refuses, too, is reported", async () => {
   assertEquals(post.hops.slice(0, 2), ["mx:f.example", SMARTHOST.key]);
   assertEquals(post.heard.map(({ recipients }) => recipients), [["bob@f.example"]]);
   assert(post.log.lines.every((line) => !line.includes("cannot")), post.log.lines.join("\n"));
+});
+
+Deno.test("a member of a list that fails is reported to the owner, who learns the address and nothing of the sender's wishes", async () => {
+  await using post = await Post.open();
+  post.answer = (address) => address.startsWith("gone") ? NEVER : RELAYED;
+  const member = (address: string): EnvelopeRecipient => ({
+    address,
+    notify: ["failure"],
+    list: "member",
+    reversePath: `owner-list@${SENDER_DOMAIN}`,
+  });
+  await post.accept([
+    member("gone@a.example"),
+    member("fine@a.example"),
+    { address: "gone-too@a.example", original: `alias@${SENDER_DOMAIN}` },
+    { address: `list@${SENDER_DOMAIN}`, notify: ["success"], isExpanded: true, list: "itself" },
+  ], { ret: "FULL", envid: "QQ1", deliverBy: { until: "2099-01-01T00:00:00.000Z", mode: "return", isTraced: true } });
+  await post.advance(MINUTE);
+  assertEquals(post.heard.map(({ to, actions, recipients }) => [to, actions.join(), ...recipients]), [
+    [`owner-list@${SENDER_DOMAIN}`, "failed", "gone@a.example"],
+    [`alice@${SENDER_DOMAIN}`, "failed", `alias@${SENDER_DOMAIN}`],
+    [`alice@${SENDER_DOMAIN}`, "delivered", `list@${SENDER_DOMAIN}`],
+  ]);
+  const [toOwner = "", toSender = "", onList = ""] = post.heard.map(({ text }) => text);
+  assertMatch(toOwner, /A message to a list of yours could not be delivered/);
+  assert(!toOwner.includes("QQ1") && !toOwner.includes("message/rfc822"), toOwner);
+  assert(toSender.includes("Original-Envelope-Id: QQ1") && toSender.includes("message/rfc822"), toSender);
+  assertMatch(onList.replaceAll("\r\n    ", " "), /It goes to the members of this list\./);
+  assertEquals(await post.queued(), 0);
+});
+
+Deno.test("nobody is warned of a member that waits, and the owner hears when it is given up", async () => {
+  await using post = await Post.open();
+  post.answer = () => LATER;
+  const owner = `owner-list@${SENDER_DOMAIN}`;
+  await post.accept([{ address: "slow@a.example", notify: ["failure"], list: "member", reversePath: owner }]);
+  await post.advance(20 * HOUR);
+  assertEquals(post.heard, []);
+  await post.advance(5 * HOUR);
+  assertEquals(post.heard.map(({ to, actions }) => [to, actions.join()]), [[owner, "failed"]]);
 });

@@ -20,7 +20,7 @@ function routerOf({ aliases = {}, delimiter = "+", catchAll, hasOtherUsers = fal
         ["example.com", { name: "example.com", dkim: [] }],
       ]),
       ...(delimiter === "" ? {} : { recipientDelimiter: delimiter }),
-      aliases: new Map(Object.entries(aliases)),
+      aliases: new Map(Object.entries(aliases).map(([key, targets]) => [key, { targets }])),
       routes: [],
       auth: hasOtherUsers ? { dovecot: { kind: "unix", path: "/run/dovecot/auth-client" } } : {},
     },
@@ -149,7 +149,7 @@ Deno.test("An alias may be used by the user without an account to whom a route o
     {
       hostname: "mail.example.org",
       domains: new Map([["example.org", { name: "example.org", dkim: [] }]]),
-      aliases: new Map([["desk@example.org", ["Carol@example.org"]]]),
+      aliases: new Map([["desk@example.org", { targets: ["Carol@example.org"] }]]),
       routes: [
         { domain: "example.org", via: { scheme: "lmtp", host: "", port: 0, socketPath: "/lmtp", tls: "off" } },
       ],

@@ -30,7 +30,7 @@ Deno.test("A user's name without a domain is of the one domain that has mailboxe
 
 Deno.test("A user's name that cannot be a mailbox has no address", () => {
   const router = routerOf({ "example.org": {} });
-  for (const user of ["", " ", "a b", "alice@", "@example.org", "alice@exa mple.org", "a\nb", "x".repeat(65), ".a"]) {
+  for (const user of ["", " ", "a b", "alice@", "@example.org", "alice@exa mple.org", "a\nb", "x".repeat(243), ".a"]) {
     assertEquals(router.userAddress(user), undefined, user);
   }
 });

@@ -53,13 +53,19 @@ async function makeSubject(): Promise<Subject<WebhookHop>> {
   const receiver = startWebhookReceiver();
   const taken: Uint8Array[] = [];
   let fault: Fault = "none";
+  let isLosing = false;
   receiver.answer = ({ message }): Response => {
     if (fault === "full") return new Response("No room", { status: 507 });
     taken.push(message);
     return new Response("ok");
   };
-  const fetch: Fetch = (url, init) =>
-    fault === "broken" ? Promise.reject(new TypeError("connection reset")) : globalThis.fetch(url, init);
+  const fetch: Fetch = async (url, init) => {
+    if (fault === "broken") throw new TypeError("connection reset");
+    const response = await globalThis.fetch(url, init);
+    if (!isLosing) return response;
+    await response.body?.cancel();
+    throw new TypeError("connection closed before message completed");
+  };
   return await Promise.resolve({
     target: targetOf(fetch),
     hop: receiver.hop,
@@ -67,6 +73,7 @@ async function makeSubject(): Promise<Subject<WebhookHop>> {
     visible: () => Promise.resolve(taken),
     leftovers: () => Promise.resolve([]),
     setFault: (next: Fault): void => void (fault = next),
+    loseAnswers: (next: boolean): void => void (isLosing = next),
     [Symbol.asyncDispose]: () => receiver[Symbol.asyncDispose](),
   });
 }
