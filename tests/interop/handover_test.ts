@@ -48,7 +48,7 @@ async function send(posthorn: PosthornProcess, recipients: readonly string[], oc
 }
 
 peerTest(
-  "Dovecot keeps the mail of accounts: octet for octet, and RCPT still knows who has none",
+  "Dovecot keeps the mail of accounts: octet for octet, user+folder in the folder, and RCPT knows who has none",
   ["root", "dovecot", "dovecot-lmtpd"],
   async () => {
     await using folder = await TemporaryFolder.create({ isPublic: true });
@@ -67,6 +67,10 @@ peerTest(
       assertMatch(trace[1] ?? "", /from mail\.example\.org .*by dovecot\.example\.org with LMTP/);
       assertMatch(trace[2] ?? "", /from client\.example .*by mail\.example\.org .*with ESMTP/);
     }
+    assertMatch(await send(posthorn, ["Alice+lists@example.org"], message.octets), /^250 /);
+    const [filed] = await dovecot.maildir(ALICE, ".lists").waitFor(1, { detail });
+    const trace = traceFieldsBefore(message.octets, filed?.octets ?? new Uint8Array());
+    assertEquals(trace[1], "Delivered-To: alice+lists@example.org");
     const nobody = await send(posthorn, ["nobody@example.org"], message.octets);
     assertMatch(nobody, /^550 5\.1\.1 /, "known at RCPT, although Dovecot was not asked");
     await posthorn.waitForEmptyQueue();
