@@ -116,7 +116,7 @@ export interface Forward {
   readonly keepsCopy: boolean;
 }
 
-/** How much a mailbox may hold. Absent: no limit. */
+/** How much a mailbox may hold. 0: no limit; absent: what `mailboxes.quota` says, or no limit. */
 export interface QuotaLimits {
   /** Octets of its messages. */
   readonly octets?: number;

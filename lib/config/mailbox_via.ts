@@ -22,16 +22,20 @@ export const mailboxVia: Type<MailboxViaDraft> = scalar({
   isSecret: (text) => text.includes("@"),
 });
 
+/** What a draft is completed with. */
+export interface ViaSettings {
+  /** Of webhooks; undefined: there is none. */
+  readonly secret: string | undefined;
+  /** As `delivery.tls` says. */
+  readonly tls: TlsUse;
+}
+
 /**
  * Completes a draft.
  *
- * @param settings The secret of webhooks, where there is one, and the TLS use of `delivery.tls`.
  * @returns Undefined for a webhook without a secret.
  */
-export function completeVia(
-  draft: MailboxViaDraft,
-  { secret, tls }: { readonly secret?: string | undefined; readonly tls: TlsUse },
-): MailboxVia | undefined {
+export function completeVia(draft: MailboxViaDraft, { secret, tls }: ViaSettings): MailboxVia | undefined {
   if (draft === "maildir") return draft;
   if ("url" in draft) return secret === undefined ? undefined : { ...draft, secret };
   return { ...draft, tls: usualTls(draft, tls) };

@@ -11,9 +11,6 @@ import type { Logger } from "../log/logger.ts";
 import { deliveredTo, wasDeliveredTo } from "./delivered_to.ts";
 import type { DeliveryTarget } from "./target.ts";
 
-/** Takes a message one hop further, whatever the hop. */
-type Deliver = DeliveryTarget["deliver"];
-
 const LOOP: Outcome = {
   action: "failed",
   status: "5.4.6",
@@ -26,7 +23,7 @@ const LOOP: Outcome = {
  *
  * @param deliver Sees the envelope as this transaction needs it. The recipients of a request have both in common.
  */
-export function forwarded(deliver: Deliver, logger: Logger): Deliver {
+export function forwarded(deliver: DeliveryTarget["deliver"], logger: Logger): DeliveryTarget["deliver"] {
   return async (request) => {
     const { envelope, recipients: [recipient] } = request;
     if (recipient?.reversePath === undefined && recipient?.forwardedBy === undefined) return await deliver(request);

@@ -57,7 +57,7 @@ export function resolveRewritten(
     return directory.routes.exact.has(ours.domain.name) ? undefined : { kind: "unknown" };
   }
   if (reading.kind === "expired" && !isOwnReport) {
-    return { kind: "unknown", reason: "This address took reports on forwarded mail for some days, and has expired" };
+    return { kind: "unknown", isExpired: true };
   }
   const { original } = reading;
   // A domain may have become ours since. Each turn makes the local part shorter.

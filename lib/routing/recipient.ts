@@ -25,16 +25,9 @@ export type RecipientResolution =
   /** Of a domain that is not ours: for those only who may relay. */
   | { readonly kind: "remote" }
   /** Of a domain of ours that has no such mailbox: 550 5.1.1. */
-  | { readonly kind: "unknown"; /** What to tell the client, where there is more to say. */ readonly reason?: string }
+  | { readonly kind: "unknown"; /** It was a rewritten sender. */ readonly isExpired?: true }
   /** An address of ours whose aliases are at fault. */
-  | { readonly kind: "refused"; /** An enhanced status code. */ readonly status: string; readonly text: string };
-
-/** RFC 3463 §3.5 and §3.6. */
-const REFUSALS: Readonly<Record<ExpansionProblem, { readonly status: string; readonly text: string }>> = {
-  loop: { status: "5.4.6", text: "Mail for this address goes round in a circle of aliases" },
-  depth: { status: "5.4.6", text: "Too many aliases in a row behind this address" },
-  size: { status: "5.5.3", text: "Too many recipients behind this address" },
-};
+  | { readonly kind: "refused"; readonly problem: ExpansionProblem };
 
 /**
  * Resolves a recipient; see expansion.ts for whom a mailbox of ours stands for.
@@ -80,6 +73,6 @@ function expandRoleAnywhere(directory: Directory, role: string): Expanded {
 }
 
 function resolutionOf({ targets, problem }: Expanded): RecipientResolution {
-  if (problem !== undefined) return { kind: "refused", ...REFUSALS[problem] };
+  if (problem !== undefined) return { kind: "refused", problem };
   return targets.length > 0 ? { kind: "local", targets } : { kind: "unknown" };
 }

@@ -13,6 +13,7 @@ import { waitUntil } from "../support/interop/wait.ts";
 import { PosthornProcess } from "../support/posthorn_process.ts";
 import { TemporaryFolder } from "../support/interop/temporary_folder.ts";
 
+const QUEUE = { "retry": ["1s"], "warn_after": "1h", "expire_after": "2h" };
 const SECRET = "hKX3oUuQ0m1cJ5W0xJm3o2mZc1yQ4y2o7pXwq8m0c2E=";
 const SENDERS = [
   "alice@sender.example",
@@ -77,7 +78,7 @@ async function startForwarder(senders: SmtpSink, receivers: SmtpSink): Promise<P
         { domain: "sender.example", via: `smtp://127.0.0.1:${senders.port}` },
         { domain: "receiver.example", via: `smtp://127.0.0.1:${receivers.port}` },
       ],
-      queue: { retry: ["1s"], warn_after: "1h", expire_after: "2h" },
+      queue: QUEUE,
     },
   });
 }
@@ -151,7 +152,6 @@ peerTest(
   [],
   async () => {
     await using senders = new SmtpSink();
-    const queue = { retry: ["1s"], warn_after: "1h", expire_after: "2h" };
     const start = async (name: string, other: string): Promise<PosthornProcess> =>
       await PosthornProcess.start({
         listeners: [{ service: "mx" }],
@@ -160,7 +160,7 @@ peerTest(
           hostname: `mail.${name}.example`,
           domains: { [`${name}.example`]: {} },
           aliases: { [`fwd@${name}.example`]: `fwd@${other}.example` },
-          queue,
+          queue: QUEUE,
         },
       });
     await using first = await start("first", "second");

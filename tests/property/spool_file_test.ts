@@ -22,6 +22,10 @@ const recipient = fc.tuple(
   fc.record({ address: anyText }),
   maybe("original", anyText),
   maybe("orcpt", anyText),
+  maybe("reversePath", anyText),
+  maybe("forwardedBy", anyText),
+  maybe("isExpanded", fc.constant(true)),
+  maybe("list", fc.constantFrom("itself", "member")),
   maybe("notify", fc.oneof(fc.constant("never"), fc.subarray(["success", "failure", "delay"], { minLength: 1 }))),
 ).map((parts) => Object.assign({}, ...parts));
 

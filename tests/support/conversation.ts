@@ -5,6 +5,8 @@
  *     @service submission        options of the server: service, tls, recipients, octets, relay, senders, bareLf,
  *                                auth (mechanisms), rate (a day)
  *     @header 1000 10            at most so many octets and fields in a header section
+ *     @domains a.test b.test=a.test   our domains; the second is another name of the first. With it, routing is the real one
+ *     @accounts {"a@a.test": {}} the accounts file, as one line of YAML
  *     C: EHLO client.test        sent with CRLF
  *     C! "raw\noctets"           sent as the JSON string says, in UTF-8
  *     S: 250 2.0.0 OK            exactly this reply line
@@ -14,7 +16,7 @@
  *     TLS                        the client does a TLS handshake
  *     END                        the server closes the connection
  *     @accepted 1                so many messages were accepted
- *     @envelope a@b -> c@d, e@f  envelope of the last one; `by` says who forwards, `from` whose list it is
+ *     @envelope a@b -> c@d, e@f  envelope of the last one; `by` says who forwards, `from` the reverse-path of a recipient
  *     @dsn ret=HDRS notify=delay what its envelope keeps of the DSN parameters; `|` where recipients differ
  *     @received from x ([y])     the first line of its Received field
  *     @fields Received, Date     the fields put in front of it, by name
@@ -24,20 +26,52 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { connect, type TLSSocket } from "node:tls";
 import { createConnection, type Socket } from "node:net";
+import { loadAccounts } from "../../lib/config/accounts.ts";
 import type { Service } from "../../lib/config/config.ts";
+import { loadConfig } from "../../lib/config/load.ts";
+import type { ConfigIo } from "../../lib/config/source.ts";
+import type { RecipientResolver } from "../../lib/inbound/services.ts";
+import { createRouter } from "../../lib/routing/router.ts";
 import { type InboundFixture, type InboundFixtureOptions, startInbound } from "./inbound_server.ts";
 
 /** One parsed script. */
 export interface Script {
   readonly name: string;
   readonly options: InboundFixtureOptions;
+  /** What `@domains` and `@accounts` say. */
+  readonly site: Site;
   readonly needsTls: boolean;
   readonly steps: readonly { readonly line: number; readonly kind: string; readonly text: string }[];
+}
+
+/** Domains and accounts of a script. */
+export interface Site {
+  readonly domains?: string;
+  readonly accounts?: string;
+}
+
+/** The real routing, for a script that has domains of its own. */
+async function routerOf({ domains, accounts = "{}" }: Site): Promise<RecipientResolver | undefined> {
+  if (domains === undefined) return undefined;
+  const text = JSON.stringify({
+    hostname: "mx.test",
+    domains: Object.fromEntries(
+      domains.split(" ").map((entry) => {
+        const [name, aliasOf] = entry.split("=");
+        return [name, aliasOf === undefined ? {} : { alias_of: aliasOf }];
+      }),
+    ),
+  });
+  const files: Record<string, string> = { "/posthorn.yaml": text, "/accounts.yaml": accounts };
+  const io: ConfigIo = { readText: (path) => Promise.resolve(files[path] ?? ""), env: () => undefined };
+  const config = await loadConfig("/posthorn.yaml", io);
+  return createRouter(config, await loadAccounts(config, io) ?? []);
 }
 
 /** Reads a script; throws where it is malformed. */
 export function parseScript(text: string, file: string): Script {
   const options: Record<string, unknown> = {};
+  const site: Record<string, string> = {};
   const steps: { line: number; kind: string; text: string }[] = [];
   let name: string | undefined;
   for (const [index, raw] of text.split("\n").entries()) {
@@ -48,12 +82,14 @@ export function parseScript(text: string, file: string): Script {
     }
     const [, kind, rest] = /^(C:|C!|S:|S~|S\*|M:|TLS|END|@\w+) ?(.*)$/.exec(raw) ?? [];
     if (kind === undefined || rest === undefined) throw new Error(`${file}:${index + 1}: no step: ${raw}`);
-    if (!readOption(options, kind, rest)) steps.push({ line: index + 1, kind, text: rest });
+    if (kind === "@domains" || kind === "@accounts") site[kind.slice(1)] = rest;
+    else if (!readOption(options, kind, rest)) steps.push({ line: index + 1, kind, text: rest });
   }
   if (name === undefined) throw new Error(`${file}: no name`);
   return {
     name,
     options,
+    site,
     needsTls: steps.some(({ kind, text }) => kind === "TLS" || (kind !== "C:" && /STARTTLS|\^250 S$/.test(text))),
     steps,
   };
@@ -107,7 +143,8 @@ function readOption(options: Record<string, unknown>, kind: string, text: string
 
 /** Plays a script against a server of its own. */
 export async function play(script: Script, file: string): Promise<void> {
-  await using server = await startInbound(script.options);
+  const router = await routerOf(script.site);
+  await using server = await startInbound({ ...script.options, ...(router === undefined ? {} : { router }) });
   await using client = await Client.connect(server.port);
   for (const { line, kind, text } of script.steps) {
     try {
@@ -157,7 +194,7 @@ async function step(client: Client, server: InboundFixture, kind: string, text: 
           recipients?.map(({ address, isExpanded, list, reversePath, forwardedBy }) =>
             address + (isExpanded ? (list === "itself" ? " list" : " expanded") : "") +
             (forwardedBy === undefined ? "" : ` by ${forwardedBy}`) +
-            (list === "member" && reversePath !== undefined ? ` from ${reversePath}` : "")
+            (reversePath === undefined ? "" : ` from ${reversePath}`)
           ).join(", ")
         }`,
         text,

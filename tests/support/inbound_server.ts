@@ -48,6 +48,8 @@ export interface InboundFixtureOptions {
   readonly isDraining?: () => boolean;
   /** Whether new mail finds room; default: always. */
   readonly room?: Room;
+  /** Who is who; default: {@linkcode testResolver}. */
+  readonly router?: RecipientResolver;
   /** The mechanisms to offer; default PLAIN and LOGIN. */
   readonly auth?: readonly string[];
 }
@@ -108,7 +110,7 @@ export const testResolver: RecipientResolver = {
           ],
         };
       case "loop":
-        return { kind: "refused", status: "5.4.6", text: "Mail for this address goes round in a circle of aliases" };
+        return { kind: "refused", problem: "loop" };
       default:
         return { kind: "unknown" };
     }
@@ -146,7 +148,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
   const certificates = await testCertificates();
   const settings: Settings = {
     hostname: "mx.test",
-    router: testResolver,
+    router: options.router ?? testResolver,
     xclientFrom: relayBlocks(options.xclientFrom ?? []),
     binaryMime: options.binaryMime ?? false,
     relayFrom: relayBlocks(options.relayFrom ?? []),

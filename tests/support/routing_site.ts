@@ -33,7 +33,7 @@ export function routerOf(
 }
 
 /**
- * `local a,b`, `remote a`, `refused STATUS` or `unknown`.
+ * `local a,b`, `remote a`, `refused PROBLEM` or `unknown`.
  *
  * @param isWhole Says also who forwards, `a by b`, and who owns the list, `a from b`.
  */
@@ -41,7 +41,7 @@ export function resolved(router: Router, text: string, isWhole = false): string 
   const mailbox = text === BARE_POSTMASTER ? BARE_POSTMASTER : parseMailbox(text);
   assert(mailbox !== undefined, `no mailbox: ${text}`);
   const resolution = router.resolveRecipient(mailbox);
-  if (resolution.kind === "refused") return `refused ${resolution.status}`;
+  if (resolution.kind === "refused") return `refused ${resolution.problem}`;
   if (resolution.kind !== "local") return resolution.kind === "remote" ? `remote ${text}` : "unknown";
   const targets = resolution.targets.map(({ address, forwardedBy, reversePath }) =>
     address + (isWhole && forwardedBy !== undefined ? ` by ${forwardedBy}` : "") +

@@ -2,7 +2,7 @@
 
 import type { EnvelopeRecipient } from "../../mail/envelope.ts";
 import { mayRelay } from "../../policy/relay.ts";
-import type { ResolvedTarget } from "../../routing/expansion.ts";
+import type { ExpansionProblem, ResolvedTarget } from "../../routing/expansion.ts";
 import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
@@ -67,9 +67,10 @@ function accept(session: Session, transaction: Transaction, request: Request): R
   const resolved = router.resolveRecipient(path);
   switch (resolved.kind) {
     case "unknown":
-      throw new SmtpError(550, "5.1.1", resolved.reason ?? "No such mailbox here");
+      if (!resolved.isExpired) throw new SmtpError(550, "5.1.1", "No such mailbox here");
+      throw new SmtpError(550, "5.1.1", "This address took reports on forwarded mail for some days, and has expired");
     case "refused":
-      throw new SmtpError(550, resolved.status, resolved.text, { cause: "the aliases of the configuration" });
+      throw expansionRefused(resolved.problem);
     case "remote":
       if (!mayRelay(session.clientAddress, session.login, relayFrom)) {
         throw new SmtpError(550, "5.7.1", "This server does not relay for you");
@@ -92,6 +93,19 @@ function accept(session: Session, transaction: Transaction, request: Request): R
   }
   transaction.accepted.push(forwardPath);
   return reply(250, "2.1.5", "Recipient OK");
+}
+
+/** RFC 3463 §3.5 and §3.6. The cause is for the log: it is not the client who can mend it. */
+function expansionRefused(problem: ExpansionProblem): SmtpError {
+  const cause = "the aliases of the configuration";
+  switch (problem) {
+    case "loop":
+      return new SmtpError(550, "5.4.6", "Mail for this address goes round in a circle of aliases", { cause });
+    case "depth":
+      return new SmtpError(550, "5.4.6", "Too many aliases in a row behind this address", { cause });
+    case "size":
+      return new SmtpError(550, "5.5.3", "Too many recipients behind this address", { cause });
+  }
 }
 
 /**

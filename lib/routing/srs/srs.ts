@@ -1,6 +1,7 @@
 /**
  * The Sender Rewriting Scheme: a message that goes on to another site leaves with a reverse-path of our domain, so that
- * the check of SPF there is about us (RFC 7208 §2.4 looks at the domain of MAIL FROM), and a report about it comes back here and is sent on.
+ * the check of SPF there is about us (RFC 7208 §2.4 looks at the domain of MAIL FROM), and a report about it comes back
+ * here and is sent on.
  * There is no table: the address itself says where it leads, under a signature.
  */
 
@@ -36,9 +37,9 @@ export type SrsReading =
 
 /** Rewrites senders, and reads what came of that. */
 export interface Srs {
-  /** @param domain Of ours. */
+  /** The reverse-path under which mail of this sender is sent on. @param domain Of ours: where reports come to. */
   rewrite(sender: Mailbox, domain: string): RewrittenSender;
-  /** @param localPart Of a mailbox at a domain of ours, unquoted. */
+  /** Tells whom an address stands for. @param localPart Of a mailbox at a domain of ours, unquoted. */
   read(localPart: string): SrsReading;
 }
 

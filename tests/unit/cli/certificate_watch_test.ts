@@ -47,11 +47,12 @@ class Fixture implements AsyncDisposable {
     await Deno.writeTextFile(
       `${fixture.folder}/posthorn.yaml`,
       "hostname: mail.example.org\ndomains: { example.org: {} }\n" +
-        "tls: { certificates: [{ chain: chain.pem, key: key.pem }] }\n",
+        "tls: { certificates: [{ chain: chain.pem, key: key.pem }] }\nforwarding: { srs: false }\n",
     );
     await fixture.write("chain.pem", first.chain);
     await fixture.write("key.pem", first.key);
     fixture.live = await loadLive(await loadConfig(fixture.#options.file, fixture.#options.io), fixture.#options);
+    fixture.lines.length = 0;
     fixture.#watching = watchCertificates({
       ...fixture.#options,
       read: fixture.#options.io.readText,

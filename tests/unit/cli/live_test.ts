@@ -7,6 +7,7 @@ import { parseMailbox } from "../../../lib/mail/mailbox.ts";
 import { writeDurable } from "../../../lib/system/files.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { MemoryFiles } from "../../support/memory_files.ts";
+import { catchLog } from "../../support/queue_samples.ts";
 import { readTestPem } from "../../support/scripted_peer.ts";
 
 const CONFIG = `
@@ -103,4 +104,18 @@ Deno.test("the secret of rewritten senders is made at the first start, and a bro
   await writeDurable(options.files, "/etc/data/keys/srs", "short\n", { mode: 0o600, replace: true });
   const error = await assertRejects(() => reloadLive(options, live), ConfigError);
   assertMatch(error.message, /^\/etc\/data\/keys\/srs:1:1: expected a secret/);
+});
+
+Deno.test("the log names a list whose owner is nobody here, at each reading", async () => {
+  const files = sampleFiles();
+  const aliases = "aliases: { a@example.org: { members: alice@example.org, owner: boss@example.org } }\n";
+  files.set("/etc/posthorn.yaml", CONFIG + aliases);
+  await using log = await catchLog();
+  const options = { ...optionsFor(files), logger: log.logger };
+  const live = await loadLive(await loadConfig(options.file, options.io), options);
+  const lines = (): number => log.lines.filter((line) => /list a@example\.org.*boss@example\.org/.test(line)).length;
+  assertEquals(lines(), 1, log.lines.join("\n"));
+  files.set("/etc/accounts.yaml", "alice@example.org: {}\nboss@example.org: {}\n");
+  await reloadLive(options, live);
+  assertEquals(lines(), 1);
 });

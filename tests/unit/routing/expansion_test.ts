@@ -283,8 +283,8 @@ Deno.test("Alias loops of two and of twelve are refused as loops, and deliver wh
     "out-2@example.org": ["out-1@example.org", "alice@example.org"],
   };
   check(routerOf({ accounts: ["alice@example.org"], aliases }), {
-    "r2-0@example.org": "refused 5.4.6",
-    "r12-5@example.org": "refused 5.4.6",
+    "r2-0@example.org": "refused loop",
+    "r12-5@example.org": "refused depth",
     "out-1@example.org": "local alice@example.org",
   });
 });
@@ -308,5 +308,5 @@ Deno.test("Ten thousand members are expanded at once, and one more is refused as
   assertLess(performance.now() - start, 500);
   assertEquals(resolution.kind === "local" && resolution.targets.length, MAX_TARGETS);
   assertEquals(resolved(router, "twice@example.org").split(",").length, MAX_TARGETS);
-  check(router, { "more@example.org": "refused 5.5.3" });
+  check(router, { "more@example.org": "refused size" });
 });
