@@ -12,6 +12,7 @@ import { RemoteTarget } from "../delivery/remote/remote_target.ts";
 import type { TlsResults } from "../delivery/remote/tls_results.ts";
 import { TlsTally } from "../delivery/remote/tls_tally.ts";
 import type { DeliveryRequest } from "../delivery/target.ts";
+import { WebhookTarget } from "../delivery/webhook/webhook_target.ts";
 import { DnsCache } from "../dns/cache.ts";
 import { CachingResolver } from "../dns/caching_resolver.ts";
 import type { Resolver } from "../dns/resolver.ts";
@@ -109,7 +110,8 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     clock: steady,
     logger: logger("queue"),
     route: (address, history) => live().router.nextHop(address, history),
-    destinationOf: (hop, signal) => hop.kind === "maildir" ? hop.key : delivery.remote.destinationOf(hop, signal),
+    destinationOf: (hop, signal) =>
+      hop.kind === "maildir" || hop.kind === "webhook" ? hop.key : delivery.remote.destinationOf(hop, signal),
     deliver: delivery.deliver,
     reporter: dsnReporter({
       spool,
@@ -218,6 +220,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
     }),
     cleansTmp: true,
   });
+  const webhook = new WebhookTarget({ fetch, clock, logger: logger("webhook") });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
   const { resolver, isTrusted } = await makeResolver(options);
   const tlsTally = new TlsTally({ clock });
@@ -247,7 +250,8 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
     tlsTally,
     deliver: forwarded((request) => {
       const { hop } = request;
-      return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
+      if (hop.kind === "maildir") return maildir.deliver({ ...request, hop });
+      return hop.kind === "webhook" ? webhook.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
     }, logger("queue")),
     [Symbol.asyncDispose]: async (): Promise<void> => {
       await maildir[Symbol.asyncDispose]();

@@ -4,6 +4,7 @@ import { foldAddress } from "../mail/fold.ts";
 import { domainOf } from "../mail/mailbox.ts";
 import type { AccountMailDraft } from "./account_keys.ts";
 import type { Config } from "./config.ts";
+import { completeVia, type ViaSettings } from "./mailbox_via.ts";
 import type { Entry, Located } from "./schema.ts";
 import { quote, type Source } from "./source.ts";
 
@@ -14,6 +15,15 @@ export type AccountDraft = Entry<AccountMailDraft>;
 export interface Surroundings extends Pick<Config, "domains"> {
   /** By folded address. */
   readonly aliases: ReadonlyMap<string, unknown>;
+  /** Absent: there is no secret for webhooks. */
+  readonly mailboxes?: Pick<Config["mailboxes"], "secret">;
+  /** Absent: TLS is opportunistic. */
+  readonly delivery?: Pick<Config["delivery"], "tls">;
+}
+
+/** What says more about who keeps the mail of an account. */
+export function viaSettings({ mailboxes, delivery }: Pick<Surroundings, "mailboxes" | "delivery">): ViaSettings {
+  return { secret: mailboxes?.secret, tls: delivery?.tls ?? "opportunistic" };
 }
 
 /** Who has an address. */
@@ -34,6 +44,10 @@ export function checkAccounts(
   }
   checkAddresses(drafts, config, source);
   for (const draft of drafts) checkForward(draft, config, source);
+  for (const { key, value: { via } } of drafts) {
+    if (via === undefined || completeVia(via.value, viaSettings(config)) !== undefined) continue;
+    source.report(via.at, `accounts.${key}.via: an application needs the key "mailboxes.secret" of the configuration`);
+  }
 }
 
 /** Says what is wrong with the domain of a mailbox that must be ours. */

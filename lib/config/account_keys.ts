@@ -1,7 +1,8 @@
-/** The keys of an account that are about its mail: more addresses, forwarding, quota. */
+/** The keys of an account that are about its mail: more addresses, forwarding, quota, who keeps it. */
 
 import { isMap, isScalar } from "yaml";
 import type { QuotaLimits } from "./config.ts";
+import { mailboxVia, type MailboxViaDraft } from "./mailbox_via.ts";
 import { type Located, located, object, oneOrMore, optional, type Type } from "./schema.ts";
 import { type Node, type Source } from "./source.ts";
 import { mailbox, messageLimit, ourMailbox, storageLimit, yesOrNo } from "./values.ts";
@@ -16,6 +17,8 @@ export interface AccountMailDraft {
   readonly keepCopy?: Located<boolean>;
   /** What it does not say is as the default says. */
   readonly quota?: QuotaLimits;
+  /** Who keeps it. */
+  readonly via?: Located<MailboxViaDraft>;
 }
 
 const limits = object({
@@ -60,4 +63,5 @@ export const accountMailKeys = {
   ),
   keepCopy: optional("keep_copy", located(yesOrNo), "With forward: the mailbox gets its mail, too. Default: false."),
   quota: optional("quota", quota, "In place of what mailboxes.quota says; none: no limit."),
+  via: optional("via", located(mailboxVia), "Who keeps its mail, in place of what mailboxes.via says."),
 };

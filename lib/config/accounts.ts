@@ -2,9 +2,10 @@
 
 import { parsePasswordHash } from "../sasl/hashes/parse_hash.ts";
 import { type AccountMailDraft, accountMailKeys } from "./account_keys.ts";
-import { checkAccounts, type Surroundings } from "./account_checks.ts";
+import { checkAccounts, type Surroundings, viaSettings } from "./account_checks.ts";
 import type { Account } from "./config.ts";
 import { ConfigError } from "./errors.ts";
+import { completeVia, type ViaSettings } from "./mailbox_via.ts";
 import { keyPaths, listOf, mapOf, object, optional, scalar, type Type } from "./schema.ts";
 import { type ConfigIo, type Node, reasonOf, Source } from "./source.ts";
 import { ourMailbox } from "./values.ts";
@@ -84,13 +85,18 @@ export async function parseAccounts(text: string, config: AccountsConfig, io: Co
   const entries = accountsType.read(source.root, source, "accounts") ?? [];
   checkAccounts(entries, config, source);
   source.throwProblems();
-  return entries.map(({ key, value }) => accountOf(key, value));
+  const settings = viaSettings(config);
+  return entries.map(({ key, value }) => accountOf(key, value, settings));
 }
 
 function accountOf(
   address: string,
-  { addresses, forward, keepCopy, ...account }: Omit<Account, keyof AccountMailDraft | "address"> & AccountMailDraft,
+  { addresses, forward, keepCopy, via: draft, ...account }:
+    & Omit<Account, keyof AccountMailDraft | "address">
+    & AccountMailDraft,
+  settings: ViaSettings,
 ): Account {
+  const via = draft === undefined ? undefined : completeVia(draft.value, settings);
   return {
     address,
     ...account,
@@ -98,6 +104,7 @@ function accountOf(
     ...(forward === undefined
       ? {}
       : { forward: { to: forward.value.map(({ value }) => value), keepsCopy: keepCopy?.value ?? false } }),
+    ...(via === undefined ? {} : { via }),
   };
 }
 

@@ -3,7 +3,7 @@
 import type { ReplyClass } from "../mail/outcome.ts";
 import type { DestinationRule } from "../queue/destination_rules.ts";
 import type { SpaceLimit } from "../system/disk_space.ts";
-import type { Smarthost, SourceAddresses, TlsUse } from "../delivery/next_hop.ts";
+import type { Smarthost, SourceAddresses, TlsUse, Webhook } from "../delivery/next_hop.ts";
 import type { TokenRules } from "../sasl/oauth/claims.ts";
 
 /** What a listener is for. */
@@ -69,8 +69,8 @@ export interface AliasConfig {
 export interface RouteConfig {
   /** Lower case; a domain, `*.domain` (its subdomains) or `*`. */
   readonly domain: string;
-  /** The server that takes the mail, or the MX hosts of the domain. */
-  readonly via: Smarthost | "mx";
+  /** The server or application that takes the mail, or the MX hosts of the domain. */
+  readonly via: Smarthost | Webhook | "mx";
   /** Another way for mail that is refused there. */
   readonly fallback?: FallbackConfig;
 }
@@ -101,7 +101,12 @@ export interface Account {
   readonly forward?: Forward;
   /** How much it may hold; absent: what `mailboxes.quota` says. */
   readonly quota?: QuotaLimits;
+  /** Who keeps its mail: a Maildir here, an LMTP server, an application; absent: as `mailboxes.via` says. */
+  readonly via?: MailboxVia;
 }
+
+/** Who keeps the mail of an account: a Maildir here, an LMTP server, or an application. */
+export type MailboxVia = Smarthost | Webhook | "maildir";
 
 /** The forwarding of an account. */
 export interface Forward {
@@ -183,6 +188,10 @@ export interface Config {
       /** Percent of a limit at which the owner is warned; empty: never. */
       readonly warnAt: readonly number[];
     };
+    /** Who keeps it, unless the account says otherwise; absent: Maildirs here. */
+    readonly via?: MailboxVia;
+    /** For the signatures of webhooks, those of accounts too. Must never reach a log line. */
+    readonly secret?: string;
   };
   /** Take binary content (RFC 3030 §3) for those who can hold it. */
   readonly binaryMime: boolean;

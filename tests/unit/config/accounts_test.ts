@@ -1,5 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { loadAccounts } from "../../../lib/config/accounts.ts";
 import { ConfigError } from "../../../lib/config/errors.ts";
+import type { ConfigIo } from "../../../lib/config/source.ts";
 import { AccountsFile, HASH, KEYS, SCRAM } from "../../support/accounts_file.ts";
 
 Deno.test("Accounts are read in the order of the file, folded, with and without a password", async () => {
@@ -186,4 +188,29 @@ jane@example.org: { addresses: [j@example.org], forward: J@example.org }
     '10:58: accounts.jane@example.org.forward: "J@example.org" is the mailbox itself; "keep_copy: true" keeps a copy in it',
   ];
   assertEquals(error.message.split("\n"), expected.map((problem) => `${accounts.file}:${problem}`));
+});
+
+Deno.test("An account says who keeps its mail; an application needs the secret of the configuration", async () => {
+  await using accounts = new AccountsFile(
+    `alice@example.org: { via: "lmtp://unix:dovecot-lmtp" }
+bob@example.org: { via: "https://app.example/mail" }
+carol@example.org: { via: maildir }
+`,
+  );
+  const config = { ...accounts.config, delivery: { tls: "required" as const } };
+  const io: ConfigIo = { readText: (path) => Deno.readTextFile(path), env: () => undefined };
+  const secret = "0123456789abcdef";
+  assertEquals<unknown>(await loadAccounts({ ...config, mailboxes: { secret } }, io), [
+    {
+      address: "alice@example.org",
+      via: { scheme: "lmtp", host: "", port: 0, socketPath: `${accounts.folder}/dovecot-lmtp`, tls: "off" },
+    },
+    { address: "bob@example.org", via: { scheme: "https", url: "https://app.example/mail", secret } },
+    { address: "carol@example.org", via: "maildir" },
+  ]);
+  const error = await assertRejects(() => loadAccounts(config, io), ConfigError);
+  assertEquals(
+    error.message,
+    `${accounts.file}:2:25: accounts.bob@example.org.via: an application needs the key "mailboxes.secret" of the configuration`,
+  );
 });
