@@ -1,10 +1,11 @@
 /** What the configuration means to a running server; a reload replaces it as a whole, or not at all. */
 
 import { loadAccounts } from "../config/accounts.ts";
-import type { Account, Config } from "../config/config.ts";
+import type { Account, Config, QuotaLimits } from "../config/config.ts";
 import { ConfigError } from "../config/errors.ts";
 import { loadConfig } from "../config/load.ts";
 import type { ConfigIo } from "../config/source.ts";
+import { effectiveLimits } from "../delivery/quota/limits.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../inbound/services.ts";
 import { relayBlocks } from "../policy/relay.ts";
@@ -26,6 +27,8 @@ export interface Live {
   readonly config: Config;
   /** Made from this configuration and the accounts file together. */
   readonly router: Router;
+  /** How much the mailbox of an account, named by its canonical address, may hold; undefined: any amount. */
+  readonly limitsOf: (account: string) => QuotaLimits | undefined;
   /** In the order of the file. */
   readonly accounts: readonly Account[];
   /** The files that accounts and aliases were read from, and what they looked like just before (`fileStamp`). */
@@ -165,6 +168,17 @@ async function assemble(
   };
 }
 
+/** Looks limits up in memory: they are asked for at each recipient and delivery. */
+function limitsOf({ octets, messages }: QuotaLimits, accounts: readonly Account[]): Live["limitsOf"] {
+  const defaults = { ...(octets !== undefined && { octets }), ...(messages !== undefined && { messages }) };
+  const usual = effectiveLimits(defaults);
+  const own = new Map<string, QuotaLimits | undefined>();
+  for (const { address, quota } of accounts) {
+    if (quota !== undefined) own.set(address, effectiveLimits(defaults, quota));
+  }
+  return (account) => own.has(account) ? own.get(account) : usual;
+}
+
 /**
  * What depends on the accounts. All files that are read here are watched for changes from then on, and those that the
  * configuration includes.
@@ -188,6 +202,7 @@ async function readAccounts(
   for (const list of router.orphanedLists()) logger.warning(ORPHANED_LIST, { ...list });
   return {
     router,
+    limitsOf: limitsOf(config.mailboxes.quota, accounts),
     accounts,
     watchedFiles,
     passwordHashes: accounts.flatMap(({ passwordHash }) => passwordHash ?? []),

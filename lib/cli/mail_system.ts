@@ -4,6 +4,7 @@ import type { Logger } from "../log/logger.ts";
 import { forwarded } from "../delivery/forwarded.ts";
 import { MaildirTarget } from "../delivery/maildir.ts";
 import { subaddressFiling } from "../delivery/mailbox/filing.ts";
+import { MailboxQuotas } from "../delivery/quota/mailbox_quotas.ts";
 import { MtaSts } from "../delivery/remote/mta_sts.ts";
 import { makeStsFetch } from "../delivery/remote/mta_sts_fetch.ts";
 import { StsStore } from "../delivery/remote/mta_sts_store.ts";
@@ -139,6 +140,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       logger: logger("smtp"),
       spool,
       rates: new RateLimit(clock),
+      quotas: delivery.quotas,
       enqueue: (message) => queue.enqueue(message),
       deliverDirectly: directDelivery({
         route: (address, history) => live().router.nextHop(address, history),
@@ -179,6 +181,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
 }
 
 interface Delivery extends AsyncDisposable {
+  readonly quotas: MailboxQuotas;
   readonly remote: RemoteTarget;
   readonly tlsTally: TlsTally;
   deliver(request: DeliveryRequest): Promise<readonly Outcome[]>;
@@ -187,7 +190,18 @@ interface Delivery extends AsyncDisposable {
 async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, room?: Room): Promise<Delivery> {
   const { live, files, clock, logger } = options;
   const { config } = live();
+  const quotas = new MailboxQuotas({
+    mailRoot: `${config.data}/mail`,
+    files,
+    clock,
+    logger: logger("maildir"),
+    hostname: config.hostname,
+    randomOctets,
+    limitsOf: (account) => live().limitsOf(account),
+    settings: () => live().config.mailboxes.quota,
+  });
   const maildir = new MaildirTarget({
+    quotas,
     mailRoot: `${config.data}/mail`,
     files,
     clock,
@@ -231,6 +245,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
     isOwnAddress: (host, port) => isOwnAddress(live().config.listeners, interfaces, host, port),
   });
   return {
+    quotas,
     remote,
     tlsTally,
     deliver: forwarded((request) => {

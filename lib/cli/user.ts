@@ -6,6 +6,7 @@ import type { PasswordKeys } from "../config/edit_accounts.ts";
 import { loadConfig } from "../config/load.ts";
 import { parseSize } from "../config/values.ts";
 import { mailboxFolder } from "../delivery/maildir_name.ts";
+import { usageOf } from "../delivery/quota/usage_of.ts";
 import { foldAddress } from "../mail/fold.ts";
 import { passwordKeys } from "../sasl/new_password.ts";
 import { systemFiles } from "../system/files.ts";
@@ -17,7 +18,6 @@ import { anyAddress, noMailbox, ourAddress } from "./user/addresses.ts";
 import { changeAccount } from "./user/change.ts";
 import { factLines, factsOf } from "./user/facts.ts";
 import { usage, USER_USAGE } from "./user/options.ts";
-import { mailboxUsage } from "./user/usage.ts";
 import { makeMailbox } from "./user_mailbox.ts";
 
 /** What `user` was called with. */
@@ -95,7 +95,7 @@ async function show(config: Config, words: readonly string[], { isJson }: UserCa
   const accounts = await loadAccounts(config, processIo) ?? [];
   const account = accounts.find((one) => one.address === address || one.addresses?.includes(address));
   if (account === undefined) throw noMailbox(address, accounts);
-  const used = await mailboxUsage(systemFiles, mailboxFolder(`${config.data}/mail`, account.address));
+  const used = await usageOf(mailboxFolder(`${config.data}/mail`, account.address), systemFiles);
   return isJson ? JSON.stringify({ ...factsOf(account), usage: used }, null, 2) : factLines(account, used).join("\n");
 }
 

@@ -181,6 +181,13 @@ export interface Config {
     readonly lineEndings: "lf" | "crlf";
     /** Mail for `user+folder` goes into that folder of the user's mailbox, where there is one. */
     readonly subaddressFolders: boolean;
+    /** How much those may hold whose accounts say nothing about it. */
+    readonly quota: QuotaLimits & {
+      /** What happens to mail for a mailbox that is full: its senders try again, or get it back. */
+      readonly whenFull: "defer" | "refuse";
+      /** Percent of a limit at which the owner is warned; empty: never. */
+      readonly warnAt: readonly number[];
+    };
     /** Who keeps it, unless the account says otherwise; absent: Maildirs here. */
     readonly via?: MailboxVia;
     /** For the signatures of webhooks, those of accounts too. Must never reach a log line. */

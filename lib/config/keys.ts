@@ -203,6 +203,23 @@ const destination: Type<DestinationRule> = object({
   ),
 });
 
+const quota = section("quota", {
+  octets: optional("storage", value.storageLimit, "Sizes of all messages of a mailbox together. Default: no limit."),
+  messages: optional("messages", value.messageLimit, "How many messages a mailbox may hold. Default: no limit."),
+  whenFull: withDefault(
+    "when_full",
+    value.oneOf("defer", "refuse"),
+    "defer",
+    "Mail for a full mailbox: its senders try again (452), or get it back at once (552).",
+  ),
+  warnAt: withDefault(
+    "warn_at",
+    listOf(value.percentage, "percentages"),
+    [80, 95],
+    "Where a mailbox comes up to this part of a limit, it gets a message that says so.",
+  ),
+}, "How much a mailbox may hold whose account says nothing about it.");
+
 /** The tree of all keys: reads a file into what is right in it. */
 export const configType: Type<Partial<FileContent>> = partial({
   hostname: required("hostname", value.hostName, "Our name in banner, EHLO, Received; must match the PTR record."),
@@ -273,6 +290,7 @@ export const configType: Type<Partial<FileContent>> = partial({
       true,
       "Mail for user+folder goes into that folder, where the user has it.",
     ),
+    quota,
     via: optional(
       "via",
       located(mailboxVia),

@@ -198,6 +198,12 @@ function isNoLimit(text: string): boolean {
   return text === "none" || text === "0";
 }
 
+/** A part of a whole, in percent. */
+export const percentage: Type<number> = scalar({
+  expects: "a percentage from 1% to 100%",
+  parse: (text) => /^(?:[1-9]\d?|100)%$/.test(text) ? Number(text.slice(0, -1)) : undefined,
+});
+
 /** A fully qualified host name. */
 export const hostName: Type<string> = scalar({
   expects: 'a fully qualified host name such as "mail.example.org"',

@@ -30,6 +30,8 @@ export interface Router {
   isRouted(domain: string): boolean;
   /** Whether binary content (RFC 3030 §3) can go to a forward-path of the queue: who reads a Maildir reads lines. */
   takesBinary(address: string): boolean;
+  /** The account whose mailbox here is the next hop of a forward-path of the queue, by its address; undefined: none is. */
+  accountOf(address: string): string | undefined;
   /** What a forward-path of the queue says behind the name of its account: `lists` in `alice+lists`; see directory.ts. */
   detailOf(address: string): string | undefined;
   /** The account that has exactly this address, or has it among its `addresses`, under any name of its domain; for logins. */
@@ -70,6 +72,7 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
     nextHop: (address, history) => nextHop(directory, address, history),
     isRouted: (domain) => routeOf({ ...directory.routes, all: undefined }, domain) !== undefined,
     takesBinary: (address) => takesBinary(directory, address),
+    accountOf: (address) => accountNamed(nextHop(directory, address)),
     detailOf: (address) => {
       const mailbox = parseMailbox(address);
       return mailbox === undefined ? undefined : detailOf(directory, mailbox);
@@ -117,6 +120,10 @@ function takesBinary(directory: Directory, address: string): boolean {
   const ours = mailbox === undefined ? undefined : asOurs(directory, mailbox);
   const account = ours === undefined ? undefined : accountOf(directory, ours);
   return account === undefined || accountHop(directory, account).kind === "webhook";
+}
+
+function accountNamed(decision: RouteDecision): string | undefined {
+  return decision.kind === "hop" && decision.hop.kind === "maildir" ? decision.hop.account : undefined;
 }
 
 function findByCertificate(

@@ -4,6 +4,7 @@
  *     # the first comment is the name of the test
  *     @service submission        options of the server: service, tls, recipients, octets, relay, senders, bareLf,
  *                                auth (mechanisms), rate (a day)
+ *     @quota defer 1000S,9C 900 3  alice's mailbox: what happens when it is full, its limits, and the octets and messages in it
  *     @header 1000 10            at most so many octets and fields in a header section
  *     @domains a.test b.test=a.test   our domains; the second is another name of the first. With it, routing is the real one
  *     @accounts {"a@a.test": {}} the accounts file, as one line of YAML
@@ -32,6 +33,7 @@ import { loadConfig } from "../../lib/config/load.ts";
 import type { ConfigIo } from "../../lib/config/source.ts";
 import type { RecipientResolver } from "../../lib/inbound/services.ts";
 import { createRouter } from "../../lib/routing/router.ts";
+import { testQuotas } from "./test_quotas.ts";
 import { type InboundFixture, type InboundFixtureOptions, startInbound } from "./inbound_server.ts";
 
 /** One parsed script. */
@@ -127,6 +129,9 @@ function readOption(options: Record<string, unknown>, kind: string, text: string
       return true;
     case "@recipients":
       options["limits"] = { ...limits, recipients: Number(text) };
+      return true;
+    case "@quota":
+      options["quotas"] = testQuotas(text);
       return true;
     case "@header": {
       const [headerOctets, headerFields] = text.split(" ").map(Number);

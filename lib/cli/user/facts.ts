@@ -2,8 +2,8 @@
 
 import type { Account, QuotaLimits } from "../../config/config.ts";
 import { formatSize } from "../../config/values.ts";
+import type { Usage } from "../../delivery/quota/limits.ts";
 import { countText, sizeText } from "../queue/units.ts";
-import type { MailboxUsage } from "./usage.ts";
 
 /** An account as `--json` shows it. */
 export interface AccountFacts {
@@ -36,7 +36,7 @@ export function factsOf(account: Account): AccountFacts {
 }
 
 /** The facts as lines for people. */
-export function factLines(account: Account, usage: MailboxUsage): readonly string[] {
+export function factLines(account: Account, usage: Usage): readonly string[] {
   const { address, addresses = [], forward, quota, passwordHash, scram, certificates = [] } = account;
   const logins = [
     ...(passwordHash === undefined ? [] : [scram === undefined ? "password" : "password, also with SCRAM"]),

@@ -46,7 +46,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     aliases: new Map(),
     includeFiles: [],
     forwarding: { srs: true, maxAgeMs: 1_814_400_000 },
-    mailboxes: { lineEndings: "lf", subaddressFolders: true },
+    mailboxes: { lineEndings: "lf", subaddressFolders: true, quota: { whenFull: "defer", warnAt: [80, 95] } },
     binaryMime: false,
     relayFrom: [],
     xclientFrom: [],
@@ -112,7 +112,12 @@ aliases:
     include: [lists/news.txt, /etc/more]
     owner: Boss@ELSEWHERE.example
 forwarding: { srs: false, domain: BÜCHER.example, max_age: 10d }
-mailboxes: { line_endings: crlf, subaddress_folders: false, via: "lmtp://unix:run/dovecot-lmtp", secret: whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD }
+mailboxes:
+  line_endings: crlf
+  subaddress_folders: false
+  quota: { storage: 2GiB, messages: 100000, when_full: refuse, warn_at: [50%, 100%] }
+  via: "lmtp://unix:run/dovecot-lmtp"
+  secret: whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 xclient_from: [10.0.0.1]
@@ -196,6 +201,7 @@ quick_start: Alice@bücher.example
     mailboxes: {
       lineEndings: "crlf",
       subaddressFolders: false,
+      quota: { octets: 2_147_483_648, messages: 100_000, whenFull: "refuse", warnAt: [50, 100] },
       via: { ...via, scheme: "lmtp", socketPath: "/etc/posthorn/run/dovecot-lmtp" },
       secret: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
     },
