@@ -2,7 +2,6 @@
 
 import { countFields } from "../mail/header.ts";
 import type { Envelope } from "../mail/envelope.ts";
-import type { Outcome } from "../mail/outcome.ts";
 import { Intake } from "../queue/intake.ts";
 import type { QueuedMessage } from "../queue/spool.ts";
 import type { ContentProblem } from "../smtp/content_reader.ts";
@@ -11,6 +10,7 @@ import { isOutOfSpace } from "../system/files.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
 import { tooBig } from "./extensions.ts";
 import { HeaderWindow } from "./header_window.ts";
+import { mailboxRefusal } from "./mailbox_refusal.ts";
 import { freshPatience } from "./patience.ts";
 import type { Services } from "./services.ts";
 import type { Session, Transaction } from "./session.ts";
@@ -88,7 +88,7 @@ export class IncomingMessage implements ContentSink {
     const { queueId, octets } = this.#intake;
     const envelope = this.#envelope();
     const stored = await this.#intake.commit(envelope);
-    if (stored.kind === "refused") throw refusalOf(stored.outcome);
+    if (stored.kind === "refused") throw mailboxRefusal(stored.outcome);
     // An accepted message shows that the client is no nuisance.
     this.#session.spent = freshPatience(this.#services.clock.monotonic());
     this.#services.logger.info(
@@ -163,11 +163,6 @@ export class IncomingMessage implements ContentSink {
 export function finalReplies(session: Session, result: Reply): Replies {
   const accepted = session.transaction?.accepted ?? [];
   return session.service === "lmtp" && accepted.length > 0 ? accepted.map(() => result) : result;
-}
-
-/** What a mailbox refuses for good is said at once: 552 for its size or quota (RFC 5321 §4.2.3), else 554. */
-function refusalOf({ status, text }: Outcome): SmtpError {
-  return new SmtpError(/^5\.(2\.2|2\.3|3\.4)$/.test(status) ? 552 : 554, status, text);
 }
 
 const DISK_IS_FULL = "the disk of the spool is full, make room";

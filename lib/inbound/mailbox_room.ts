@@ -3,7 +3,7 @@
 import { isPostmaster } from "../delivery/quota/leeway.ts";
 import type { MailboxQuotas } from "../delivery/quota/mailbox_quotas.ts";
 import type { Outcome } from "../mail/outcome.ts";
-import { SmtpError } from "../smtp/reply.ts";
+import { mailboxRefusal } from "./mailbox_refusal.ts";
 import type { RecipientResolver } from "./services.ts";
 
 /** One RCPT that would be accepted. */
@@ -25,7 +25,7 @@ const MAX_MAILBOXES = 10;
  * sender in a report.
  *
  * @returns Undefined, at once, where there is nothing to look at: a target is elsewhere, or has no quota.
- * @throws {SmtpError} The promise is rejected: 452 4.2.2, or 552 5.2.2.
+ * @throws {SmtpError} The promise is rejected: see `mailboxRefusal`.
  */
 export function checkRoom(
   quotas: Pick<MailboxQuotas, "applyTo" | "check">,
@@ -49,7 +49,5 @@ async function refuseFull(checks: readonly Promise<Outcome | undefined>[]): Prom
   // Who may succeed later is not told that nobody ever will.
   const refusal = refusals.find(({ action }) => action === "delayed") ?? refusals[0];
   if (refusal === undefined || refusals.length < outcomes.length) return;
-  const text = refusal.text.charAt(0).toUpperCase() + refusal.text.slice(1);
-  if (refusal.action === "failed") throw new SmtpError(552, refusal.status, text);
-  throw new SmtpError(452, refusal.status, `${text}; try again later`);
+  throw mailboxRefusal(refusal);
 }

@@ -174,7 +174,7 @@ peerTest(
   NEEDS,
   async () => {
     await using lab = await Lab.start({ storage: "20KiB", messages: 50, when_full: "refuse", warn_at: ["80%"] });
-    assertMatch(await lab.send(30_000), /^552 5\.2\.2 Message is larger than the mailbox may hold/);
+    assertMatch(await lab.send(30_000), /^552 5\.2\.3 Message is larger than the mailbox may hold/);
     for (let count = 1; count <= 4; count++) assertMatch(await lab.send(4000), /^250/);
     await waitUntil(async () => (await heldIn(lab.maildir.path)).messages === 5 ? true : undefined, {
       what: "the warning",

@@ -62,9 +62,10 @@ export interface Reservation {
   release(): void;
 }
 
+/** RFC 3463 §3.3: X.2.3, the message is longer than this mailbox ever takes. */
 const TOO_LARGE: Outcome = {
   action: "failed",
-  status: "5.2.2",
+  status: "5.2.3",
   text: "message is larger than the mailbox may hold",
   isRemoteReply: false,
   replyClass: "mailboxFull",

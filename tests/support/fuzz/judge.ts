@@ -283,7 +283,7 @@ class Judge {
     assert(service !== "submission", "a submission without a login was accepted");
     for (const { address, original = "" } of recipients) {
       // A report to a sender that we rewrote (`conversations/srs_report.smtp`) goes on to that sender.
-      const isReport = reversePath === "" && /^SRS[01][=+-].*@example\.org$/i.test(original);
+      const isReport = reversePath === "" && /^"?SRS[01][=+-].*@example\.org$/i.test(original);
       assert(isReport || OWN_RECIPIENT.test(address), `relayed for a stranger: ${address}`);
     }
   }

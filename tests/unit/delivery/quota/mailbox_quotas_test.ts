@@ -215,8 +215,8 @@ Deno.test("A number of messages is a limit, too", async () => {
 
 Deno.test("A message larger than the whole quota is refused for good, without a look at the mailbox", async () => {
   const lab = new Lab();
-  assertEquals(await lab.check(1001), "5.2.2");
-  assertEquals(await lab.refusal(1001), "failed 5.2.2 message is larger than the mailbox may hold");
+  assertEquals(await lab.check(1001), "5.2.3");
+  assertEquals(await lab.refusal(1001), "failed 5.2.3 message is larger than the mailbox may hold");
   assertEquals(lab.looks, 0);
 });
 
