@@ -1,0 +1,109 @@
+/**
+ * What the checks of message authentication find out, as plain data: each check gives its own, and the header field, the
+ * policy, the log and the reports are made from them. No check throws: what could not be looked up is `temperror`, what is
+ * wrong at the other side is `permerror`.
+ *
+ * @see RFC 8601 §2.7
+ */
+
+/** RFC 7208 §2.6. */
+export type SpfResult = "none" | "neutral" | "pass" | "fail" | "softfail" | "temperror" | "permerror";
+
+/** An SPF check of one identity. */
+export interface SpfFinding {
+  /** Which identity was checked (RFC 7208 §2.3, §2.4). */
+  readonly identity: "mailfrom" | "helo";
+  /** The domain that was checked, A-labels, lower case. */
+  readonly domain: string;
+  /** What came of it. */
+  readonly result: SpfResult;
+  /** The mechanism that matched, as in the record, e.g. `ip4:192.0.2.0/24` or `all`; absent: none. */
+  readonly mechanism?: string;
+  /** What went wrong, in one line for people; for `temperror` and `permerror`. */
+  readonly problem?: string;
+  /** The explanation that the domain publishes (exp=), for the reply; only for `fail`; US-ASCII, cleaned, bounded. */
+  readonly explanation?: string;
+}
+
+/** RFC 8601 §2.7.1. `policy`: it verifies, and is not good enough for us (a short key, an unsigned From). */
+export type DkimResult = "none" | "pass" | "fail" | "policy" | "neutral" | "temperror" | "permerror";
+
+/** One DKIM-Signature field, checked. */
+export interface DkimFinding {
+  /** What came of it; never `none`. */
+  readonly result: Exclude<DkimResult, "none">;
+  /** `d=`, A-labels, lower case; absent where the field cannot be read. */
+  readonly domain?: string;
+  /** `s=` */
+  readonly selector?: string;
+  /** `a=` */
+  readonly algorithm?: string;
+  /** `i=`, or what stands for it. */
+  readonly identity?: string;
+  /** The beginning of `b=` (RFC 6008 §4), enough to tell it from the others. */
+  readonly signatureStart?: string;
+  /** Size of an RSA key. */
+  readonly keyBits?: number;
+  /** The key record says that the domain is only testing (`t=y`). */
+  readonly isTesting: boolean;
+  /** Octets of body that `l=` leaves unsigned; absent: none. */
+  readonly unsignedOctets?: number;
+  /** In one line for people; absent for `pass`. */
+  readonly problem?: string;
+}
+
+/** RFC 8601 §2.7.3, and DMARC itself. */
+export type DmarcResult = "none" | "pass" | "fail" | "temperror" | "permerror";
+
+/** What a domain asks for mail that does not prove itself. */
+export type DmarcRequest = "none" | "quarantine" | "reject";
+
+/** DMARC for the author domain. */
+export interface DmarcFinding {
+  /** What came of it. */
+  readonly result: DmarcResult;
+  /** The domain of the From field; absent where there is no single one that can be read. */
+  readonly fromDomain?: string;
+  /** The domain whose record holds: the From domain or one above it. */
+  readonly policyDomain?: string;
+  /** What its policy asks for this message, after sp, np, t and pct. */
+  readonly request: DmarcRequest;
+  /** Whether an aligned SPF passed. */
+  readonly isSpfAligned: boolean;
+  /** Whether an aligned DKIM signature passed. */
+  readonly isDkimAligned: boolean;
+  /** In one line for people, for `temperror` and `permerror`. */
+  readonly problem?: string;
+}
+
+/** The ARC chain of a message (RFC 8617 §4.4). */
+export interface ArcFinding {
+  /** The cv of the chain. */
+  readonly result: "none" | "pass" | "fail";
+  /** Sealers from the oldest on, `d=` of each ARC-Seal. */
+  readonly sealers: readonly string[];
+  /** In one line for people, for `fail`. */
+  readonly problem?: string;
+}
+
+/** The name of the client's address (RFC 8601 §2.7.3, iprev). */
+export interface IprevFinding {
+  /** `pass`: a name of the address leads back to it. */
+  readonly result: "pass" | "fail" | "temperror" | "permerror";
+  /** That name, lower case, without final dot; absent where there is none. */
+  readonly name?: string;
+}
+
+/** All that was found out about a message. */
+export interface Findings {
+  /** Absent: not checked, because the client has no address or may relay. */
+  readonly iprev?: IprevFinding;
+  /** HELO and MAIL, in this order; only what was checked. */
+  readonly spf: readonly SpfFinding[];
+  /** In the order of the fields, from the top. */
+  readonly dkim: readonly DkimFinding[];
+  /** Absent: not checked. */
+  readonly arc?: ArcFinding;
+  /** Absent: not checked. */
+  readonly dmarc?: DmarcFinding;
+}
