@@ -8,6 +8,7 @@ import { findConfig } from "./lib/cli/find_config.ts";
 import { queue, QUEUE_FLAGS } from "./lib/cli/queue.ts";
 import { serve } from "./lib/cli/serve.ts";
 import { user } from "./lib/cli/user.ts";
+import { USER_FLAGS } from "./lib/cli/user/options.ts";
 import { VERSION } from "./lib/cli/version.ts";
 
 const encoder = new TextEncoder();
@@ -38,7 +39,10 @@ async function runCommand({ command, words, configFile, isJson, flags }: Command
     case "check":
       return complain(await check(await findConfig(configFile)));
     case "user":
-      return printOr(await user(await findConfig(configFile), words, isJson), "There are no mailboxes yet");
+      return printOr(
+        await user({ findFile: () => findConfig(configFile), words, flags, isJson }),
+        "There are no mailboxes yet",
+      );
     case "dkim":
       return printOr(
         await dkim(await findConfig(configFile), words),
@@ -55,7 +59,7 @@ async function runCommand({ command, words, configFile, isJson, flags }: Command
 
 if (import.meta.main) {
   try {
-    await runCommand(parseCommandLine(Deno.args, { queue: QUEUE_FLAGS }));
+    await runCommand(parseCommandLine(Deno.args, { queue: QUEUE_FLAGS, user: USER_FLAGS }));
   } catch (error) {
     // Whoever reads what we print has seen enough, as `head` does.
     if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0);

@@ -48,7 +48,8 @@ export const USAGE = `usage: posthorn [--config FILE] COMMAND
   user add|password ADDRESS      the password: first line of standard input, or asked for twice on a terminal
   user remove ADDRESS
   user mailbox ADDRESS           make its folders anew, where they were removed on purpose
-  user list [--json]
+  user list [--json], user show ADDRESS [--json]
+  user address|forward|quota …   what a mailbox gets and holds; user alone: all it can do
   dkim create|list DOMAIN [SELECTOR]
   queue list|show|why …          what waits, and why; queue alone: all it can do
   queue retry|hold|release|remove|fail ID…|FILTER…

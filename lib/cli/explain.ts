@@ -1,6 +1,7 @@
 /** What a person at the terminal is told when a command fails, and the exit code of that. */
 
 import { AdminError } from "../admin/client.ts";
+import { AccountsInUseError } from "../config/accounts_lock.ts";
 import { ConfigError } from "../config/errors.ts";
 import { BindError } from "../inbound/bind.ts";
 import { SpoolInUseError } from "../queue/spool_lock.ts";
@@ -10,6 +11,7 @@ import {
   CONFIG_ERROR,
   INTERNAL_ERROR,
   NO_PERMISSION,
+  TRY_AGAIN,
   UNAVAILABLE,
   USAGE_ERROR,
 } from "../system/sysexits.ts";
@@ -57,6 +59,7 @@ export function explain(error: unknown): Explanation {
   if (error instanceof SpoolInUseError) {
     return { text: `posthorn: ${error.message}; is posthorn running already?`, exitCode: UNAVAILABLE };
   }
+  if (error instanceof AccountsInUseError) return { text: `posthorn: ${error.message}`, exitCode: TRY_AGAIN };
   if (!(error instanceof Error)) return { text: `posthorn: ${String(error)}`, exitCode: INTERNAL_ERROR };
   return explainSystem(error.message) ?? { text: `posthorn: ${internal(error)}`, exitCode: INTERNAL_ERROR };
 }

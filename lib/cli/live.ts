@@ -1,10 +1,11 @@
 /** What the configuration means to a running server; a reload replaces it as a whole, or not at all. */
 
 import { loadAccounts } from "../config/accounts.ts";
-import type { Account, Config } from "../config/config.ts";
+import type { Account, Config, QuotaLimits } from "../config/config.ts";
 import { ConfigError } from "../config/errors.ts";
 import { loadConfig } from "../config/load.ts";
 import type { ConfigIo } from "../config/source.ts";
+import { effectiveLimits } from "../delivery/quota/limits.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../inbound/services.ts";
 import { relayBlocks } from "../policy/relay.ts";
@@ -18,6 +19,7 @@ import type { Files } from "../system/files.ts";
 import { CertificateError } from "../tls/certificate_error.ts";
 import { type Certificates, loadCertificates } from "../tls/certificates.ts";
 import { ensureSelfSigned } from "../tls/self_signed_files.ts";
+import { fileStamp, StampingIo } from "./watched_files.ts";
 
 /** One reading of configuration, accounts and certificates. */
 export interface Live {
@@ -25,6 +27,12 @@ export interface Live {
   readonly config: Config;
   /** Made from this configuration and the accounts file together. */
   readonly router: Router;
+  /** How much the mailbox of an account, named by its canonical address, may hold; undefined: any amount. */
+  readonly limitsOf: (account: string) => QuotaLimits | undefined;
+  /** In the order of the file. */
+  readonly accounts: readonly Account[];
+  /** The files that accounts and aliases were read from, and what they looked like just before (`fileStamp`). */
+  readonly watchedFiles: ReadonlyMap<string, string>;
   /** Of all accounts that have one. */
   readonly passwordHashes: readonly string[];
   /** SCRAM verifiers of all accounts that have one. */
@@ -61,7 +69,11 @@ export interface LiveOptions {
  * @throws {CertificateError} For a certificate or its key.
  */
 export async function loadLive(config: Config, options: LiveOptions, certificates?: Certificates): Promise<Live> {
-  return await assemble(config, options, () => certificates ?? readCertificates(config, options));
+  return await assemble(
+    { config, stamps: new Map() },
+    options,
+    () => certificates ?? readCertificates(config, options),
+  );
 }
 
 /**
@@ -71,8 +83,9 @@ export async function loadLive(config: Config, options: LiveOptions, certificate
  * file is gone.
  */
 export async function reloadLive(options: LiveOptions, old: Live): Promise<Live> {
-  const config = await loadConfig(options.file, options.io);
-  const live = await assemble(config, options, async () => {
+  const io = new StampingIo(options.io, options.files);
+  const config = await loadConfig(options.file, io);
+  const live = await assemble({ config, stamps: io.stamps }, options, async () => {
     try {
       return await readCertificates(config, options, old.certificates);
     } catch (error) {
@@ -86,36 +99,65 @@ export async function reloadLive(options: LiveOptions, old: Live): Promise<Live>
       return old.certificates;
     }
   });
+  return stillWithAccounts(live, old);
+}
+
+/**
+ * Reads the accounts again, and the aliases where a file that they include has changed. All else stays as it is.
+ *
+ * @throws {ConfigError} For the accounts; also where their file is gone, or empty as it is while an editor writes it anew.
+ * Where an included file has changed, for the configuration, too.
+ */
+export async function reloadAccounts(options: LiveOptions, old: Live): Promise<Live> {
+  const { config, stamps } = await withNewAliases(old, options);
+  const read = await readAccounts(config, options, stamps);
+  const live = stillWithAccounts({ ...old, config, ...read, settings: { ...old.settings, router: read.router } }, old);
+  const { accountsFile: file } = config;
+  if (live.accounts.length > 0 || old.accounts.length === 0 || (await options.io.readText(file)).trim() !== "") {
+    return live;
+  }
+  const message = `the accounts file is empty; "{}" in it says that there are no mailboxes any more`;
+  throw new ConfigError([{ file, line: 1, column: 1, message }]);
+}
+
+/** The configuration, and what the files that it includes looked like just before they were read. */
+interface StampedConfig {
+  readonly config: Config;
+  readonly stamps: ReadonlyMap<string, string>;
+}
+
+async function withNewAliases({ config, watchedFiles }: Live, options: LiveOptions): Promise<StampedConfig> {
+  for (const path of config.includeFiles) {
+    if (await fileStamp(options.files, path) === watchedFiles.get(path)) continue;
+    const io = new StampingIo(options.io, options.files);
+    const { aliases, includeFiles } = await loadConfig(options.file, io);
+    return { config: { ...config, aliases, includeFiles }, stamps: io.stamps };
+  }
+  return { config, stamps: watchedFiles };
+}
+
+function stillWithAccounts(live: Live, old: Live): Live {
   if (live.hasAccounts || !old.hasAccounts) return live;
   // Without it every mailbox would be unknown, and what waits for them in the queue would bounce.
   const message = "cannot read the accounts file: no such file; it was there before";
-  throw new ConfigError([{ file: config.accountsFile, line: 1, column: 1, message }]);
+  throw new ConfigError([{ file: live.config.accountsFile, line: 1, column: 1, message }]);
 }
 
 const ORPHANED_LIST = "The owner of the list {list} is no mailbox here: {owner}; reports on its messages will be lost";
 
 async function assemble(
-  config: Config,
+  { config, stamps }: StampedConfig,
   options: LiveOptions,
   certificates: () => Certificates | Promise<Certificates>,
 ): Promise<Live> {
-  const { io, logger } = options;
-  const accounts = await loadAccounts(config, io);
-  const router = createRouter(config, accounts ?? [], await readForwarding(config, options));
-  const scram = scramGap(config, accounts ?? []);
-  if (scram !== undefined) logger.info("{note}", { note: scram });
-  for (const list of router.orphanedLists()) logger.warning(ORPHANED_LIST, { ...list });
+  const read = await readAccounts(config, options, stamps);
   return {
     config,
-    router,
-    passwordHashes: (accounts ?? []).flatMap(({ passwordHash }) => passwordHash ?? []),
-    scramVerifiers: (accounts ?? []).flatMap(({ scram }) => scram ?? []),
-    hasAccounts: accounts !== undefined,
-    canScram: accountsWithoutVerifier(accounts ?? []).length === 0,
+    ...read,
     certificates: await certificates(),
     settings: {
       hostname: config.hostname,
-      router,
+      router: read.router,
       xclientFrom: relayBlocks(config.xclientFrom),
       binaryMime: config.binaryMime,
       relayFrom: relayBlocks(config.relayFrom),
@@ -123,6 +165,50 @@ async function assemble(
       submission: config.submission,
       limits: config.limits,
     },
+  };
+}
+
+/** Looks limits up in memory: they are asked for at each recipient and delivery. */
+function limitsOf({ octets, messages }: QuotaLimits, accounts: readonly Account[]): Live["limitsOf"] {
+  const defaults = { ...(octets !== undefined && { octets }), ...(messages !== undefined && { messages }) };
+  const usual = effectiveLimits(defaults);
+  const own = new Map<string, QuotaLimits | undefined>();
+  for (const { address, quota } of accounts) {
+    if (quota !== undefined) own.set(address, effectiveLimits(defaults, quota));
+  }
+  return (account) => own.has(account) ? own.get(account) : usual;
+}
+
+/**
+ * What depends on the accounts. All files that are read here are watched for changes from then on, and those that the
+ * configuration includes.
+ *
+ * @param stamps Of included files, where they are known.
+ */
+async function readAccounts(
+  config: Config,
+  options: LiveOptions,
+  stamps: ReadonlyMap<string, string>,
+): Promise<Omit<Live, "config" | "certificates" | "settings">> {
+  const { io, files, logger } = options;
+  const stamping = new StampingIo(io, files);
+  const found = await loadAccounts(config, stamping);
+  const accounts = found ?? [];
+  const watchedFiles = new Map(stamping.stamps);
+  for (const path of config.includeFiles) watchedFiles.set(path, stamps.get(path) ?? await fileStamp(files, path));
+  const router = createRouter(config, accounts, await readForwarding(config, options));
+  const scram = scramGap(config, accounts);
+  if (scram !== undefined) logger.info("{note}", { note: scram });
+  for (const list of router.orphanedLists()) logger.warning(ORPHANED_LIST, { ...list });
+  return {
+    router,
+    limitsOf: limitsOf(config.mailboxes.quota, accounts),
+    accounts,
+    watchedFiles,
+    passwordHashes: accounts.flatMap(({ passwordHash }) => passwordHash ?? []),
+    scramVerifiers: accounts.flatMap(({ scram }) => scram ?? []),
+    hasAccounts: found !== undefined,
+    canScram: accountsWithoutVerifier(accounts).length === 0,
   };
 }
 

@@ -4,6 +4,7 @@ import type { Logger } from "../log/logger.ts";
 import { forwarded } from "../delivery/forwarded.ts";
 import { MaildirTarget } from "../delivery/maildir.ts";
 import { subaddressFiling } from "../delivery/mailbox/filing.ts";
+import { MailboxQuotas } from "../delivery/quota/mailbox_quotas.ts";
 import { MtaSts } from "../delivery/remote/mta_sts.ts";
 import { makeStsFetch } from "../delivery/remote/mta_sts_fetch.ts";
 import { StsStore } from "../delivery/remote/mta_sts_store.ts";
@@ -11,6 +12,7 @@ import { RemoteTarget } from "../delivery/remote/remote_target.ts";
 import type { TlsResults } from "../delivery/remote/tls_results.ts";
 import { TlsTally } from "../delivery/remote/tls_tally.ts";
 import type { DeliveryRequest } from "../delivery/target.ts";
+import { WebhookTarget } from "../delivery/webhook/webhook_target.ts";
 import { DnsCache } from "../dns/cache.ts";
 import { CachingResolver } from "../dns/caching_resolver.ts";
 import type { Resolver } from "../dns/resolver.ts";
@@ -108,7 +110,8 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     clock: steady,
     logger: logger("queue"),
     route: (address, history) => live().router.nextHop(address, history),
-    destinationOf: (hop, signal) => hop.kind === "maildir" ? hop.key : delivery.remote.destinationOf(hop, signal),
+    destinationOf: (hop, signal) =>
+      hop.kind === "maildir" || hop.kind === "webhook" ? hop.key : delivery.remote.destinationOf(hop, signal),
     deliver: delivery.deliver,
     reporter: dsnReporter({
       spool,
@@ -137,6 +140,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       logger: logger("smtp"),
       spool,
       rates: new RateLimit(clock),
+      quotas: delivery.quotas,
       enqueue: (message) => queue.enqueue(message),
       deliverDirectly: directDelivery({
         route: (address, history) => live().router.nextHop(address, history),
@@ -177,6 +181,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
 }
 
 interface Delivery extends AsyncDisposable {
+  readonly quotas: MailboxQuotas;
   readonly remote: RemoteTarget;
   readonly tlsTally: TlsTally;
   deliver(request: DeliveryRequest): Promise<readonly Outcome[]>;
@@ -185,7 +190,18 @@ interface Delivery extends AsyncDisposable {
 async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, room?: Room): Promise<Delivery> {
   const { live, files, clock, logger } = options;
   const { config } = live();
+  const quotas = new MailboxQuotas({
+    mailRoot: `${config.data}/mail`,
+    files,
+    clock,
+    logger: logger("maildir"),
+    hostname: config.hostname,
+    randomOctets,
+    limitsOf: (account) => live().limitsOf(account),
+    settings: () => live().config.mailboxes.quota,
+  });
   const maildir = new MaildirTarget({
+    quotas,
     mailRoot: `${config.data}/mail`,
     files,
     clock,
@@ -204,6 +220,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
     }),
     cleansTmp: true,
   });
+  const webhook = new WebhookTarget({ fetch, clock, logger: logger("webhook") });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
   const { resolver, isTrusted } = await makeResolver(options);
   const tlsTally = new TlsTally({ clock });
@@ -228,11 +245,13 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
     isOwnAddress: (host, port) => isOwnAddress(live().config.listeners, interfaces, host, port),
   });
   return {
+    quotas,
     remote,
     tlsTally,
     deliver: forwarded((request) => {
       const { hop } = request;
-      return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
+      if (hop.kind === "maildir") return maildir.deliver({ ...request, hop });
+      return hop.kind === "webhook" ? webhook.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
     }, logger("queue")),
     [Symbol.asyncDispose]: async (): Promise<void> => {
       await maildir[Symbol.asyncDispose]();

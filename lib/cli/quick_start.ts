@@ -1,11 +1,13 @@
 /** The first five minutes: a mailbox to try, and a line that sends a message to it. */
 
 import { dirname } from "node:path";
-import { editAccounts, loadAccounts } from "../config/accounts.ts";
+import { loadAccounts } from "../config/accounts.ts";
+import { editAccounts } from "../config/edit_accounts.ts";
 import type { BindAddress, Config } from "../config/config.ts";
 import type { ConfigIo } from "../config/source.ts";
 import { mailboxFolder } from "../delivery/maildir_name.ts";
 import { passwordKeys } from "../sasl/new_password.ts";
+import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
 
 /** Letters and digits that are not mistaken for each other; 32 of them, so that every octet is used evenly. */
@@ -16,13 +18,18 @@ const ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789";
  *
  * @returns Its password, to be shown once; undefined where nothing was made.
  */
-export async function makeFirstMailbox(config: Config, io: ConfigIo, files: Files): Promise<string | undefined> {
+export async function makeFirstMailbox(
+  config: Config,
+  io: ConfigIo,
+  files: Files,
+  clock: Clock,
+): Promise<string | undefined> {
   const { quickStart: address, accountsFile: file } = config;
   if (address === undefined || await loadAccounts(config, io) !== undefined) return undefined;
   const octets = crypto.getRandomValues(new Uint8Array(16));
   const password = Array.from(octets, (octet) => ALPHABET[octet % ALPHABET.length]).join("");
   await files.makeFolder(dirname(file), 0o700);
-  await editAccounts({ file, io, files }, { kind: "add", address, keys: await passwordKeys(password) });
+  await editAccounts({ config, io, files, clock }, { kind: "add", address, keys: await passwordKeys(password) });
   return password;
 }
 

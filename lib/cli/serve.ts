@@ -12,6 +12,7 @@ import { systemClock } from "../system/clock.ts";
 import { systemFiles } from "../system/files.ts";
 import type { Certificates } from "../tls/certificates.ts";
 import { canUpgradeServer } from "../tls/server_tls.ts";
+import { watchAccounts } from "./accounts_watch.ts";
 import { becomeUser, giveDataFolder } from "./become_user.ts";
 import { watchCertificates } from "./certificate_watch.ts";
 import { makeMissingKeys } from "./dkim_keys.ts";
@@ -54,7 +55,7 @@ export async function serve(file: string, print: (text: string) => void): Promis
   let certificates = early;
   const listeners = await bindAll(first, () => bound(certificates), server);
   await becomeUser(first, server);
-  const password = await makeFirstMailbox(first, processIo, systemFiles);
+  const password = await makeFirstMailbox(first, processIo, systemFiles, systemClock);
   await makeMissingKeys(first, server);
   let live = await loadLive(first, options, early);
   certificates = live.certificates;
@@ -73,6 +74,7 @@ export async function serve(file: string, print: (text: string) => void): Promis
     live = { ...live, certificates: renewed };
     certificates = renewed;
   });
+  using _accounts = watchMailboxes({ ...options, logger: logger("accounts") }, () => live, (read) => live = read);
   const greet = (): void => {
     const hint = quickStartText(live.config, password);
     if (hint !== undefined) print(hint);
@@ -112,6 +114,13 @@ function watchRenewals(
   if (canUpgradeServer) {
     watchCertificates({ live, use, files, read: io.readText, clock, logger }, end.signal);
   }
+  return { [Symbol.dispose]: () => end.abort() };
+}
+
+/** Looks for changed accounts until it is disposed of. */
+function watchMailboxes(options: LiveOptions, live: () => Live, use: (live: Live) => void): Disposable {
+  const end = new AbortController();
+  watchAccounts({ ...options, live, use }, end.signal);
   return { [Symbol.dispose]: () => end.abort() };
 }
 

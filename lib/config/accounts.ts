@@ -1,47 +1,20 @@
-/** The accounts file: mailboxes and password hashes. People edit it too, so their comments and order are kept. */
+/** The accounts file: mailboxes, how their users log in, and what becomes of their mail. Changing it: edit_accounts.ts. */
 
-import { type Document, isMap, isScalar, type Pair, parseDocument, type YAMLMap } from "yaml";
-import { foldAddress } from "../mail/fold.ts";
-import { domainOf, parseMailbox } from "../mail/mailbox.ts";
 import { parsePasswordHash } from "../sasl/hashes/parse_hash.ts";
-import { type Files, writeDurable } from "../system/files.ts";
-import type { Account, Config } from "./config.ts";
+import { type AccountMailDraft, accountMailKeys } from "./account_keys.ts";
+import { checkAccounts, type Surroundings, viaSettings } from "./account_checks.ts";
+import type { Account } from "./config.ts";
 import { ConfigError } from "./errors.ts";
-import { listOf, mapOf, object, optional, scalar, type Type } from "./schema.ts";
-import { type ConfigIo, type Node, quote, reasonOf, Source } from "./source.ts";
+import { completeVia, type ViaSettings } from "./mailbox_via.ts";
+import { keyPaths, listOf, mapOf, object, optional, scalar, type Type } from "./schema.ts";
+import { type ConfigIo, type Node, reasonOf, Source } from "./source.ts";
 import { ourMailbox } from "./values.ts";
 
-/** What is kept of a new password: its hash, and the verifier for SCRAM. */
-export interface PasswordKeys {
-  /** PHC string. */
-  readonly passwordHash: string;
-  /** `SCRAM-SHA-256$…` */
-  readonly scram: string;
+/** What an accounts file has to fit. */
+export interface AccountsConfig extends Surroundings {
+  /** Absolute. */
+  readonly accountsFile: string;
 }
-
-/** A change of one account. */
-export type AccountChange =
-  | { readonly kind: "add"; readonly address: string; readonly keys?: PasswordKeys }
-  | { readonly kind: "password"; readonly address: string; readonly keys: PasswordKeys }
-  | { readonly kind: "remove"; readonly address: string };
-
-/** What became of a change; nothing is written unless it is `done`. */
-export type AccountChangeResult = "done" | "exists" | "absent";
-
-/** What editing the file asks of the machine. */
-export interface EditAccountsOptions {
-  /** The accounts file, absolute. */
-  readonly file: string;
-  /** Reads the file. */
-  readonly io: ConfigIo;
-  /** Writes it. */
-  readonly files: Files;
-  /** Runs on the finished file before it takes its place: gives it to the user that the server runs as. */
-  beforePublish?(temporaryFile: string): Promise<void>;
-}
-
-const HEADER =
-  " Mailboxes of posthorn and what their passwords are checked with. `posthorn user` edits this file, and so may you.";
 
 const HASH = "a password hash";
 const hashText = scalar({ expects: HASH, parse: (text) => text, isSecret: () => true });
@@ -84,8 +57,12 @@ const account = object({
     listOf(fingerprint, "SHA-256 fingerprints"),
     "Client certificates that log in with EXTERNAL, besides those that have the address of the account.",
   ),
+  ...accountMailKeys,
 });
 const accountsType = mapOf(ourMailbox, account, { noun: "mailboxes", whenWrong: {} });
+
+/** The keys of an account, e.g. `quota.storage`. */
+export const ACCOUNT_KEYS: readonly string[] = keyPaths(account);
 
 /**
  * Reads the accounts.
@@ -93,82 +70,50 @@ const accountsType = mapOf(ourMailbox, account, { noun: "mailboxes", whenWrong: 
  * @returns In the order of the file; undefined where there is no such file.
  * @throws {ConfigError} With every problem found, e.g. an account of a domain that is not ours.
  */
-export async function loadAccounts(
-  { accountsFile: file, domains }: Pick<Config, "accountsFile" | "domains">,
-  io: ConfigIo,
-): Promise<readonly Account[] | undefined> {
-  const text = await readIfThere(file, io);
-  if (text === undefined) return undefined;
-  const source = await Source.parse(file, text, io, ["password", "scram", "certificates"]);
-  const entries = accountsType.read(source.root, source, "accounts") ?? [];
-  for (const { key, at } of entries) {
-    const domain = domains.get(domainOf(key));
-    if (domain === undefined) {
-      source.report(at, `accounts: expected a mailbox of one of our domains, found ${quote(key)}`);
-    } else if (domain.aliasOf !== undefined) {
-      const message = `expected a mailbox of "${domain.aliasOf}", because "${domain.name}" is another name of it`;
-      source.report(at, `accounts: ${message}`);
-    }
-  }
-  source.throwProblems();
-  return entries.map(({ key, value }) => ({ address: key, ...value }));
+export async function loadAccounts(config: AccountsConfig, io: ConfigIo): Promise<readonly Account[] | undefined> {
+  const text = await readAccountsText(config.accountsFile, io);
+  return text === undefined ? undefined : await parseAccounts(text, config, io);
 }
 
 /**
- * Changes one account. The new file takes the place of the old one in one step, and is on disk when this returns.
+ * Reads the accounts from the text of their file.
  *
- * @throws {ConfigError} Where the present file is no YAML mapping.
- * @throws {TypeError} For an address that is no mailbox.
+ * @throws {ConfigError} As {@linkcode loadAccounts}.
  */
-export async function editAccounts(options: EditAccountsOptions, change: AccountChange): Promise<AccountChangeResult> {
-  const { file, io } = options;
-  const address = foldedMailbox(change.address);
-  const text = await readIfThere(file, io);
-  const document = text === undefined ? parseDocument("") : await parseSound(file, text, io);
-  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
-    document.contents = document.createNode({}) as YAMLMap.Parsed;
-    document.commentBefore ??= HEADER;
-  }
-  if (!isMap(document.contents)) {
-    throw new ConfigError([{ file, line: 1, column: 1, message: "accounts: expected a mapping of mailboxes" }]);
-  }
-  const pairs = document.contents.items as Pair[];
-  const index = pairs.findIndex(({ key }) => isScalar(key) && foldedOrNone(String(key.value)) === address);
-  if (change.kind === "add" ? index >= 0 : index < 0) return change.kind === "add" ? "exists" : "absent";
-  if (change.kind === "remove") {
-    pairs.splice(index, 1);
-  } else if (change.kind === "add") {
-    const value = change.keys === undefined ? {} : entryOf(change.keys);
-    pairs.push(document.createPair(address, document.createNode(value, { flow: true })));
-  } else {
-    setPassword(pairs[index], change.keys, (value) => document.createNode(value, { flow: true }));
-  }
-  const { files, beforePublish } = options;
-  await writeDurable(files, file, document.toString({ lineWidth: 0 }), {
-    mode: 0o600,
-    replace: true,
-    ...(beforePublish === undefined ? {} : { beforePublish }),
-  });
-  return "done";
-}
-
-async function parseSound(file: string, text: string, io: ConfigIo): Promise<Document.Parsed> {
-  const source = await Source.parse(file, text, io);
+export async function parseAccounts(text: string, config: AccountsConfig, io: ConfigIo): Promise<readonly Account[]> {
+  const source = await Source.parse(config.accountsFile, text, io, ACCOUNT_KEYS);
+  const entries = accountsType.read(source.root, source, "accounts") ?? [];
+  checkAccounts(entries, config, source);
   source.throwProblems();
-  return parseDocument(text);
+  const settings = viaSettings(config);
+  return entries.map(({ key, value }) => accountOf(key, value, settings));
 }
 
-function setPassword(pair: Pair | undefined, keys: PasswordKeys, createNode: (value: unknown) => unknown): void {
-  if (pair === undefined) return;
-  if (isMap(pair.value)) { for (const [key, value] of Object.entries(entryOf(keys))) pair.value.set(key, value); }
-  else pair.value = createNode(entryOf(keys));
+function accountOf(
+  address: string,
+  { addresses, forward, keepCopy, via: draft, ...account }:
+    & Omit<Account, keyof AccountMailDraft | "address">
+    & AccountMailDraft,
+  settings: ViaSettings,
+): Account {
+  const via = draft === undefined ? undefined : completeVia(draft.value, settings);
+  return {
+    address,
+    ...account,
+    ...(addresses === undefined ? {} : { addresses: addresses.map(({ value }) => value) }),
+    ...(forward === undefined
+      ? {}
+      : { forward: { to: forward.value.map(({ value }) => value), keepsCopy: keepCopy?.value ?? false } }),
+    ...(via === undefined ? {} : { via }),
+  };
 }
 
-function entryOf({ passwordHash, scram }: PasswordKeys): Readonly<Record<string, string>> {
-  return { password: passwordHash, scram };
-}
-
-async function readIfThere(file: string, io: ConfigIo): Promise<string | undefined> {
+/**
+ * Reads the text of the accounts file; undefined where there is none.
+ *
+ * @throws {ConfigError} Where it cannot be read.
+ */
+export async function readAccountsText(file: string, io: ConfigIo): Promise<string | undefined> {
   try {
     return await io.readText(file);
   } catch (error) {
@@ -176,15 +121,4 @@ async function readIfThere(file: string, io: ConfigIo): Promise<string | undefin
     const message = `cannot read the accounts file: ${reasonOf(error)}`;
     throw new ConfigError([{ file, line: 1, column: 1, message }], { cause: error });
   }
-}
-
-function foldedMailbox(address: string): string {
-  const folded = foldedOrNone(address);
-  if (folded === undefined) throw new TypeError(`Cannot use ${quote(address)} as an account: it is no mailbox`);
-  return folded;
-}
-
-function foldedOrNone(address: string): string | undefined {
-  const mailbox = parseMailbox(address);
-  return mailbox === undefined ? undefined : foldAddress(mailbox.text);
 }

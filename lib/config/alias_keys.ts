@@ -1,7 +1,7 @@
 /** The schema of an entry of `aliases`: mailboxes, or a mapping that may name files of them and an owner. */
 
 import { isMap } from "yaml";
-import { listOf, type Located, located, object, optional, type Type } from "./schema.ts";
+import { type Located, located, object, oneOrMore, optional, type Type } from "./schema.ts";
 import type { Node, Source } from "./source.ts";
 import * as value from "./values.ts";
 
@@ -54,17 +54,3 @@ export const alias: Type<AliasDraft> = {
     return { members: read.members ?? [], include, ...(owner === undefined ? {} : { owner }) };
   },
 };
-
-/** A list of at least one, or a single value without the brackets. */
-function oneOrMore<T>(type: Type<T>, noun: string): Type<readonly T[]> {
-  const list = listOf(type, noun, 1);
-  return {
-    expects: list.expects,
-    read: (node, source, path): readonly T[] | undefined => {
-      const text = source.scalar(node);
-      if (text === undefined) return list.read(node, source, path);
-      const single = type.read(node, source, path);
-      return single === undefined ? undefined : [single];
-    },
-  };
-}

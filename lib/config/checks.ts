@@ -7,6 +7,7 @@ import type { ListenerConfig } from "./config.ts";
 import { DEFAULT_LISTENERS, type DomainDraft, type FileContent, type ListenerDraft } from "./keys.ts";
 import type { RouteDraft, ServerDraft } from "./route_keys.ts";
 import type { ViaDraft } from "./via.ts";
+import { checkMailboxVia, checkWebhookRoute, checkWebhookSecrets } from "./webhook_checks.ts";
 import { checkOauth } from "./oauth.ts";
 import { nearMiss } from "./near_miss.ts";
 import type { Entry, Located } from "./schema.ts";
@@ -15,11 +16,13 @@ import { quote, type Source } from "./source.ts";
 /** Checks the whole content. */
 export function checkContent(content: Partial<FileContent>, source: Source): void {
   const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, admin } = content;
-  const { forwarding, quickStart } = content;
+  const { forwarding, mailboxes, quickStart } = content;
   checkListeners(listeners, source);
   checkClientCertificates(listeners, tls?.clientCa, source);
   checkAuth(auth, source);
   checkRoutes(routes, source);
+  checkMailboxVia(mailboxes, source);
+  checkWebhookSecrets(routes, mailboxes, source);
   checkAdmin(admin?.bind, listeners, source);
   // Without the domains, each mailbox would be one of a domain that is not ours.
   if (domains === undefined) return;
@@ -198,7 +201,14 @@ function checkRoutes(routes: readonly RouteDraft[], source: Source): void {
     const earlier = lines.get(domain.value);
     if (earlier !== undefined) source.report(domain.at, `routes.domain: the route of line ${earlier} has this domain`);
     else lines.set(domain.value, source.position(domain.at).line);
-    checkServer(route, "routes", source);
+    if (via !== "mx" && "url" in via) {
+      checkWebhookRoute(route, source);
+      continue;
+    }
+    if (route.secret !== undefined) {
+      source.report(route.secret.at, "routes.secret: only for an application, whose via is a URL: https://…");
+    }
+    checkServer({ ...route, via }, "routes", source);
     if (fallback === undefined) continue;
     checkServer(fallback.value, "routes.fallback", source);
     if (via !== "mx" && JSON.stringify(via) === JSON.stringify(fallback.value.via)) {

@@ -3,7 +3,7 @@
 import type { ReplyClass } from "../mail/outcome.ts";
 import type { DestinationRule } from "../queue/destination_rules.ts";
 import type { SpaceLimit } from "../system/disk_space.ts";
-import type { Smarthost, SourceAddresses, TlsUse } from "../delivery/next_hop.ts";
+import type { Smarthost, SourceAddresses, TlsUse, Webhook } from "../delivery/next_hop.ts";
 import type { TokenRules } from "../sasl/oauth/claims.ts";
 
 /** What a listener is for. */
@@ -69,8 +69,8 @@ export interface AliasConfig {
 export interface RouteConfig {
   /** Lower case; a domain, `*.domain` (its subdomains) or `*`. */
   readonly domain: string;
-  /** The server that takes the mail, or the MX hosts of the domain. */
-  readonly via: Smarthost | "mx";
+  /** The server or application that takes the mail, or the MX hosts of the domain. */
+  readonly via: Smarthost | Webhook | "mx";
   /** Another way for mail that is refused there. */
   readonly fallback?: FallbackConfig;
 }
@@ -101,7 +101,12 @@ export interface Account {
   readonly forward?: Forward;
   /** How much it may hold; absent: what `mailboxes.quota` says. */
   readonly quota?: QuotaLimits;
+  /** Who keeps its mail: a Maildir here, an LMTP server, an application; absent: as `mailboxes.via` says. */
+  readonly via?: MailboxVia;
 }
+
+/** Who keeps the mail of an account: a Maildir here, an LMTP server, or an application. */
+export type MailboxVia = Smarthost | Webhook | "maildir";
 
 /** The forwarding of an account. */
 export interface Forward {
@@ -111,7 +116,7 @@ export interface Forward {
   readonly keepsCopy: boolean;
 }
 
-/** How much a mailbox may hold. Absent: no limit. */
+/** How much a mailbox may hold. 0: no limit; absent: what `mailboxes.quota` says, or no limit. */
 export interface QuotaLimits {
   /** Octets of its messages. */
   readonly octets?: number;
@@ -176,6 +181,17 @@ export interface Config {
     readonly lineEndings: "lf" | "crlf";
     /** Mail for `user+folder` goes into that folder of the user's mailbox, where there is one. */
     readonly subaddressFolders: boolean;
+    /** How much those may hold whose accounts say nothing about it. */
+    readonly quota: QuotaLimits & {
+      /** What happens to mail for a mailbox that is full: its senders try again, or get it back. */
+      readonly whenFull: "defer" | "refuse";
+      /** Percent of a limit at which the owner is warned; empty: never. */
+      readonly warnAt: readonly number[];
+    };
+    /** Who keeps it, unless the account says otherwise; absent: Maildirs here. */
+    readonly via?: MailboxVia;
+    /** For the signatures of webhooks, those of accounts too. Must never reach a log line. */
+    readonly secret?: string;
   };
   /** Take binary content (RFC 3030 §3) for those who can hold it. */
   readonly binaryMime: boolean;

@@ -24,9 +24,11 @@ import {
   unavailable,
   withDefault,
 } from "./schema.ts";
+import { mailboxVia, type MailboxViaDraft } from "./mailbox_via.ts";
 import { sourceAddresses } from "./source_addresses.ts";
 import * as value from "./values.ts";
 import { adminBind, type AdminBindDraft, bindAddress, type BindDraft, serverSocket } from "./via.ts";
+import { webhookSecret } from "./webhook.ts";
 
 /** An entry of `listeners` as it stands in the file. */
 export interface ListenerDraft {
@@ -56,7 +58,7 @@ export interface DomainDraft {
 export interface FileContent extends
   Pick<
     Config,
-    "hostname" | "user" | "mailboxes" | "mx" | "submission" | "queue" | "delivery" | "destinations" | "limits" | "log"
+    "hostname" | "user" | "mx" | "submission" | "queue" | "delivery" | "destinations" | "limits" | "log"
   > {
   /** A path as written. */
   readonly data: string;
@@ -78,6 +80,13 @@ export interface FileContent extends
     /** One of ours. */
     readonly domain?: Located<string>;
     readonly maxAgeMs: number;
+  };
+  /** Mail for accounts. */
+  readonly mailboxes: Omit<Config["mailboxes"], "via" | "secret"> & {
+    /** Absent: Maildirs here. */
+    readonly via?: Located<MailboxViaDraft>;
+    /** Of webhooks. */
+    readonly secret?: Located<string>;
   };
   /** Take binary content. */
   readonly binaryMime: boolean;
@@ -194,6 +203,23 @@ const destination: Type<DestinationRule> = object({
   ),
 });
 
+const quota = section("quota", {
+  octets: optional("storage", value.storageLimit, "Sizes of all messages of a mailbox together. Default: no limit."),
+  messages: optional("messages", value.messageLimit, "How many messages a mailbox may hold. Default: no limit."),
+  whenFull: withDefault(
+    "when_full",
+    value.oneOf("defer", "refuse"),
+    "defer",
+    "Mail for a full mailbox: its senders try again (452), or get it back at once (552).",
+  ),
+  warnAt: withDefault(
+    "warn_at",
+    listOf(value.percentage, "percentages"),
+    [80, 95],
+    "Where a mailbox comes up to this part of a limit, it gets a message that says so.",
+  ),
+}, "How much a mailbox may hold whose account says nothing about it.");
+
 /** The tree of all keys: reads a file into what is right in it. */
 export const configType: Type<Partial<FileContent>> = partial({
   hostname: required("hostname", value.hostName, "Our name in banner, EHLO, Received; must match the PTR record."),
@@ -264,6 +290,13 @@ export const configType: Type<Partial<FileContent>> = partial({
       true,
       "Mail for user+folder goes into that folder, where the user has it.",
     ),
+    quota,
+    via: optional(
+      "via",
+      located(mailboxVia),
+      "Who keeps it: maildir, lmtp://host:port, lmtp://unix:path or an application, https://…. Default: maildir.",
+    ),
+    secret: optional("secret", located(webhookSecret, ""), "Of applications: signs what is posted there."),
   }, "Mail for accounts."),
   binaryMime: withDefault(
     "binary_mime",

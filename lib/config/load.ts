@@ -2,12 +2,13 @@
 
 import { resolve } from "node:path";
 import type { Smarthost } from "../delivery/next_hop.ts";
-import type { Config, DomainConfig, FallbackConfig } from "./config.ts";
+import type { Config, DomainConfig, FallbackConfig, RouteConfig } from "./config.ts";
 import { checkContent, finalDomain, listenersOf } from "./checks.ts";
 import { ConfigError } from "./errors.ts";
 import { CONFIG_KEYS, configType, type FileContent } from "./keys.ts";
 import { type Includes, readIncludes } from "./includes.ts";
-import type { FallbackDraft, ServerDraft } from "./route_keys.ts";
+import { completeVia, usualTls } from "./mailbox_via.ts";
+import type { FallbackDraft, RouteDraft, ServerDraft } from "./route_keys.ts";
 import { oauthConfig, type OauthDraft } from "./oauth.ts";
 import { type ConfigIo, reasonOf, Source } from "./source.ts";
 import type { ViaDraft } from "./via.ts";
@@ -59,7 +60,7 @@ function assemble(content: FileContent, source: Source, { files }: Includes): Co
     })),
     includeFiles: [...files.keys()],
     forwarding: forwardingOf(content),
-    mailboxes: content.mailboxes,
+    mailboxes: mailboxesOf(content),
     binaryMime: content.binaryMime,
     relayFrom: content.relayFrom,
     xclientFrom: content.xclientFrom,
@@ -68,7 +69,7 @@ function assemble(content: FileContent, source: Source, { files }: Includes): Co
     auth: authOf(content, source.folder),
     routes: content.routes.map((route) => ({
       domain: route.domain.value,
-      via: route.via === "mx" ? route.via : smarthostOf({ ...route, via: route.via }, content.delivery.tls),
+      via: viaOf(route, content.delivery.tls),
       ...(route.fallback === undefined ? {} : { fallback: fallbackOf(route.fallback.value, content.delivery.tls) }),
     })),
     queue: content.queue,
@@ -112,6 +113,21 @@ function domainsOf({ domains: entries }: FileContent): ReadonlyMap<string, Domai
   }));
 }
 
+function mailboxesOf({ mailboxes, delivery: { tls } }: FileContent): Config["mailboxes"] {
+  const { via: draft, secret, ...others } = mailboxes;
+  const via = draft === undefined ? undefined : completeVia(draft.value, { secret: secret?.value, tls });
+  return {
+    ...others,
+    ...(via === undefined ? {} : { via }),
+    ...(secret === undefined ? {} : { secret: secret.value }),
+  };
+}
+
+function viaOf({ via, secret, ...server }: RouteDraft, defaultTls: Smarthost["tls"]): RouteConfig["via"] {
+  if (via === "mx") return via;
+  return "url" in via ? { ...via, secret: secret?.value ?? "" } : smarthostOf({ ...server, via }, defaultTls);
+}
+
 function fallbackOf(draft: FallbackDraft, defaultTls: Smarthost["tls"]): FallbackConfig {
   return { via: smarthostOf(draft, defaultTls), after: draft.after, classes: draft.classes };
 }
@@ -121,7 +137,7 @@ function smarthostOf(
   { via, username, password, tls, source, xclient }: ServerDraft<ViaDraft>,
   defaultTls: Smarthost["tls"],
 ): Smarthost {
-  const usual = via.socketPath !== undefined ? "off" : username !== undefined ? "required" : defaultTls;
+  const usual = usualTls(via, username === undefined ? defaultTls : "required");
   return {
     ...via,
     ...(username === undefined ? {} : { username: username.value }),

@@ -7,6 +7,7 @@ import { listOf, type Located, located, object, optional, required, scalar, type
 import { sourceAddresses } from "./source_addresses.ts";
 import * as value from "./values.ts";
 import { routeVia, via, type ViaDraft } from "./via.ts";
+import { type WebhookDraft, webhookSecret } from "./webhook.ts";
 
 /** A server that a route names, as it stands in the file. */
 export interface ServerDraft<V> {
@@ -25,9 +26,11 @@ export interface ServerDraft<V> {
 }
 
 /** An entry of `routes` as it stands in the file. */
-export interface RouteDraft extends ServerDraft<ViaDraft | "mx"> {
+export interface RouteDraft extends ServerDraft<ViaDraft | WebhookDraft | "mx"> {
   /** A domain, `*.domain` or `*`. */
   readonly domain: Located<string>;
+  /** Of a webhook. */
+  readonly secret?: Located<string>;
   /** Another way. */
   readonly fallback?: Located<FallbackDraft>;
 }
@@ -107,8 +110,9 @@ export const route: Type<RouteDraft> = object({
   via: required(
     "via",
     routeVia,
-    "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path; or mx.",
+    "The server: smtp://host:port, smtps://host:port, lmtp://host:port or lmtp://unix:path; or mx; or an application, https://….",
   ),
   ...credentials,
+  secret: optional("secret", located(webhookSecret, ""), "Of an application: signs what is posted there."),
   fallback: optional("fallback", located(fallback), "The server for mail that is refused there."),
 });

@@ -215,6 +215,19 @@ export function listOf<T>(type: Type<T>, noun: string, minimum = 0): Type<readon
   };
 }
 
+/** A list of at least one, or a single value without the brackets. */
+export function oneOrMore<T>(type: Type<T>, noun: string): Type<readonly T[]> {
+  const list = listOf(type, noun, 1);
+  return {
+    expects: list.expects,
+    read(node: Node, source: Source, path: string): readonly T[] | undefined {
+      if (source.scalar(node) === undefined) return list.read(node, source, path);
+      const single = type.read(node, source, path);
+      return single === undefined ? undefined : [single];
+    },
+  };
+}
+
 /**
  * A value together with its place.
  *

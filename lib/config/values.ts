@@ -57,6 +57,12 @@ export function parseFreeSpace(text: string): SpaceLimit | undefined {
   return octets === undefined ? undefined : { octets };
 }
 
+/** Writes a size as {@linkcode parseSize} reads it, in the largest unit without a fraction. */
+export function formatSize(octets: number): string {
+  const unit = ["GiB", "MiB", "KiB"].find((name) => octets % (SIZE_UNITS[name] ?? NaN) === 0);
+  return unit === undefined || octets === 0 ? `${octets}` : `${octets / (SIZE_UNITS[unit] ?? 1)}${unit}`;
+}
+
 /** Reads `host`, `host:port`, `192.0.2.1:25`, `[2001:db8::1]` or `[2001:db8::1]:25`. */
 export function parseHostPort(text: string): HostPort | undefined {
   const [, v6, name, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
@@ -171,6 +177,31 @@ export const freeSpace: Type<SpaceLimit> = scalar({
   expects: "a size such as 100MiB, a part of the disk such as 5%, or 0",
   written: "either",
   parse: parseFreeSpace,
+});
+
+/** The octets that a mailbox may hold; 0: no limit. */
+export const storageLimit: Type<number> = scalar({
+  expects: 'a size such as 500MiB or 2GiB, or "none"',
+  written: "either",
+  parse: (text) => isNoLimit(text) ? 0 : parseSize(text),
+});
+
+/** The number of messages that a mailbox may hold; 0: no limit. */
+export const messageLimit: Type<number> = scalar({
+  expects: 'a number of messages such as 100000, or "none"',
+  written: "either",
+  parse: (text) => isNoLimit(text) ? 0 : /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined,
+});
+
+/** `0` is what `maildirsize` and Dovecot say. */
+function isNoLimit(text: string): boolean {
+  return text === "none" || text === "0";
+}
+
+/** A part of a whole, in percent. */
+export const percentage: Type<number> = scalar({
+  expects: "a percentage from 1% to 100%",
+  parse: (text) => /^(?:[1-9]\d?|100)%$/.test(text) ? Number(text.slice(0, -1)) : undefined,
 });
 
 /** A fully qualified host name. */

@@ -6,6 +6,7 @@ import type { Smarthost } from "../delivery/next_hop.ts";
 import type { BindAddress } from "./config.ts";
 import { scalar, type Type } from "./schema.ts";
 import { parseHostPort } from "./values.ts";
+import { parseWebhookUrl, WEBHOOK_EXPECTS, type WebhookDraft } from "./webhook.ts";
 
 /** A listener's address, before the path of a socket is resolved against the data folder. */
 export type BindDraft =
@@ -49,10 +50,10 @@ export const via: Type<ViaDraft> = scalar({
   isSecret: (text) => text.includes("@"),
 });
 
-/** As `via`, or `mx`: the MX hosts of the recipient's domain. */
-export const routeVia: Type<ViaDraft | "mx"> = scalar({
-  expects: `"mx", or ${via.expects}`,
-  parse: (text, { folder }) => text === "mx" ? text : parseVia(text, folder),
+/** As `via`, or `mx`: the MX hosts of the recipient's domain, or an application. */
+export const routeVia: Type<ViaDraft | WebhookDraft | "mx"> = scalar({
+  expects: `"mx", ${via.expects}, or ${WEBHOOK_EXPECTS}`,
+  parse: (text, { folder }) => text === "mx" ? text : parseVia(text, folder) ?? parseWebhookUrl(text),
   isSecret: (text) => text.includes("@"),
 });
 
@@ -68,7 +69,8 @@ export const serverSocket: Type<BindAddress> = scalar({
   },
 });
 
-function parseVia(text: string, folder: string): ViaDraft | undefined {
+/** Reads a `via` that is a server; undefined where it is none. @param folder Where the path of a socket starts. */
+export function parseVia(text: string, folder: string): ViaDraft | undefined {
   const [, rawScheme, rest = ""] = /^(smtps?|lmtp):\/\/([^/@]+|unix:.+?)\/?$/.exec(text) ?? [];
   const scheme = rawScheme === "smtp" || rawScheme === "smtps" || rawScheme === "lmtp" ? rawScheme : undefined;
   if (scheme === undefined) return undefined;

@@ -25,6 +25,9 @@ import { type Filing, type FilingMessage, INBOX, inboxFiling, type Placement } f
 import { INBOX_FOLDER } from "./mailbox/folder_name.ts";
 import { Subfolders } from "./mailbox/subfolders.ts";
 import type { NextHop } from "./next_hop.ts";
+import { type Leeway, leewayOf } from "./quota/leeway.ts";
+import type { MailboxQuotas } from "./quota/mailbox_quotas.ts";
+import { withRoom } from "./quota/with_room.ts";
 import type { DeliveryRequest, DeliveryTarget } from "./target.ts";
 import { TmpCleaner } from "./tmp_cleaner.ts";
 
@@ -53,6 +56,8 @@ export interface MaildirOptions {
   readonly room?: Room;
   /** Into which folders mail goes; by default all into the inbox. */
   readonly filing?: Filing;
+  /** How much mailboxes may hold. Absent: any amount. */
+  readonly quotas?: MailboxQuotas;
   /** For the file names: hexadecimal, chosen at start; made from the system's random source by default. */
   readonly random?: string;
   /** Remove what deliveries that died left in `tmp/`, in the background. Default: no. */
@@ -94,7 +99,8 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
   /**
    * Delivers to the account of the hop: one copy into each folder that filing names, however many recipients lead to it.
    *
-   * @returns `delivered` once file and folder are durable; `failed` only for a message that was in this mailbox before.
+   * @returns `delivered` once file and folder are durable; `failed` only for a message that was in this mailbox before, or
+   * is over its quota.
    */
   async deliver(request: DeliveryRequest<MaildirHop>): Promise<readonly Outcome[]> {
     const refusal = await this.#orDelayed(request, async () => {
@@ -177,23 +183,40 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
     return DELIVERED;
   }
 
-  async #deliverOnce(request: DeliveryRequest<MaildirHop>, placement: Placement): Promise<Outcome> {
-    try {
-      await this.#store(request, placement);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      await this.#mend(request.hop.account, placement);
-      await this.#store(request, placement);
+  async #deliverOnce(
+    request: DeliveryRequest<MaildirHop>,
+    placement: Placement,
+    leeway: Leeway = leewayOf(request.envelope, request.recipients),
+  ): Promise<Outcome> {
+    const { account } = request.hop;
+    const store = (): Promise<number> => this.#storeSurely(request, placement);
+    const { refusal, warning } = await withRoom(this.#options.quotas, { ...request, account, leeway }, store);
+    if (refusal !== undefined) return refusal;
+    // Where it cannot be written, the log says so; the mailbox is as full without it.
+    if (warning !== undefined) {
+      const about = { ...request, ...warning, recipients: warning.envelope.recipients };
+      await this.#orDelayed(about, () => this.#deliverOnce(about, INBOX, "any"));
     }
-    this.#troubles.noteDelivered(request.hop.account);
+    this.#troubles.noteDelivered(account);
     return DELIVERED;
   }
 
-  async #store({ hop, envelope, content, signal }: DeliveryRequest<MaildirHop>, placement: Placement): Promise<void> {
+  /** @returns Octets of the file. */
+  async #storeSurely(request: DeliveryRequest<MaildirHop>, placement: Placement): Promise<number> {
+    try {
+      return await this.#store(request, placement);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      await this.#mend(request.hop.account, placement);
+      return await this.#store(request, placement);
+    }
+  }
+
+  async #store({ hop, envelope, content, signal }: DeliveryRequest<MaildirHop>, placement: Placement): Promise<number> {
     await using writer = await this.begin(hop.account, envelope, placement);
     if (content.inMemory !== undefined) await writer.write(content.inMemory);
     else await writeStreamed(writer, content, signal);
-    await writer.publish(placeOf(placement));
+    return (await writer.publish(placeOf(placement))).octets;
   }
 
   /** Whatever goes wrong means later; the log has the reason. */

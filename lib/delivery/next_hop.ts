@@ -35,6 +35,16 @@ export interface Smarthost {
   readonly isToldClient?: true;
 }
 
+/** An application that takes mail by HTTP POST: the `via` of a route or of accounts. */
+export interface Webhook {
+  /** Of the URL; `http` towards this machine and private networks only. */
+  readonly scheme: "https" | "http";
+  /** Without user name, query and fragment: it stands in log lines. */
+  readonly url: string;
+  /** One or more with white space between, for signatures. Must never reach a log line. */
+  readonly secret: string;
+}
+
 /** One next hop. Recipients of a message with the same `key` share a transaction. */
 export type NextHop =
   | { readonly kind: "maildir"; /** The account's mailbox address. */ readonly account: string; readonly key: string }
@@ -43,7 +53,8 @@ export type NextHop =
     readonly kind: "mx"; /** A-label, lower case; or an address literal in brackets. */
     readonly domain: string;
     readonly key: string;
-  };
+  }
+  | { readonly kind: "webhook"; readonly webhook: Webhook; /** The URL. */ readonly key: string };
 
 /** Another way for mail that the next hop keeps refusing. */
 export interface Fallback {

@@ -2,6 +2,7 @@
 
 import type { Logger } from "../log/logger.ts";
 import type { Senders } from "../config/config.ts";
+import type { MailboxQuotas } from "../delivery/quota/mailbox_quotas.ts";
 import type { Rate, RateLimit } from "../policy/rate_limit.ts";
 import type { CidrBlock } from "../policy/cidr.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
@@ -27,6 +28,8 @@ export interface RecipientResolver {
   isRouted(domain: string): boolean;
   /** Whether binary content can go where this target leads: a Maildir holds lines only. */
   takesBinary(target: string): boolean;
+  /** The account, by its canonical address, whose mailbox here is where this target leads; undefined: it leads elsewhere. */
+  accountOf(target: string): string | undefined;
   /** Whether an account, named by its address, may send as this mailbox. */
   mayUse(account: string, mailbox: Mailbox): boolean;
 }
@@ -76,6 +79,8 @@ export interface Services {
   readonly spool: Spool;
   /** Counts the recipients of accounts, over all connections. */
   readonly rates: RateLimit;
+  /** Knows how much room mailboxes have. Absent: any amount. */
+  readonly quotas?: Pick<MailboxQuotas, "applyTo" | "check">;
   /** Delivers small messages to mailboxes here before the reply. Absent: all go through the spool. */
   readonly deliverDirectly?: DeliverDirectly;
   /** Tries what waits for a domain now, and for those below it where `isTree`; answers before anything happens. */

@@ -14,6 +14,8 @@ export interface Transaction {
   readonly reversePath: string;
   /** What the parameters of MAIL asked for. */
   readonly options: MailOptions;
+  /** SIZE: what the client says that the message has; absent where it says nothing (RFC 1870 §6). */
+  readonly announcedOctets?: number;
   /** After alias expansion, each address once. */
   readonly recipients: EnvelopeRecipient[];
   /** The addresses of `recipients`, to find a double one at once. */

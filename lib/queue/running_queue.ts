@@ -99,7 +99,7 @@ export class RunningQueue implements QueueControl {
     const decision = this.#options.route(address, { isOnFallback: false });
     if (decision.kind !== "hop" || decision.hop.kind === "maildir") return undefined;
     const { key, kind } = decision.hop;
-    return this.#options.hops.destinationOf(key) ?? (kind === "smarthost" ? key : undefined);
+    return this.#options.hops.destinationOf(key) ?? (kind === "mx" ? undefined : key);
   }
 
   async #change(queueId: string, changes: Changes, isForced = false): Promise<ControlResult> {

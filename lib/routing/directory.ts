@@ -3,7 +3,7 @@
  * An address of ours is compared folded; `alias_of` is followed first.
  */
 
-import type { Account, AliasConfig, Config, DomainConfig } from "../config/config.ts";
+import type { Account, AliasConfig, Config, DomainConfig, MailboxVia } from "../config/config.ts";
 import { foldAddress } from "../mail/fold.ts";
 import { formatLocalPart, hasUsualLength, type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { buildRoutes, type Routes } from "./routes.ts";
@@ -11,7 +11,14 @@ import { buildRoutes, type Routes } from "./routes.ts";
 const OWNER = "owner-";
 
 /** The parts of the configuration that routing needs. */
-export type RoutingConfig = Pick<Config, "hostname" | "domains" | "recipientDelimiter" | "aliases" | "routes" | "auth">;
+export type RoutingConfig =
+  & Pick<Config, "hostname" | "domains" | "recipientDelimiter" | "aliases" | "routes" | "auth">
+  & {
+    /** Absent: accounts are Maildirs here, unless they say otherwise. */ readonly mailboxes?: Pick<
+      Config["mailboxes"],
+      "via"
+    >;
+  };
 
 /** Lookup tables. */
 export interface Directory {
@@ -31,6 +38,8 @@ export interface Directory {
   readonly delimiter: string | undefined;
   /** Next hops by domain. */
   readonly routes: Routes;
+  /** Who keeps the mail of accounts that do not say it themselves. */
+  readonly mailboxVia: MailboxVia;
   /** Who logs in need not have an account: somebody else knows the users. */
   readonly hasOtherUsers: boolean;
 }
@@ -73,6 +82,7 @@ export function buildDirectory(config: RoutingConfig, accounts: readonly Account
     aliases: withOwners(new Map([...config.aliases].map(([key, alias]) => [foldAddress(key), alias])), mailboxes),
     delimiter: config.recipientDelimiter,
     routes: buildRoutes(config.routes),
+    mailboxVia: config.mailboxes?.via ?? "maildir",
     hasOtherUsers: config.auth.dovecot !== undefined,
   };
 }

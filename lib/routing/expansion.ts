@@ -4,7 +4,7 @@
  */
 
 import type { Account } from "../config/config.ts";
-import { parseMailbox } from "../mail/mailbox.ts";
+import { domainOf, parseMailbox } from "../mail/mailbox.ts";
 import { BARE_POSTMASTER } from "../smtp/path.ts";
 import { asOurs, type Directory, type OurMailbox, withDetail } from "./directory.ts";
 
@@ -75,6 +75,7 @@ interface Forwards {
   readonly name: string;
   /** The address of ours that it is. */
   readonly forwardedBy: string;
+  /** Canonical. */
   readonly forwardPaths: readonly string[];
 }
 
@@ -181,10 +182,10 @@ function follow(expansion: Expansion, { name, forwardedBy, forwardPaths }: Forwa
   const below = { ...way, above: [...way.above, name] };
   let leads = false;
   for (const forwardPath of forwardPaths) {
-    const mailbox = parseMailbox(forwardPath);
-    if (mailbox === undefined) continue;
-    const ours = asOurs(directory, mailbox);
-    if (ours === undefined) leads = add(expansion, { address: mailbox.text, forwardedBy }, below);
+    // Canonical, so that the thousands of members that a list may have need not be parsed to be passed on.
+    const mailbox = directory.domains.has(domainOf(forwardPath)) ? parseMailbox(forwardPath) : undefined;
+    const ours = mailbox === undefined ? undefined : asOurs(directory, mailbox);
+    if (ours === undefined) leads = add(expansion, { address: forwardPath, forwardedBy }, below);
     else if (expand(expansion, ours, below)) leads = true;
     if (expansion.problem !== undefined) break;
   }

@@ -1,7 +1,7 @@
 /** The two questions that the rest of posthorn asks: who is a recipient (at RCPT), and where does it go (at delivery). */
 
 import type { Account } from "../config/config.ts";
-import type { RouteDecision, RouteHistory } from "../delivery/next_hop.ts";
+import type { NextHop, RouteDecision, RouteHistory } from "../delivery/next_hop.ts";
 import { foldAddress } from "../mail/fold.ts";
 import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { accountOf, asOurs, buildDirectory, detailOf, type Directory, type RoutingConfig } from "./directory.ts";
@@ -10,7 +10,7 @@ import { type OrphanedList, orphanedLists } from "./list_owners.ts";
 import { mayUse } from "./own_addresses.ts";
 import type { ClientCertificate } from "../tls/tls_conn.ts";
 import { type RecipientResolution, resolveRecipient } from "./recipient.ts";
-import { hopOn, MX_ROUTE, routeOf } from "./routes.ts";
+import { hopOn, hopVia, MX_ROUTE, routeOf } from "./routes.ts";
 import { type Forwarding, resolveRewritten, rewriteSender } from "./forwarding.ts";
 import type { RewrittenSender } from "./srs/srs.ts";
 import type { ResolvedTarget } from "./expansion.ts";
@@ -30,6 +30,8 @@ export interface Router {
   isRouted(domain: string): boolean;
   /** Whether binary content (RFC 3030 §3) can go to a forward-path of the queue: who reads a Maildir reads lines. */
   takesBinary(address: string): boolean;
+  /** The account whose mailbox here is the next hop of a forward-path of the queue, by its address; undefined: none is. */
+  accountOf(address: string): string | undefined;
   /** What a forward-path of the queue says behind the name of its account: `lists` in `alice+lists`; see directory.ts. */
   detailOf(address: string): string | undefined;
   /** The account that has exactly this address, or has it among its `addresses`, under any name of its domain; for logins. */
@@ -69,7 +71,8 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
       forwarding && rewriteSender(directory, forwarding, reversePath, forwardedBy),
     nextHop: (address, history) => nextHop(directory, address, history),
     isRouted: (domain) => routeOf({ ...directory.routes, all: undefined }, domain) !== undefined,
-    takesBinary: (address) => takesBinary(nextHop(directory, address)),
+    takesBinary: (address) => takesBinary(directory, address),
+    accountOf: (address) => accountNamed(nextHop(directory, address)),
     detailOf: (address) => {
       const mailbox = parseMailbox(address);
       return mailbox === undefined ? undefined : detailOf(directory, mailbox);
@@ -84,8 +87,9 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
 }
 
 /**
- * Decides where a recipient goes. Aliases were followed at RCPT and are not looked at: an account is a Maildir, a domain
- * of ours without that account needs a route of its own, and everything else goes by route or MX.
+ * Decides where a recipient goes. Aliases were followed at RCPT and are not looked at: an account is a Maildir, unless
+ * somebody else keeps its mail; a domain of ours without that account needs a route of its own, and everything else goes
+ * by route or MX.
  */
 function nextHop(directory: Directory, address: string, history: RouteHistory = NO_HISTORY): RouteDecision {
   const mailbox = parseMailbox(address);
@@ -97,16 +101,29 @@ function nextHop(directory: Directory, address: string, history: RouteHistory = 
     const { domain } = mailbox;
     return hopOn(routeOf(directory.routes, domain) ?? MX_ROUTE, domain, history);
   }
-  const account = accountOf(directory, ours)?.address;
+  const account = accountOf(directory, ours);
   // The detail stays in the address of the recipient: the mailbox files by it, once for each folder.
-  if (account !== undefined) return { kind: "hop", hop: { kind: "maildir", account, key: `maildir:${account}` } };
+  if (account !== undefined) return { kind: "hop", hop: accountHop(directory, account) };
   const route = directory.routes.exact.get(ours.domain.name);
   if (route !== undefined) return hopOn(route, ours.domain.name, history);
   return { kind: "refused", status: "5.1.1", text: "No such mailbox" };
 }
 
-function takesBinary(decision: RouteDecision): boolean {
-  return decision.kind !== "hop" || decision.hop.kind !== "maildir";
+/** Where the mail of an account is put. */
+function accountHop({ mailboxVia }: Directory, { address, via = mailboxVia }: Account): NextHop {
+  return via === "maildir" ? { kind: "maildir", account: address, key: `maildir:${address}` } : hopVia(via);
+}
+
+/** Servers that keep mailboxes and offer LMTP take no binary content: what is accepted here would be sent back. */
+function takesBinary(directory: Directory, address: string): boolean {
+  const mailbox = parseMailbox(address);
+  const ours = mailbox === undefined ? undefined : asOurs(directory, mailbox);
+  const account = ours === undefined ? undefined : accountOf(directory, ours);
+  return account === undefined || accountHop(directory, account).kind === "webhook";
+}
+
+function accountNamed(decision: RouteDecision): string | undefined {
+  return decision.kind === "hop" && decision.hop.kind === "maildir" ? decision.hop.account : undefined;
 }
 
 function findByCertificate(

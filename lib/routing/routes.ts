@@ -1,15 +1,18 @@
 /** The routes of the configuration, ready to be looked up by recipient domain. */
 
 import type { FallbackConfig, RouteConfig } from "../config/config.ts";
-import type { NextHop, RouteDecision, RouteHistory, Smarthost } from "../delivery/next_hop.ts";
+import type { NextHop, RouteDecision, RouteHistory, Smarthost, Webhook } from "../delivery/next_hop.ts";
 
 /** A next hop that is a configured server. */
 export type SmarthostHop = Extract<NextHop, { kind: "smarthost" }>;
 
+/** A next hop that is configured: a server or an application. */
+export type ConfiguredHop = Extract<NextHop, { kind: "smarthost" | "webhook" }>;
+
 /** Where a route leads. */
 export interface Route {
-  /** A server, or the MX hosts of each domain. */
-  readonly via: SmarthostHop | "mx";
+  /** A server, an application, or the MX hosts of each domain. */
+  readonly via: ConfiguredHop | "mx";
   /** The server for mail that is refused there, and when it goes there. */
   readonly fallback?: { readonly hop: SmarthostHop } & Omit<FallbackConfig, "via">;
 }
@@ -34,7 +37,7 @@ export function buildRoutes(routes: readonly RouteConfig[]): Routes {
   let all: Route | undefined;
   for (const { domain, via, fallback } of routes) {
     const route: Route = {
-      via: via === "mx" ? via : smarthostHop(via),
+      via: via === "mx" ? via : hopVia(via),
       ...(fallback === undefined ? {} : { fallback: { ...fallback, hop: smarthostHop(fallback.via) } }),
     };
     const [map, name] = domain.startsWith("*.") ? [below, domain.slice(2)] : [exact, domain];
@@ -42,6 +45,11 @@ export function buildRoutes(routes: readonly RouteConfig[]): Routes {
     else if (!map.has(name)) map.set(name, route);
   }
   return { exact, below, all };
+}
+
+/** The next hop that a `via` names. */
+export function hopVia(via: Smarthost | Webhook): ConfiguredHop {
+  return "url" in via ? { kind: "webhook", webhook: via, key: via.url } : smarthostHop(via);
 }
 
 function smarthostHop(smarthost: Smarthost): SmarthostHop {

@@ -1,6 +1,6 @@
 /** What is kept of a new password. */
 
-import type { PasswordKeys } from "../config/accounts.ts";
+import type { PasswordKeys } from "../config/edit_accounts.ts";
 import { PasswordHasher } from "./password.ts";
 import { hashForScram } from "./scram/verifier.ts";
 

@@ -44,6 +44,8 @@ export interface FileFacts {
   readonly atime?: Date | null;
   /** False for everything else. */
   readonly isDirectory: boolean;
+  /** Its number on its disk: another file with the same name has another. */
+  readonly ino?: number | null;
 }
 
 /** The operations on paths that posthorn needs. Errors are those of Deno (`Deno.errors.NotFound`, …). */

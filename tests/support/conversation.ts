@@ -4,7 +4,10 @@
  *     # the first comment is the name of the test
  *     @service submission        options of the server: service, tls, recipients, octets, relay, senders, bareLf,
  *                                auth (mechanisms), rate (a day)
+ *     @quota defer 1000S,9C 900 3  alice's mailbox: what happens when it is full, its limits, and the octets and messages in it
  *     @header 1000 10            at most so many octets and fields in a header section
+ *     @domains a.test b.test=a.test   our domains; the second is another name of the first. With it, routing is the real one
+ *     @accounts {"a@a.test": {}} the accounts file, as one line of YAML
  *     C: EHLO client.test        sent with CRLF
  *     C! "raw\noctets"           sent as the JSON string says, in UTF-8
  *     S: 250 2.0.0 OK            exactly this reply line
@@ -24,20 +27,53 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { connect, type TLSSocket } from "node:tls";
 import { createConnection, type Socket } from "node:net";
+import { loadAccounts } from "../../lib/config/accounts.ts";
 import type { Service } from "../../lib/config/config.ts";
+import { loadConfig } from "../../lib/config/load.ts";
+import type { ConfigIo } from "../../lib/config/source.ts";
+import type { RecipientResolver } from "../../lib/inbound/services.ts";
+import { createRouter } from "../../lib/routing/router.ts";
+import { testQuotas } from "./test_quotas.ts";
 import { type InboundFixture, type InboundFixtureOptions, startInbound } from "./inbound_server.ts";
 
 /** One parsed script. */
 export interface Script {
   readonly name: string;
   readonly options: InboundFixtureOptions;
+  /** What `@domains` and `@accounts` say. */
+  readonly site: Site;
   readonly needsTls: boolean;
   readonly steps: readonly { readonly line: number; readonly kind: string; readonly text: string }[];
+}
+
+/** Domains and accounts of a script. */
+export interface Site {
+  readonly domains?: string;
+  readonly accounts?: string;
+}
+
+/** The real routing, for a script that has domains of its own. */
+async function routerOf({ domains, accounts = "{}" }: Site): Promise<RecipientResolver | undefined> {
+  if (domains === undefined) return undefined;
+  const text = JSON.stringify({
+    hostname: "mx.test",
+    domains: Object.fromEntries(
+      domains.split(" ").map((entry) => {
+        const [name, aliasOf] = entry.split("=");
+        return [name, aliasOf === undefined ? {} : { alias_of: aliasOf }];
+      }),
+    ),
+  });
+  const files: Record<string, string> = { "/posthorn.yaml": text, "/accounts.yaml": accounts };
+  const io: ConfigIo = { readText: (path) => Promise.resolve(files[path] ?? ""), env: () => undefined };
+  const config = await loadConfig("/posthorn.yaml", io);
+  return createRouter(config, await loadAccounts(config, io) ?? []);
 }
 
 /** Reads a script; throws where it is malformed. */
 export function parseScript(text: string, file: string): Script {
   const options: Record<string, unknown> = {};
+  const site: Record<string, string> = {};
   const steps: { line: number; kind: string; text: string }[] = [];
   let name: string | undefined;
   for (const [index, raw] of text.split("\n").entries()) {
@@ -48,12 +84,14 @@ export function parseScript(text: string, file: string): Script {
     }
     const [, kind, rest] = /^(C:|C!|S:|S~|S\*|M:|TLS|END|@\w+) ?(.*)$/.exec(raw) ?? [];
     if (kind === undefined || rest === undefined) throw new Error(`${file}:${index + 1}: no step: ${raw}`);
-    if (!readOption(options, kind, rest)) steps.push({ line: index + 1, kind, text: rest });
+    if (kind === "@domains" || kind === "@accounts") site[kind.slice(1)] = rest;
+    else if (!readOption(options, kind, rest)) steps.push({ line: index + 1, kind, text: rest });
   }
   if (name === undefined) throw new Error(`${file}: no name`);
   return {
     name,
     options,
+    site,
     needsTls: steps.some(({ kind, text }) => kind === "TLS" || (kind !== "C:" && /STARTTLS|\^250 S$/.test(text))),
     steps,
   };
@@ -92,6 +130,9 @@ function readOption(options: Record<string, unknown>, kind: string, text: string
     case "@recipients":
       options["limits"] = { ...limits, recipients: Number(text) };
       return true;
+    case "@quota":
+      options["quotas"] = testQuotas(text);
+      return true;
     case "@header": {
       const [headerOctets, headerFields] = text.split(" ").map(Number);
       options["limits"] = { ...limits, headerOctets, headerFields };
@@ -107,7 +148,8 @@ function readOption(options: Record<string, unknown>, kind: string, text: string
 
 /** Plays a script against a server of its own. */
 export async function play(script: Script, file: string): Promise<void> {
-  await using server = await startInbound(script.options);
+  const router = await routerOf(script.site);
+  await using server = await startInbound({ ...script.options, ...(router === undefined ? {} : { router }) });
   await using client = await Client.connect(server.port);
   for (const { line, kind, text } of script.steps) {
     try {

@@ -9,6 +9,7 @@ import {
   DEFAULT_TIMEOUTS,
   type InboundTimeouts,
   type RecipientResolver,
+  type Services,
   type Settings,
 } from "../../lib/inbound/services.ts";
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
@@ -46,8 +47,12 @@ export interface InboundFixtureOptions {
   readonly clientCertificates?: NonNullable<ListenerConfig["clientCertificates"]>;
   /** Whether an operator drains the server; asked each time. */
   readonly isDraining?: () => boolean;
+  /** Default: mailboxes hold any amount. */
+  readonly quotas?: NonNullable<Services["quotas"]>;
   /** Whether new mail finds room; default: always. */
   readonly room?: Room;
+  /** Who is who; default: {@linkcode testResolver}. */
+  readonly router?: RecipientResolver;
   /** The mechanisms to offer; default PLAIN and LOGIN. */
   readonly auth?: readonly string[];
 }
@@ -91,6 +96,12 @@ export const testResolver: RecipientResolver = {
       case "alice":
       case "älice":
         return { kind: "local", targets: [{ address: path.text.toLowerCase() }] };
+      case "postmaster":
+        return { kind: "local", targets: [{ address: "alice@example.org" }] };
+      case "both":
+        return { kind: "local", targets: [{ address: "alice@example.org" }, { address: "carla@example.org" }] };
+      case "twice":
+        return { kind: "local", targets: [{ address: "alice@example.org" }, { address: "alice+x@example.org" }] };
       case "team":
         return {
           kind: "local",
@@ -115,6 +126,7 @@ export const testResolver: RecipientResolver = {
   },
   rewriteSender: (reversePath, forwardedBy) => rewriteSender(directory, forwarding, reversePath, forwardedBy),
   isRouted: (domain) => domain.endsWith("routed.test"),
+  accountOf: (target) => target.endsWith("@example.org") ? target : undefined,
   takesBinary: (target) => !target.endsWith("@example.org"),
   mayUse: (account, { text }) => text.toLowerCase().replace(/\+[^@]*@/, "@") === account,
 };
@@ -146,7 +158,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
   const certificates = await testCertificates();
   const settings: Settings = {
     hostname: "mx.test",
-    router: testResolver,
+    router: options.router ?? testResolver,
     xclientFrom: relayBlocks(options.xclientFrom ?? []),
     binaryMime: options.binaryMime ?? false,
     relayFrom: relayBlocks(options.relayFrom ?? []),
@@ -173,6 +185,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       logger: options.logger ?? getLogger(["test"]),
       spool,
       rates: new RateLimit(systemClock),
+      ...(options.quotas === undefined ? {} : { quotas: options.quotas }),
       enqueue: () => {},
       flush: () => {},
       isDraining: () => options.isDraining?.() ?? false,

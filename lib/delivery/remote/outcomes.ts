@@ -31,13 +31,13 @@ export function ownOutcome(action: "delayed" | "failed", status: string, text: s
 
 /**
  * What a reply means for a recipient. 552 to RCPT is transient: it used to say "too many recipients"
- * (RFC 5321 §4.5.3.1.10). 530 asks for TLS (RFC 3207 §4), which did not come about this time. 2yz means success after the
+ * (RFC 5321 §4.5.3.1.10), unless its status says that the mailbox is full (RFC 3463 §3.3), as Dovecot's does. 530 asks for TLS (RFC 3207 §4), which did not come about this time. 2yz means success after the
  * end of data only. What makes no sense is `delayed`.
  *
  * @param success The action of 2yz: `relayed`, or `delivered` for LMTP.
  */
 export function replyOutcome({ stage, reply }: StageReply, success: Action, peer: Peer): Outcome {
-  const isFull = stage === "rcpt" && reply.code === 552;
+  const isFull = stage === "rcpt" && reply.code === 552 && reply.enhanced !== "5.2.2";
   const first = Math.floor(reply.code / 100);
   if (first === 2 && stage === "dot") {
     return { ...remoteOutcome(success, 2, reply, peer), ...(peer.offersDsn && { isDsnPassedOn: true }) };

@@ -1,12 +1,12 @@
 /** MAIL (RFC 5321 §4.1.1.2). */
 
 import type { MailOptions } from "../../mail/envelope.ts";
-import type { MailCommand } from "../../smtp/command.ts";
+import type { EsmtpParameters, MailCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import type { Context } from "../verb.ts";
 import { checkReversePath } from "../submission.ts";
 import { readMailParameters } from "../extensions.ts";
-import type { Session } from "../session.ts";
+import type { Session, Transaction } from "../session.ts";
 
 /** Starts a transaction, where there is room for a message. */
 export function mail(context: Context, { reversePath, isUtf8, parameters }: MailCommand): Reply | Promise<Reply> {
@@ -41,6 +41,7 @@ export function mail(context: Context, { reversePath, isUtf8, parameters }: Mail
     session.transaction = {
       reversePath: path,
       options,
+      ...announced(parameters),
       recipients: [],
       addresses: new Set(),
       accepted: [],
@@ -52,6 +53,12 @@ export function mail(context: Context, { reversePath, isUtf8, parameters }: Mail
   };
   const hasRoom = services.room?.hasRoomFor(Number(parameters.get("SIZE") ?? 0)) ?? true;
   return typeof hasRoom === "boolean" ? begin(hasRoom) : hasRoom.then(begin);
+}
+
+/** What SIZE says, which was found to be a number. */
+function announced(parameters: EsmtpParameters): Pick<Transaction, "announcedOctets"> {
+  const value = parameters.get("SIZE");
+  return value === undefined ? {} : { announcedOctets: Number(value) };
 }
 
 /** A message goes before those of others only for users who logged in (RFC 6710 §4.1). */

@@ -6,13 +6,14 @@ import type { ExpansionProblem, ResolvedTarget } from "../../routing/expansion.t
 import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
-import type { Session, Transaction } from "../session.ts";
+import { checkRoom } from "../mailbox_room.ts";
+import type { Transaction } from "../session.ts";
 import { checkFullDomain, checkRate } from "../submission.ts";
 import type { Context } from "../verb.ts";
 import { type RcptOptions, readRcptParameters } from "../extensions.ts";
 
 /** Adds a recipient to the transaction. */
-export function rcpt(context: Context, command: RcptCommand): Reply {
+export function rcpt(context: Context, command: RcptCommand): Reply | Promise<Reply> {
   const { session, services } = context;
   const transaction = session.transaction as Transaction;
   if (transaction.chunks !== undefined) {
@@ -27,14 +28,7 @@ export function rcpt(context: Context, command: RcptCommand): Reply {
     throw new SmtpError(452, "4.5.3", "Too many recipients; send to the others in another transaction");
   }
   checkRate(session, services);
-  try {
-    return accept(session, transaction, {
-      forwardPath,
-      path: command.forwardPath,
-      options,
-      senderFor: senderRewriter(context, transaction.reversePath),
-    });
-  } catch (error) {
+  const refused = (error: unknown): never => {
     if (error instanceof SmtpError) {
       const { logger } = services;
       const fields = {
@@ -48,6 +42,13 @@ export function rcpt(context: Context, command: RcptCommand): Reply {
       else logger.warning(`${line}; to mend in {cause}`, { ...fields, cause: error.cause });
     }
     throw error;
+  };
+  try {
+    const senderFor = senderRewriter(context, transaction.reversePath);
+    const result = accept(context, transaction, { forwardPath, path: command.forwardPath, options, senderFor });
+    return result instanceof Promise ? result.catch(refused) : result;
+  } catch (error) {
+    return refused(error);
   }
 }
 
@@ -61,9 +62,14 @@ interface Request {
   readonly senderFor: (forwardedBy: string) => string | undefined;
 }
 
-function accept(session: Session, transaction: Transaction, request: Request): Reply {
+/** Answers at once, from memory, but where mailboxes with a quota have to be looked at. */
+function accept({ session, services }: Context, transaction: Transaction, request: Request): Reply | Promise<Reply> {
   const { forwardPath, path, options } = request;
   const { router, relayFrom } = session.settings;
+  const accepted = (): Reply => {
+    transaction.accepted.push(forwardPath);
+    return reply(250, "2.1.5", "Recipient OK");
+  };
   const resolved = router.resolveRecipient(path);
   switch (resolved.kind) {
     case "unknown":
@@ -77,8 +83,8 @@ function accept(session: Session, transaction: Transaction, request: Request): R
       }
       if (path !== BARE_POSTMASTER) checkFullDomain(session, path, "5.1.3");
       add(transaction, { address: forwardPath, ...options });
-      break;
-    case "local":
+      return accepted();
+    case "local": {
       if (resolved.takes === "reports" && transaction.reversePath !== "") {
         throw new SmtpError(550, "5.7.1", "This address takes only reports about undelivered mail, from MAIL FROM:<>");
       }
@@ -88,11 +94,18 @@ function accept(session: Session, transaction: Transaction, request: Request): R
       ) {
         throw new SmtpError(554, "5.6.1", "This mailbox takes no binary content; send it encoded");
       }
-      addTargets(transaction, resolved.targets, request);
-      break;
+      const take = (): Reply => {
+        addTargets(transaction, resolved.targets, request);
+        return accepted();
+      };
+      const { announcedOctets } = transaction;
+      const targets = resolved.targets.map(({ address }) => address);
+      const room = services.quotas === undefined
+        ? undefined
+        : checkRoom(services.quotas, router, { forwardPath, targets, announcedOctets });
+      return room === undefined ? take() : room.then(take);
+    }
   }
-  transaction.accepted.push(forwardPath);
-  return reply(250, "2.1.5", "Recipient OK");
 }
 
 /** RFC 3463 §3.5 and §3.6. The cause is for the log: it is not the client who can mend it. */

@@ -103,10 +103,14 @@ function replyCode(line: Uint8Array): number | undefined {
   return (first - 0x30) * 100 + (second - 0x30) * 10 + (third - 0x30);
 }
 
-/** Takes the enhanced status code out of the lines, where its class is that of the code (RFC 2034 §4). */
+/**
+ * Takes the enhanced status code out of the lines, where its class is that of the code. Each line has it (RFC 2034 §4), but
+ * Cyrus has it in the last one only.
+ */
 function withEnhanced(code: number, lines: string[]): Reply {
-  const enhanced = ENHANCED.exec(lines[0] ?? "")?.[1];
-  if (enhanced === undefined || Number(enhanced[0]) !== Math.floor(code / 100)) return { code, lines };
+  const enhanced = [lines[0], lines.at(-1)].map((line = "") => ENHANCED.exec(line)?.[1])
+    .find((found) => found !== undefined && Number(found[0]) === Math.floor(code / 100));
+  if (enhanced === undefined) return { code, lines };
   return { code, enhanced, lines: lines.map((line) => withoutPrefix(line, enhanced)) };
 }
 

@@ -15,6 +15,8 @@ export interface DovecotOptions {
   /** The system user that reads the Maildir. */
   readonly user: string;
   readonly login: { readonly address: string; readonly password: string };
+  /** More settings. */
+  readonly more?: string;
 }
 
 /** The running server. */
@@ -28,7 +30,7 @@ export class Dovecot implements AsyncDisposable {
   }
 
   /** Starts the server for a reader of mail, and waits until it listens. */
-  static async start({ folder, maildir, user, login }: DovecotOptions): Promise<Dovecot> {
+  static async start({ folder, maildir, user, login, more = "" }: DovecotOptions): Promise<Dovecot> {
     const port = freePort();
     const uid = (await mustRun(["id", "-u", user])).trim();
     const gid = (await mustRun(["id", "-g", user])).trim();
@@ -57,7 +59,7 @@ service imap-login {
     port = 0
   }
 }
-`,
+${more}`,
     );
   }
 

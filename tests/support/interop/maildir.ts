@@ -64,7 +64,8 @@ export function latin1Octets(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-const TRACE_FIELDS = new Set(["return-path", "delivered-to", "received"]);
+/** With those that Cyrus puts in front. */
+const TRACE_FIELDS = new Set(["return-path", "delivered-to", "received", "x-cyrus-session-id", "x-sieve"]);
 
 /**
  * Checks that a delivered message is the content that was sent, octet for octet, with nothing but trace header fields

@@ -36,6 +36,8 @@ const PROGRAMS = {
   prlimit: ["prlimit"],
   nmap: ["nmap"],
   "dovecot-lmtpd": ["/usr/lib/dovecot/lmtp"],
+  cyrmaster: ["/usr/sbin/cyrmaster"],
+  "cyrus-lmtpd": ["/usr/lib/cyrus/bin/lmtpd"],
   "dovecot-submissiond": ["/usr/lib/dovecot/submission"],
   ip: ["/usr/sbin/ip", "/sbin/ip", "ip"],
 } as const;
@@ -47,7 +49,10 @@ export type Program = keyof typeof PROGRAMS;
 type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM" | "Mail::SRS";
 
 /** Something else that a test may need. */
-export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | "POSTHORN_EXIM" | Optional;
+export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | Unpacked | Optional;
+
+/** Names a program that `.ci/run` took out of a package which cannot be installed beside others. */
+type Unpacked = "POSTHORN_EXIM" | "POSTHORN_CYRUS_IMAPD";
 
 /** Names our executable, which not every run of the tests has. */
 type Optional = "POSTHORN_BINARY";
@@ -93,6 +98,7 @@ function has(need: Need): boolean {
       return succeeds(findProgram("python"), ["-c", "import flufl.bounce"]);
     case "POSTHORN_BINARY":
     case "POSTHORN_EXIM":
+    case "POSTHORN_CYRUS_IMAPD":
       return (Deno.env.get(need) ?? "") !== "";
     default:
       return findProgram(need) !== undefined;

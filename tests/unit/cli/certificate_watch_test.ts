@@ -52,6 +52,7 @@ class Fixture implements AsyncDisposable {
     await fixture.write("chain.pem", first.chain);
     await fixture.write("key.pem", first.key);
     fixture.live = await loadLive(await loadConfig(fixture.#options.file, fixture.#options.io), fixture.#options);
+    fixture.lines.length = 0;
     fixture.#watching = watchCertificates({
       ...fixture.#options,
       read: fixture.#options.io.readText,

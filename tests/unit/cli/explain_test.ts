@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { AccountsInUseError } from "../../../lib/config/accounts_lock.ts";
 import { explain } from "../../../lib/cli/explain.ts";
 import { AdminError } from "../../../lib/admin/client.ts";
 import { UsageError } from "../../../lib/cli/command_line.ts";
@@ -26,6 +27,13 @@ Deno.test("what another process holds ends with 69, a wrong command line with 64
   const { text, exitCode } = explain(new UsageError('unknown command "x"'));
   assertMatch(text, /unknown command "x"\n\nusage: posthorn/);
   assertEquals(exitCode, 64);
+});
+
+Deno.test("accounts that another command does not let go end with 75: try again", () => {
+  assertEquals(explain(new AccountsInUseError('Cannot change "/x": another command has been changing it for 10 s')), {
+    text: 'posthorn: Cannot change "/x": another command has been changing it for 10 s',
+    exitCode: 75,
+  });
 });
 
 Deno.test("a fault of posthorn ends with 70 and one line that names its place", () => {

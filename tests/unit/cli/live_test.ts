@@ -119,3 +119,19 @@ Deno.test("the log names a list whose owner is nobody here, at each reading", as
   await reloadLive(options, live);
   assertEquals(lines(), 1);
 });
+
+Deno.test("a mailbox may hold what its account says, and for the rest what the configuration says for all", async () => {
+  const files = sampleFiles();
+  files.set("/etc/posthorn.yaml", `${CONFIG}mailboxes: { quota: { storage: 1MiB, messages: 100 } }\n`);
+  files.set(
+    "/etc/accounts.yaml",
+    "alice@example.org: {}\nbob@example.org: { quota: { storage: 2MiB } }\ncarol@example.org: { quota: none }\n",
+  );
+  const options = optionsFor(files);
+  const live = await loadLive(await loadConfig(options.file, options.io), options);
+  assertEquals(["alice", "bob", "carol"].map((name) => live.limitsOf(`${name}@example.org`)), [
+    { octets: 2 ** 20, messages: 100 },
+    { octets: 2 ** 21, messages: 100 },
+    undefined,
+  ]);
+});

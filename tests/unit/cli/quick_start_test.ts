@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { makeFirstMailbox } from "../../../lib/cli/quick_start.ts";
 import { loadConfig } from "../../../lib/config/load.ts";
+import { systemClock } from "../../../lib/system/clock.ts";
 import { systemFiles } from "../../../lib/system/files.ts";
 import { processIo } from "../../../lib/cli/find_config.ts";
 
@@ -13,9 +14,9 @@ Deno.test("the first mailbox is made once, also where the folder of the accounts
       "hostname: mx.example.org\ndomains: { example.org: {} }\naccounts: etc/accounts.yaml\nquick_start: alice@example.org\n",
     );
     const config = await loadConfig(file, processIo);
-    assertMatch(await makeFirstMailbox(config, processIo, systemFiles) ?? "", /^[a-z2-9]{16}$/);
+    assertMatch(await makeFirstMailbox(config, processIo, systemFiles, systemClock) ?? "", /^[a-z2-9]{16}$/);
     assertMatch(await Deno.readTextFile(`${folder}/etc/accounts.yaml`), /alice@example\.org/);
-    assertEquals(await makeFirstMailbox(config, processIo, systemFiles), undefined);
+    assertEquals(await makeFirstMailbox(config, processIo, systemFiles, systemClock), undefined);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

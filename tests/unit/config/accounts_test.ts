@@ -1,55 +1,8 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import {
-  type AccountChange,
-  type AccountChangeResult,
-  editAccounts,
-  loadAccounts,
-} from "../../../lib/config/accounts.ts";
-import type { Account } from "../../../lib/config/config.ts";
+import { assertEquals, assertRejects } from "@std/assert";
+import { loadAccounts } from "../../../lib/config/accounts.ts";
 import { ConfigError } from "../../../lib/config/errors.ts";
 import type { ConfigIo } from "../../../lib/config/source.ts";
-import { systemFiles } from "../../../lib/system/files.ts";
-
-const HASH = "$scrypt$ln=15,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
-const OTHER = "$scrypt$ln=15,r=8,p=1$b3RoZXJvdGhlcm90aGVyYQ$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
-const SCRAM = `SCRAM-SHA-256$60000:c2FsdHNhbHRzYWx0c2FsdA==$${"A".repeat(43)}=:${"B".repeat(43)}=`;
-const KEYS = { passwordHash: HASH, scram: SCRAM };
-const OTHER_KEYS = { passwordHash: OTHER, scram: SCRAM.replace("A".repeat(43), "C".repeat(43)) };
-const io: ConfigIo = { readText: (path) => Deno.readTextFile(path), env: () => undefined };
-const domains = new Map([
-  ["example.org", { name: "example.org", dkim: [] }],
-  ["example.net", { name: "example.net", aliasOf: "example.org", dkim: [] }],
-]);
-
-/** An accounts file in a folder of its own. */
-class AccountsFile implements AsyncDisposable {
-  readonly folder: string = Deno.makeTempDirSync();
-  readonly file: string = `${this.folder}/accounts.yaml`;
-
-  constructor(text?: string) {
-    if (text !== undefined) Deno.writeTextFileSync(this.file, text);
-  }
-
-  load(): Promise<readonly Account[] | undefined> {
-    return loadAccounts({ accountsFile: this.file, domains }, io);
-  }
-
-  edit(change: AccountChange): Promise<AccountChangeResult> {
-    return editAccounts({ file: this.file, io, files: systemFiles }, change);
-  }
-
-  names(): readonly string[] {
-    return [...Deno.readDirSync(this.folder)].map(({ name }) => name);
-  }
-
-  text(): string {
-    return Deno.readTextFileSync(this.file);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.folder, { recursive: true });
-  }
-}
+import { AccountsFile, HASH, KEYS, SCRAM } from "../../support/accounts_file.ts";
 
 Deno.test("Accounts are read in the order of the file, folded, with and without a password", async () => {
   await using accounts = new AccountsFile(
@@ -138,99 +91,126 @@ Deno.test("A scheme in braces without quotes is refused with the advice to quote
   }
 });
 
-Deno.test("The first account makes the file, readable by its owner only", async () => {
-  await using accounts = new AccountsFile();
-  assertEquals(await accounts.edit({ kind: "add", address: "Alice@Example.org", keys: KEYS }), "done");
-  assertEquals(await accounts.load(), [{ address: "alice@example.org", ...KEYS }]);
-  assertEquals(((await Deno.stat(accounts.file)).mode ?? 0) & 0o777, 0o600);
-  assertEquals(accounts.names(), ["accounts.yaml"]);
-  assert(accounts.text().includes(`alice@example.org: { password: `), accounts.text());
-});
-
-Deno.test("A change keeps comments, order and the other accounts as they were written", async () => {
-  await using accounts = new AccountsFile(`# Our people
-alice@example.org: { password: "${HASH}" } # since 2026
-
-# left in spring
-Bob@example.org:
-  password: "${HASH}"
-carol@example.org:
+Deno.test("Addresses, forward and quota are read, in every form that they may have", async () => {
+  await using accounts = new AccountsFile(`alice@example.org:
+  addresses: [Al@Example.org, '"a b"@example.org', postmaster@example.org]
+  forward: [A.Lice@elsewhere.example, bob@example.org]
+  keep_copy: true
+  quota: { storage: 2GiB, messages: 100000 }
+bob@example.org: { addresses: b@example.org, forward: Bob@elsewhere.EXAMPLE, quota: none }
+carol@example.org: { quota: { storage: 1000 }, forward: c@example.net, keep_copy: false }
+dave@example.org: { quota: { storage: none, messages: 5 } }
 `);
-  assertEquals(await accounts.edit({ kind: "password", address: "bob@example.org", keys: OTHER_KEYS }), "done");
-  assertEquals(await accounts.edit({ kind: "password", address: "carol@example.org", keys: OTHER_KEYS }), "done");
-  assertEquals(await accounts.edit({ kind: "add", address: '"d e"@example.org', keys: KEYS }), "done");
-  assertEquals(
-    accounts.text(),
-    `# Our people
-alice@example.org: { password: "${HASH}" } # since 2026
-
-# left in spring
-Bob@example.org:
-  password: "${OTHER}"
-  scram: ${OTHER_KEYS.scram}
-carol@example.org: { password: "${OTHER}", scram: ${OTHER_KEYS.scram} }
-'"d e"@example.org': { password: "${HASH}", scram: ${SCRAM} }
-`,
-  );
-  assertEquals(await accounts.edit({ kind: "remove", address: "ALICE@example.org" }), "done");
-  assertEquals((await accounts.load())?.map(({ address }) => address), [
-    "bob@example.org",
-    "carol@example.org",
-    '"d e"@example.org',
+  assertEquals(await accounts.load(), [
+    {
+      address: "alice@example.org",
+      addresses: ["al@example.org", '"a b"@example.org', "postmaster@example.org"],
+      forward: { to: ["A.Lice@elsewhere.example", "bob@example.org"], keepsCopy: true },
+      quota: { octets: 2 ** 31, messages: 100_000 },
+    },
+    {
+      address: "bob@example.org",
+      addresses: ["b@example.org"],
+      forward: { to: ["Bob@elsewhere.example"], keepsCopy: false },
+      quota: { octets: 0, messages: 0 },
+    },
+    {
+      address: "carol@example.org",
+      quota: { octets: 1000 },
+      forward: { to: ["c@example.net"], keepsCopy: false },
+    },
+    { address: "dave@example.org", quota: { octets: 0, messages: 5 } },
   ]);
 });
 
-Deno.test("A change that does not fit writes nothing", async () => {
-  const text = "alice@example.org:   {}\n";
-  await using accounts = new AccountsFile(text);
-  assertEquals(await accounts.edit({ kind: "add", address: "alice@EXAMPLE.org" }), "exists");
-  assertEquals(await accounts.edit({ kind: "password", address: "bob@example.org", keys: KEYS }), "absent");
-  assertEquals(await accounts.edit({ kind: "remove", address: "bob@example.org" }), "absent");
-  await assertRejects(
-    () => accounts.edit({ kind: "add", address: "bob" }),
-    TypeError,
-    'Cannot use "bob" as an account',
+Deno.test("An address leads to one mailbox: another owner, an alias or another spelling is named with its line", async () => {
+  await using accounts = new AccountsFile(`alice@example.org: { addresses: [al@example.org, Alice@EXAMPLE.org] }
+bob@example.org:
+  addresses:
+    - AL@example.org
+    - sales@example.org
+    - alice@example.org
+    - b@example.org
+    - B@example.org
+    - b@example.net
+    - b@example.com
+    - b
+carol@example.org: { addresses: [] }
+j\u00fcrgen@example.org: { addresses: [rene\u0301@example.org] }
+rex@example.org: { addresses: ["REN\u00c9@example.org", "Ju\u0308rgen@example.org"] }
+`);
+  const error = await assertRejects(() => accounts.load(), ConfigError);
+  const expected = [
+    '1:50: accounts.alice@example.org.addresses: "alice@example.org" is the mailbox itself',
+    '4:7: accounts.bob@example.org.addresses: "al@example.org" belongs to alice@example.org, in line 1',
+    '5:7: accounts.bob@example.org.addresses: "sales@example.org" is in "aliases" of the configuration, too: ' +
+    "one of them must go",
+    '6:7: accounts.bob@example.org.addresses: "alice@example.org" is a mailbox of its own, in line 1',
+    '8:7: accounts.bob@example.org.addresses: "b@example.org" stands in line 7 already',
+    '9:7: accounts.bob@example.org.addresses: expected a mailbox of "example.org", because "example.net" is another ' +
+    "name of it",
+    '10:7: accounts.bob@example.org.addresses: expected a mailbox of one of our domains, found "b@example.com"',
+    '11:7: accounts.bob@example.org.addresses: expected a mailbox such as "alice@example.org", found "b"',
+    "12:33: accounts.carol@example.org.addresses: expected a list of one or more mailboxes of ours, found an empty list",
+    '14:32: accounts.rex@example.org.addresses: "ren\u00e9@example.org" belongs to j\u00fcrgen@example.org, in line 13',
+    '14:52: accounts.rex@example.org.addresses: "j\u00fcrgen@example.org" is a mailbox of its own, in line 13',
+  ];
+  assertEquals(error.message.split("\n"), expected.map((problem) => `${accounts.file}:${problem}`));
+});
+
+Deno.test("A forward or quota that makes no sense is refused at its place", async () => {
+  await using accounts = new AccountsFile(`alice@example.org: { addresses: [al@example.org], keep_copy: true }
+bob@example.org: { forward: [bob@example.net, x@elsewhere.example, x@elsewhere.example, x], keep_copy: "yes" }
+carol@example.org: { forward: [] }
+dave@example.org: { quota: 2GiB }
+erin@example.org: { quota: {} }
+frank@example.org: { quota: }
+gina@example.org: { quota: { storage: 2GB, messages: x } }
+hugo@example.org: { storage: 2GiB }
+ivan@example.org: { keep_copies: true }
+jane@example.org: { addresses: [j@example.org], forward: J@example.org }
+`);
+  const error = await assertRejects(() => accounts.load(), ConfigError);
+  const expected = [
+    "1:62: accounts.alice@example.org.keep_copy: never used without forward",
+    '2:30: accounts.bob@example.org.forward: "bob@example.net" is the mailbox itself; "keep_copy: true" keeps a copy in it',
+    '2:68: accounts.bob@example.org.forward: "x@elsewhere.example" is given twice',
+    '2:89: accounts.bob@example.org.forward: expected a mailbox such as "alice@example.org", found "x"',
+    '2:104: accounts.bob@example.org.keep_copy: expected true or false, found "yes"',
+    "3:31: accounts.carol@example.org.forward: expected a list of one or more mailboxes, found an empty list",
+    '4:28: accounts.dave@example.org.quota: expected a mapping with storage, messages or both, or "none", found "2GiB"',
+    '5:28: accounts.erin@example.org.quota: expected a mapping with storage, messages or both, or "none", found nothing',
+    '6:29: accounts.frank@example.org.quota: expected a mapping with storage, messages or both, or "none", found nothing',
+    '7:39: accounts.gina@example.org.quota.storage: expected a size such as 500MiB or 2GiB, or "none", found "2GB"',
+    '7:54: accounts.gina@example.org.quota.messages: expected a number of messages such as 100000, or "none", found "x"',
+    '8:21: accounts.hugo@example.org: unknown key "storage": it belongs in "quota"',
+    '9:21: accounts.ivan@example.org: unknown key "keep_copies": did you mean "keep_copy"?',
+    '10:58: accounts.jane@example.org.forward: "J@example.org" is the mailbox itself; "keep_copy: true" keeps a copy in it',
+  ];
+  assertEquals(error.message.split("\n"), expected.map((problem) => `${accounts.file}:${problem}`));
+});
+
+Deno.test("An account says who keeps its mail; an application needs the secret of the configuration", async () => {
+  await using accounts = new AccountsFile(
+    `alice@example.org: { via: "lmtp://unix:dovecot-lmtp" }
+bob@example.org: { via: "https://app.example/mail" }
+carol@example.org: { via: maildir }
+`,
   );
-  assertEquals(accounts.text(), text);
-});
-
-Deno.test("A broken accounts file is not overwritten", async () => {
-  for (
-    const text of ["alice@example.org: {\n", "- alice@example.org\n", "alice@example.org: {}\nalice@example.org: {}\n"]
-  ) {
-    await using accounts = new AccountsFile(text);
-    await assertRejects(() => accounts.edit({ kind: "add", address: "bob@example.org" }), ConfigError);
-    assertEquals(accounts.text(), text);
-  }
-});
-
-Deno.test("A failing fsync leaves the old accounts file in place", async () => {
-  await using accounts = new AccountsFile("alice@example.org: {}\n");
-  const files = {
-    ...systemFiles,
-    open: async (path: string, options: Deno.OpenOptions): Promise<Deno.FsFile> => {
-      const file = await Deno.open(path, options);
-      file.sync = (): Promise<void> => Promise.reject(new Error("Input/output error (os error 5)"));
-      return file;
+  const config = { ...accounts.config, delivery: { tls: "required" as const } };
+  const io: ConfigIo = { readText: (path) => Deno.readTextFile(path), env: () => undefined };
+  const secret = "0123456789abcdef";
+  assertEquals<unknown>(await loadAccounts({ ...config, mailboxes: { secret } }, io), [
+    {
+      address: "alice@example.org",
+      via: { scheme: "lmtp", host: "", port: 0, socketPath: `${accounts.folder}/dovecot-lmtp`, tls: "off" },
     },
-  };
-  const change = { kind: "add", address: "bob@example.org" } as const;
-  await assertRejects(() => editAccounts({ file: accounts.file, io, files }, change), Error, "os error 5");
-  assertEquals(accounts.text(), "alice@example.org: {}\n");
-  // What the failure left behind is no obstacle.
-  assertEquals(await accounts.edit(change), "done");
-});
-
-Deno.test("The finished accounts file is handed on before it takes its place", async () => {
-  await using accounts = new AccountsFile();
-  const seen: string[] = [];
-  const beforePublish = async (temporary: string): Promise<void> => {
-    seen.push(await Deno.readTextFile(temporary));
-    assertEquals(accounts.names(), ["accounts.yaml.new"]);
-  };
-  await editAccounts({ file: accounts.file, io, files: systemFiles, beforePublish }, {
-    kind: "add",
-    address: "a@example.org",
-  });
-  assertEquals(seen, [accounts.text()]);
+    { address: "bob@example.org", via: { scheme: "https", url: "https://app.example/mail", secret } },
+    { address: "carol@example.org", via: "maildir" },
+  ]);
+  const error = await assertRejects(() => loadAccounts(config, io), ConfigError);
+  assertEquals(
+    error.message,
+    `${accounts.file}:2:25: accounts.bob@example.org.via: an application needs the key "mailboxes.secret" of the configuration`,
+  );
 });

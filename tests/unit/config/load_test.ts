@@ -46,7 +46,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     aliases: new Map(),
     includeFiles: [],
     forwarding: { srs: true, maxAgeMs: 1_814_400_000 },
-    mailboxes: { lineEndings: "lf", subaddressFolders: true },
+    mailboxes: { lineEndings: "lf", subaddressFolders: true, quota: { whenFull: "defer", warnAt: [80, 95] } },
     binaryMime: false,
     relayFrom: [],
     xclientFrom: [],
@@ -112,7 +112,12 @@ aliases:
     include: [lists/news.txt, /etc/more]
     owner: Boss@ELSEWHERE.example
 forwarding: { srs: false, domain: BÜCHER.example, max_age: 10d }
-mailboxes: { line_endings: crlf, subaddress_folders: false }
+mailboxes:
+  line_endings: crlf
+  subaddress_folders: false
+  quota: { storage: 2GiB, messages: 100000, when_full: refuse, warn_at: [50%, 100%] }
+  via: "lmtp://unix:run/dovecot-lmtp"
+  secret: whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 xclient_from: [10.0.0.1]
@@ -124,6 +129,7 @@ routes:
   - { domain: "*.Branch.example", via: "smtps://[2001:DB8::2]/", tls: required }
   - { domain: a.example, via: "lmtp://unix:run/lmtp.sock" }
   - { domain: d.example, via: "smtp://[::1]", tls: off, source: ["::FFFF"], xclient: true }
+  - { domain: e.example, via: "HTTPS://App.Example/mail", secret: !file hook }
   - { domain: "*", via: "smtp://smarthost.example:587", username: u, password: !file secret }
 queue: { retry: [90s, 1d], warn_after: 2h, expire_after: 3d }
 delivery:
@@ -143,6 +149,7 @@ quick_start: Alice@bücher.example
     {
       "/etc/posthorn/secret": "hunter2\r\n\n",
       "/etc/posthorn/lists/news.txt": "dora@elsewhere.example\nzoë@Bücher.example\n",
+      "/etc/posthorn/hook": "the-old-secret-of-ours\n",
       "/etc/more": "a#b@elsewhere.example",
     },
   );
@@ -191,7 +198,13 @@ quick_start: Alice@bücher.example
     ]),
     includeFiles: ["/etc/posthorn/lists/news.txt", "/etc/more"],
     forwarding: { srs: false, domain: "xn--bcher-kva.example", maxAgeMs: 864_000_000 },
-    mailboxes: { lineEndings: "crlf", subaddressFolders: false },
+    mailboxes: {
+      lineEndings: "crlf",
+      subaddressFolders: false,
+      quota: { octets: 2_147_483_648, messages: 100_000, whenFull: "refuse", warnAt: [50, 100] },
+      via: { ...via, scheme: "lmtp", socketPath: "/etc/posthorn/run/dovecot-lmtp" },
+      secret: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    },
     binaryMime: true,
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
     xclientFrom: ["10.0.0.1"],
@@ -208,6 +221,10 @@ quick_start: Alice@bücher.example
       {
         domain: "d.example",
         via: { scheme: "smtp", host: "::1", port: 25, tls: "off", source: { v6: "::ffff" }, isToldClient: true },
+      },
+      {
+        domain: "e.example",
+        via: { scheme: "https", url: "https://app.example/mail", secret: "the-old-secret-of-ours" },
       },
       {
         domain: "*",
@@ -262,7 +279,7 @@ Deno.test("A route with a user name needs TLS unless the file says otherwise", a
   - { domain: c.example, via: "smtp://x.example" }
 `,
   );
-  assertEquals(config.routes.map(({ via }) => via === "mx" ? via : via.tls), [
+  assertEquals(config.routes.map(({ via }) => typeof via === "object" && "tls" in via ? via.tls : via), [
     "required",
     "opportunistic",
     "opportunistic",
@@ -280,7 +297,8 @@ Deno.test("Environment variables are taken into values of every type, and $${ st
   assertEquals(config.domains.get("example.org")?.catchAll, "alice@example.org");
   assertEquals(config.limits.recipients, 77);
   const via = config.routes[0]?.via;
-  assertEquals(via === "mx" ? undefined : [via?.username, via?.password], ["${USER}", "a$b$$c"]);
+  assert(typeof via === "object" && "tls" in via);
+  assertEquals([via.username, via.password], ["${USER}", "a$b$$c"]);
 });
 
 Deno.test("The value of a variable is not searched for variables", async () => {
@@ -397,10 +415,11 @@ Deno.test("The commented keys of config.example.yaml are right when they are use
     .replace(/^(service|tls|via): (?=mx \(|starttls \(|smtp:|required \().*$/gm, "");
   const config = await load(used, {
     "/etc/posthorn/secret": "hunter2",
+    "/etc/posthorn/hook.secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
     "/etc/posthorn/lists/announce.txt": "alice@example.org\n",
   });
   const shipped = await load(text);
-  assertEquals(config.routes.length, 4);
+  assertEquals(config.routes.length, 5);
   assertEquals([...config.aliases.keys()], ["sales@example.org", "announce@example.org"]);
   assertEquals(config.includeFiles.length, 1);
   assertEquals(config.domains.size, 2);
@@ -437,6 +456,44 @@ Deno.test("A route may go to MX hosts, and have a fallback with its own login", 
   });
   assertEquals(config.routes[1]?.fallback?.after, 3);
   assertEquals(config.routes[1]?.fallback?.classes, ["block", "reputation"]);
+});
+
+Deno.test("Mail for accounts goes to Maildirs, an LMTP server or an application, which needs a secret", async () => {
+  const mailboxes = async (text: string): Promise<unknown> => (await load(`${SHORTEST}mailboxes: ${text}\n`)).mailboxes;
+  const usual = (await load(SHORTEST)).mailboxes;
+  assertEquals(await mailboxes("{ via: maildir }"), { ...usual, via: "maildir" });
+  const server = { scheme: "lmtp", host: "dovecot.example", port: 24, tls: "opportunistic" };
+  assertEquals(await mailboxes('{ via: "lmtp://dovecot.example" }'), { ...usual, via: server });
+  const secret = "0123456789abcdef";
+  for (
+    const [url, scheme] of [
+      ["https://app.example:8443/mail", "https"],
+      ["http://127.0.0.1:8080/mail", "http"],
+      ["http://[::1]/", "http"],
+      ["http://10.1.2.3/mail", "http"],
+      ["http://[fd00::1]/mail", "http"],
+      ["http://localhost/mail", "http"],
+    ] as const
+  ) {
+    const via = { scheme, url, secret };
+    assertEquals(await mailboxes(`{ via: "${url}", secret: "${secret}" }`), { ...usual, via, secret }, url);
+  }
+  for (
+    const wrong of [
+      "smtp://dovecot.example",
+      "http://app.example/mail",
+      "http://192.0.2.1/mail",
+      "http://172.32.0.1/mail",
+      "https://app.example/mail?token=hunter2",
+      "https://app.example/mail#top",
+      "https://user:hunter2@app.example/mail",
+      "ftp://app.example/mail",
+      "https://",
+    ]
+  ) {
+    const problem = await problemsOf(mailboxes(`{ via: "${wrong}", secret: "${secret}" }`).then(() => load("")));
+    assertStringIncludes(problem, "mailboxes.via: expected ", wrong);
+  }
 });
 
 Deno.test("A file of members may have comments, empty lines, CRLF, a byte order mark and addresses twice", async () => {

@@ -45,6 +45,17 @@ Deno.test("an endless reply is kept with 20 lines of 500 characters, without con
   assertEquals(replyLines.some((line) => /\p{Cc}/u.test(line)), false);
 });
 
+Deno.test("552 to RCPT is transient, unless it says that the mailbox is full", () => {
+  const actions = [
+    "552 Too many recipients",
+    "552 5.5.3 Too many",
+    "552 5.2.2 Quota exceeded (mailbox for user is full)",
+  ]
+    .map((text) => replyOutcome({ stage: "rcpt", reply: reply(text) }, "delivered", peer))
+    .map(({ action, status }) => `${action} ${status}`);
+  assertEquals(actions, ["delayed 4.0.0", "delayed 4.5.3", "failed 5.2.2"]);
+});
+
 const PUSHBACK: readonly (readonly [string, ReplyStage, boolean])[] = [
   ["421 4.3.2 closing", "rcpt", true],
   ["421 4.7.1 Greylisting in action", "rcpt", false],

@@ -31,6 +31,17 @@ Deno.test("a code without text, with or without a space, is a reply", () => {
   ]);
 });
 
+Deno.test("an enhanced status code that only the last line has counts, as Cyrus writes it", () => {
+  const cyrus = "550-Mailbox unknown.  Either there is no mailbox\r\n550-or more\r\n550 5.1.1 User unknown\r\n";
+  assertEquals(parse(cyrus), [
+    {
+      code: 550,
+      enhanced: "5.1.1",
+      lines: ["Mailbox unknown.  Either there is no mailbox", "or more", "User unknown"],
+    },
+  ]);
+});
+
 Deno.test("an enhanced status code of another class is only text", () => {
   assertEquals(parse("550 4.7.1 Odd\r\n"), [{ code: 550, lines: ["4.7.1 Odd"] }]);
 });
