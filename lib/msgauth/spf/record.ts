@@ -38,7 +38,9 @@ export type QualifierResult = "pass" | "fail" | "softfail" | "neutral";
 
 /** What is compared with the client. */
 export type Mechanism =
+  /** Always matches. */
   | { readonly kind: "all" }
+  /** Needs a domain. */
   | { readonly kind: "include" | "exists"; readonly domain: MacroString }
   /** Without `domain`: that of the record. */
   | { readonly kind: "ptr"; readonly domain: MacroString | undefined }
@@ -55,7 +57,9 @@ export type Mechanism =
 
 /** A mechanism with its qualifier. */
 export interface Directive {
+  /** Where it matches. */
   readonly result: QualifierResult;
+  /** What it is about. */
   readonly mechanism: Mechanism;
   /** The mechanism as in the record, without the qualifier; a very long one is cut. */
   readonly text: string;
@@ -63,8 +67,11 @@ export interface Directive {
 
 /** A whole record. */
 export interface SpfRecord {
+  /** In the order in which they are compared. */
   readonly directives: readonly Directive[];
+  /** Whose record counts where nothing matches (§6.1). */
   readonly redirect?: MacroString;
+  /** Where the text for those who are refused is (§6.2). */
   readonly explanation?: MacroString;
 }
 
