@@ -112,7 +112,7 @@ class CaseMaker {
   #record(domain: string): string {
     const terms = Array.from({ length: this.#int(6) }, () => this.#directive(domain));
     if (this.#chance(0.06)) {
-      for (let count = 0; count < 9; count++) {
+      for (let count = 7 + this.#int(4); count > 0; count--) {
         terms.unshift(this.#pick(["?a:h3.example", "?mx:d1.example", "?exists:d0.example"]));
       }
     }
