@@ -53,6 +53,7 @@ class CaseMaker {
     const zone: Record<string, SpfZoneRecord[]> = {};
     for (const domain of DOMAINS) zone[domain] = this.#domain(domain);
     for (const host of HOSTS) if (!host.startsWith("void")) zone[host] = this.#host();
+    zone["here.example"] = [{ A: "127.0.0.2" }];
     zone["alias.example"] = [{ CNAME: this.#pick([...HOSTS, ...DOMAINS]) }];
     zone["why.example"] = this.#texts([
       "Not from %{c}.",
@@ -97,10 +98,10 @@ class CaseMaker {
 
   #reverse(): SpfZoneRecord[] {
     if (this.#chance(0.05)) return ["TIMEOUT"];
-    const names = Array.from(
-      { length: this.#chance(0.1) ? 12 : this.#int(4) },
-      () => this.#pick([...HOSTS, ...DOMAINS]),
-    );
+    const names: string[] = Array.from({ length: this.#int(4) }, () => this.#pick([...HOSTS, ...DOMAINS]));
+    if (this.#chance(0.3)) {
+      names.unshift(...Array.from({ length: 7 + this.#int(5) }, (_, index) => `n${index}.example`));
+    }
     return [...new Set(names)].map((PTR) => ({ PTR }));
   }
 
@@ -111,9 +112,9 @@ class CaseMaker {
 
   #record(domain: string): string {
     const terms = Array.from({ length: this.#int(6) }, () => this.#directive(domain));
-    if (this.#chance(0.06)) {
+    if (this.#chance(0.1)) {
       for (let count = 7 + this.#int(4); count > 0; count--) {
-        terms.unshift(this.#pick(["?a:h3.example", "?mx:d1.example", "?exists:d0.example"]));
+        terms.unshift("?exists:here.example");
       }
     }
     if (this.#chance(0.5)) terms.push(`${this.#pick(["-", "-", "~", "?", "+", ""])}all`);
