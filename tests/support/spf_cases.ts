@@ -53,7 +53,7 @@ class CaseMaker {
     const zone: Record<string, SpfZoneRecord[]> = {};
     for (const domain of DOMAINS) zone[domain] = this.#domain(domain);
     for (const host of HOSTS) if (!host.startsWith("void")) zone[host] = this.#host();
-    zone["here.example"] = [{ A: "127.0.0.2" }];
+    zone["here.example"] = [{ A: "127.0.0.2" }, { AAAA: "::1" }];
     zone["alias.example"] = [{ CNAME: this.#pick([...HOSTS, ...DOMAINS]) }];
     zone["why.example"] = this.#texts([
       "Not from %{c}.",
@@ -114,7 +114,7 @@ class CaseMaker {
     const terms = Array.from({ length: this.#int(6) }, () => this.#directive(domain));
     if (this.#chance(0.1)) {
       for (let count = 7 + this.#int(4); count > 0; count--) {
-        terms.unshift("?exists:here.example");
+        terms.unshift("a:here.example");
       }
     }
     if (this.#chance(0.5)) terms.push(`${this.#pick(["-", "-", "~", "?", "+", ""])}all`);
