@@ -1,5 +1,6 @@
 /** Verifies and signs whole messages, as the mail path does with messages that stream in. */
 
+import { Buffer } from "node:buffer";
 import type { Resolver } from "../../../lib/dns/resolver.ts";
 import { headerSectionEnd } from "../../../lib/mail/header.ts";
 import { BodyHasher } from "../../../lib/msgauth/dkim/body_hash.ts";
@@ -19,7 +20,7 @@ export function splitMessage(message: Uint8Array): { readonly header: Uint8Array
 
 /** Octets of text, each character one octet. */
 export function octetsOf(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  return new Uint8Array(Buffer.from(text, "latin1"));
 }
 
 /** Verifies a message. @param message Octets, or text of one octet a character. */
