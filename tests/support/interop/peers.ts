@@ -18,6 +18,8 @@ const PROGRAMS = {
   python: ["/usr/bin/python3", "python3"],
   perl: ["/usr/bin/perl", "perl"],
   postfix: ["/usr/sbin/postfix", "postfix"],
+  opendkim: ["/usr/sbin/opendkim", "opendkim"],
+  opendmarc: ["/usr/sbin/opendmarc", "opendmarc"],
   postsrsd: ["/usr/sbin/postsrsd", "postsrsd"],
   haproxy: ["/usr/sbin/haproxy", "haproxy"],
   testssl: ["/usr/bin/testssl", "testssl.sh"],
