@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { type ArcChain, readArcChain } from "../../../../lib/msgauth/arc/sets.ts";
 import { indexHeader } from "../../../../lib/msgauth/dkim/header_hash.ts";
 
-const read = (text: string): ArcChain => readArcChain(indexHeader(Uint8Array.from(text, (character) => character.charCodeAt(0))));
+const read = (text: string): ArcChain =>
+  readArcChain(indexHeader(Uint8Array.from(text, (character) => character.charCodeAt(0))));
 
 /** Fields that look like a set; nothing is signed. */
 function fields(instance: number | string, cv = instance === 1 ? "none" : "pass"): string[] {
