@@ -156,16 +156,21 @@ function parseInstance(digits: string): number | undefined {
   return instance >= 1 && instance <= MAX_ARC_SETS ? instance : undefined;
 }
 
+const OPEN = 0x28;
+const CLOSE = 0x29;
+const BACKSLASH = 0x5c;
+
 /** Passes over white space, folds and comments, which may hold comments (RFC 5322 §3.2.2). @returns The next offset. */
 function skipCfws(text: string, start: number): number {
   let depth = 0;
   let at = start;
   for (; at < text.length; at++) {
-    const character = text.charAt(at);
-    if (character === "(") depth++;
-    else if (character === ")" && depth > 0) depth--;
-    else if (character === "\\" && depth > 0) at++;
-    else if (depth === 0 && !/[ \t\r\n]/.test(character)) break;
+    const code = text.charCodeAt(at);
+    if (code === OPEN) depth++;
+    else if (depth > 0) {
+      if (code === CLOSE) depth--;
+      else if (code === BACKSLASH) at++;
+    } else if (code !== 0x20 && code !== 0x09 && code !== 0x0d && code !== 0x0a) break;
   }
   return at;
 }

@@ -207,7 +207,7 @@ Deno.test("whatever is changed after it was signed breaks the chain, but for old
   });
   // A list changes subject and body, and vouches for what it makes of them (RFC 8617 §5.2, step 5).
   const changed = one.replace("Hello", "[footer] Hello").replace("three", "[list] three");
-  assertEquals((await validate(changed)).problem, "ARC-Message-Signature 1: the body was changed");
+  assertEquals((await validate(changed, resolver)).problem, "ARC-Message-Signature 1: the body was changed");
   await expectPass({ "an older message signature that does not match": OTHER.seal(changed) });
 });
 
@@ -318,7 +318,10 @@ Deno.test("at most eight keys are looked up at a time", async () => {
 });
 
 Deno.test("no change of a chain makes the validation throw or pass", async () => {
-  const message = OTHER.seal(LIST.seal(MESSAGE));
+  // A signature of 192 octets has no unused bits in base64, so that it has one spelling.
+  const sealer = new ArcSealer({ domain: "last.example", selector: "s", bits: 1536 });
+  const message = sealer.seal(LIST.seal(MESSAGE));
+  const resolver = new FakeResolver({ ...ZONE, ...sealer.zone });
   const end = message.indexOf("MIME-Version");
   await fc.assert(
     fc.asyncProperty(
@@ -326,11 +329,13 @@ Deno.test("no change of a chain makes the validation throw or pass", async () =>
       fc.nat(20),
       fc.uint8Array({ maxLength: 5 }).map((octets) => String.fromCharCode(...octets)),
       async (at, length, text) => {
-        const changed = message.slice(0, at) + text + message.slice(at + length);
-        const finding = await validate(changed);
+        const changed = message.slice(0, at) + text + message.slice(Math.min(end, at + length));
+        const finding = await validate(changed, resolver);
         assertMatch(finding.result, /^(none|pass|fail)$/);
-        const isSame = (one: string): string => one.toLowerCase().replace(/[ \t\r\n=]/g, "");
-        if (finding.result === "pass") assertEquals(isSame(changed.slice(0, end)), isSame(message.slice(0, end)));
+        const canonical = (one: string): string => one.toLowerCase().replace(/[ \t\r\n=]/g, "");
+        if (finding.result === "pass") {
+          assertEquals(canonical(changed.slice(0, end - message.length)), canonical(message.slice(0, end)));
+        }
       },
     ),
     { numRuns: 200 },
