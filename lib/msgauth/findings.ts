@@ -137,22 +137,10 @@ export interface ArcFinding {
   readonly problem?: string;
   /** The highest instance that a field names, 1 to 50; absent: none does. */
   readonly instance?: number;
-  /** For `pass`: what each sealer found out, from the oldest on. */
-  readonly sets?: readonly ArcSetFinding[];
   /** For `fail`: a key could not be looked up, so that somebody else may find the chain good. */
   readonly isTransient?: true;
   /** For `fail`: the newest seal says so itself, and nothing is added to such a chain (RFC 8617 §5.1). */
   readonly isEnded?: true;
-}
-
-/** One set of a chain that passes. */
-export interface ArcSetFinding {
-  /** `i=`, from 1 on. */
-  readonly instance: number;
-  /** `d=` of the ARC-Seal, A-labels, lower case. */
-  readonly sealer: string;
-  /** What its ARC-Authentication-Results says behind the instance: the value of an Authentication-Results, folds and all. */
-  readonly rawResults: string;
 }
 
 /** The name of the client's address (RFC 8601 §2.7.3, iprev). */

@@ -90,12 +90,8 @@ export class ArcValidator {
     const { sets, seals } = chain;
     const sealers = seals.map(({ domain }) => domain);
     if (fault !== undefined) return { result: "fail", sealers, instance: sets.length, ...fault };
-    return {
-      result: "pass",
-      sealers,
-      instance: sets.length,
-      sets: sets.map(({ instance, rawResults }, index) => ({ instance, sealer: sealers[index] ?? "", rawResults })),
-    };
+    const authenticationResults = sets.map(({ rawResults }) => rawResults);
+    return { result: "pass", sealers, authenticationResults, instance: sets.length };
   }
 
   /** RFC 8617 §5.2, steps 4 and 6: the newest ARC-Message-Signature, and all seals from the newest on. */
