@@ -54,8 +54,16 @@ type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM" | "Mail::SRS" 
 type PythonModule = "python3-dkim" | "python3-authres";
 
 /** Something else that a test may need. */
-export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | "pyspf" | Unpacked | Optional;
-export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | PythonModule | Unpacked | Optional;
+export type Need =
+  | Program
+  | "root"
+  | "sisimai"
+  | PerlModule
+  | "flufl.bounce"
+  | "pyspf"
+  | PythonModule
+  | Unpacked
+  | Optional;
 
 /** Names a program that `.ci/run` took out of a package which cannot be installed beside others. */
 type Unpacked = "POSTHORN_EXIM" | "POSTHORN_CYRUS_IMAPD";
