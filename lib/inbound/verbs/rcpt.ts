@@ -2,7 +2,7 @@
 
 import type { EnvelopeRecipient } from "../../mail/envelope.ts";
 import { mayRelay } from "../../policy/relay.ts";
-import type { ExpansionProblem, ResolvedTarget } from "../../routing/expansion.ts";
+import { type ExpansionProblem, MAX_TARGETS, type ResolvedTarget } from "../../routing/expansion.ts";
 import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
@@ -25,7 +25,7 @@ export function rcpt(context: Context, command: RcptCommand): Reply | Promise<Re
     throw new SmtpError(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
   }
   if (transaction.accepted.length >= session.settings.limits.recipients) {
-    throw new SmtpError(452, "4.5.3", "Too many recipients; send to the others in another transaction");
+    throw tooMany();
   }
   checkRate(session, services);
   const refused = (error: unknown): never => {
@@ -94,6 +94,7 @@ function accept({ session, services }: Context, transaction: Transaction, reques
       ) {
         throw new SmtpError(554, "5.6.1", "This mailbox takes no binary content; send it encoded");
       }
+      checkCount(transaction, resolved.targets, session.settings.limits.recipients);
       const take = (): Reply => {
         addTargets(transaction, resolved.targets, request);
         return accepted();
@@ -106,6 +107,25 @@ function accept({ session, services }: Context, transaction: Transaction, reques
       return room === undefined ? take() : room.then(take);
     }
   }
+}
+
+/**
+ * Bounds what aliases make of one message: with a detail, the same alias has other targets at each RCPT. The first RCPT always
+ * fits, so whoever sends to the others in another transaction gets on (RFC 5321 §4.5.3.1.10).
+ */
+function checkCount(
+  { addresses, recipients }: Transaction,
+  targets: readonly ResolvedTarget[],
+  limit: number,
+): void {
+  const most = Math.max(limit, MAX_TARGETS);
+  if (recipients.length === 0 || recipients.length + targets.length <= most) return;
+  const fresh = targets.reduce((count, { address }) => addresses.has(address) ? count : count + 1, 0);
+  if (recipients.length + fresh > most) throw tooMany();
+}
+
+function tooMany(): SmtpError {
+  return new SmtpError(452, "4.5.3", "Too many recipients; send to the others in another transaction");
 }
 
 /** RFC 3463 §3.5 and §3.6. The cause is for the log: it is not the client who can mend it. */
@@ -193,11 +213,7 @@ function senderRewriter({ session, services }: Context, reversePath: string): Re
 function add(transaction: Transaction, recipient: EnvelopeRecipient): void {
   const { addresses, recipients } = transaction;
   const { address, list } = recipient;
-  if (!addresses.has(address)) {
-    addresses.add(address);
-    recipients.push(recipient);
-  } else if (list === undefined) {
-    const member = recipients.findIndex((known) => known.address === address && known.list === "member");
-    if (member >= 0) recipients[member] = recipient;
-  }
+  const known = addresses.get(address);
+  if (known === undefined) addresses.set(address, recipients.push(recipient) - 1);
+  else if (list === undefined && recipients[known]?.list === "member") recipients[known] = recipient;
 }

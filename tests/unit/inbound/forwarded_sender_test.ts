@@ -21,7 +21,7 @@ function recipientsOf(
     reversePath,
     options: { body: "7BIT", smtpUtf8: false },
     recipients,
-    addresses: new Set(),
+    addresses: new Map(),
     accepted: [],
     chunks: undefined,
   };
