@@ -509,14 +509,14 @@ Deno.test("A file of members may have comments, empty lines, CRLF, a byte order 
 });
 
 Deno.test("What is wrong in a file of members is told once, at its place, after what is wrong in the configuration", async () => {
-  const aliases =
-    'aliases:\n  a@example.org: { include: [members, "${LIST}"] }\n  b@example.org: { include: members }\n';
+  const aliases = 'aliases:\n  a@example.org: { include: [members, "${LIST}"] }\n' +
+    '  b@example.org: { include: members }\n  c@example.org: { include: "${LIST}" }\n';
   const members = "alice@example.org\n\n  bob\nc@x, d@x\n\ufffd@example.org\nDora <dora@example.org>\n";
   const files = { "/etc/posthorn/members": members, "/lists/x": "@\n".repeat(25) };
   assertEquals(
     await problemsOf(load(`${SHORTEST}${aliases}smtp: 1\n`, files, { LIST: "/lists/x" })),
     [
-      `${FILE}:7:1: unknown key "smtp": expected one of ${CONFIG_KEYS.filter((key) => !key.includes(".")).join(", ")}`,
+      `${FILE}:8:1: unknown key "smtp": expected one of ${CONFIG_KEYS.filter((key) => !key.includes(".")).join(", ")}`,
       '/etc/posthorn/members:3:3: expected a mailbox such as "alice@example.org", found "bob"',
       '/etc/posthorn/members:4:1: expected a mailbox such as "alice@example.org", found "c@x, d@x"',
       '/etc/posthorn/members:5:1: expected a mailbox such as "alice@example.org", found "\ufffd@example.org"',
