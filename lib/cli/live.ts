@@ -19,6 +19,7 @@ import type { Files } from "../system/files.ts";
 import { CertificateError } from "../tls/certificate_error.ts";
 import { type Certificates, loadCertificates } from "../tls/certificates.ts";
 import { ensureSelfSigned } from "../tls/self_signed_files.ts";
+import { routingHints } from "./routing_hints.ts";
 import { fileStamp, StampingIo } from "./watched_files.ts";
 
 /** One reading of configuration, accounts and certificates. */
@@ -143,7 +144,8 @@ function stillWithAccounts(live: Live, old: Live): Live {
   throw new ConfigError([{ file: live.config.accountsFile, line: 1, column: 1, message }]);
 }
 
-const ORPHANED_LIST = "The owner of the list {list} is no mailbox here: {owner}; reports on its messages will be lost";
+/** More lines than these would hide others; `posthorn check` prints them all. */
+const MAX_HINTS = 20;
 
 async function assemble(
   { config, stamps }: StampedConfig,
@@ -199,7 +201,7 @@ async function readAccounts(
   const router = createRouter(config, accounts, await readForwarding(config, options));
   const scram = scramGap(config, accounts);
   if (scram !== undefined) logger.info("{note}", { note: scram });
-  for (const list of router.orphanedLists()) logger.warning(ORPHANED_LIST, { ...list });
+  if (found !== undefined) logHints(routingHints(router), logger);
   return {
     router,
     limitsOf: limitsOf(config.mailboxes.quota, accounts),
@@ -212,14 +214,27 @@ async function readAccounts(
   };
 }
 
-/** The secrets of rewritten senders are made where they are missing; undefined where there are none. */
-async function readForwarding(
+function logHints(hints: readonly string[], logger: Logger): void {
+  for (const hint of hints.slice(0, MAX_HINTS)) logger.warning("{hint}", { hint });
+  const count = hints.length - MAX_HINTS;
+  if (count > 0) logger.warning("{count} more of this kind: `posthorn check` prints them all", { count });
+}
+
+/**
+ * Reads the secrets of rewritten senders.
+ *
+ * @param options `isMade`: make one where there is none; default: where senders are rewritten.
+ * @returns Undefined where there are none.
+ * @throws {ConfigError} They cannot be used.
+ */
+export async function readForwarding(
   { data, forwarding: { srs: isOn, domain, maxAgeMs } }: Config,
-  { files, clock, logger }: LiveOptions,
+  options: Pick<LiveOptions, "files" | "clock" | "logger"> & { readonly isMade?: boolean },
 ): Promise<Forwarding | undefined> {
+  const { files, clock, logger, isMade = isOn } = options;
   const file = `${data}/keys/srs`;
   try {
-    const secrets = await srsSecrets({ file, isMade: isOn, files, randomOctets, logger });
+    const secrets = await srsSecrets({ file, isMade, files, randomOctets, logger });
     if (secrets.length === 0) return undefined;
     const srs = createSrs({ secrets, now: () => clock.now(), maxAgeMs });
     return { srs, isOn, ...(domain === undefined ? {} : { domain }) };
