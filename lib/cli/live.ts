@@ -70,11 +70,12 @@ export interface LiveOptions {
  * @throws {CertificateError} For a certificate or its key.
  */
 export async function loadLive(config: Config, options: LiveOptions, certificates?: Certificates): Promise<Live> {
-  return await assemble(
+  const live = await assemble(
     { config, stamps: new Map() },
     options,
     () => certificates ?? readCertificates(config, options),
   );
+  return logHints(live, options.logger);
 }
 
 /**
@@ -100,7 +101,7 @@ export async function reloadLive(options: LiveOptions, old: Live): Promise<Live>
       return old.certificates;
     }
   });
-  return stillWithAccounts(live, old);
+  return logHints(stillWithAccounts(live, old), options.logger);
 }
 
 /**
@@ -115,7 +116,7 @@ export async function reloadAccounts(options: LiveOptions, old: Live): Promise<L
   const live = stillWithAccounts({ ...old, config, ...read, settings: { ...old.settings, router: read.router } }, old);
   const { accountsFile: file } = config;
   if (live.accounts.length > 0 || old.accounts.length === 0 || (await options.io.readText(file)).trim() !== "") {
-    return live;
+    return logHints(live, options.logger);
   }
   const message = `the accounts file is empty; "{}" in it says that there are no mailboxes any more`;
   throw new ConfigError([{ file, line: 1, column: 1, message }]);
@@ -192,16 +193,13 @@ async function readAccounts(
   options: LiveOptions,
   stamps: ReadonlyMap<string, string>,
 ): Promise<Omit<Live, "config" | "certificates" | "settings">> {
-  const { io, files, logger } = options;
+  const { io, files } = options;
   const stamping = new StampingIo(io, files);
   const found = await loadAccounts(config, stamping);
   const accounts = found ?? [];
   const watchedFiles = new Map(stamping.stamps);
   for (const path of config.includeFiles) watchedFiles.set(path, stamps.get(path) ?? await fileStamp(files, path));
   const router = createRouter(config, accounts, await readForwarding(config, options));
-  const scram = scramGap(config, accounts);
-  if (scram !== undefined) logger.info("{note}", { note: scram });
-  if (found !== undefined) logHints(routingHints(router), logger);
   return {
     router,
     limitsOf: limitsOf(config.mailboxes.quota, accounts),
@@ -214,10 +212,16 @@ async function readAccounts(
   };
 }
 
-function logHints(hints: readonly string[], logger: Logger): void {
+/** Says what is most likely a mistake in what is used from now on. */
+function logHints(live: Live, logger: Logger): Live {
+  const { config, accounts, router, hasAccounts } = live;
+  const scram = scramGap(config, accounts);
+  if (scram !== undefined) logger.info("{note}", { note: scram });
+  const hints = hasAccounts ? routingHints(router) : [];
   for (const hint of hints.slice(0, MAX_HINTS)) logger.warning("{hint}", { hint });
   const count = hints.length - MAX_HINTS;
   if (count > 0) logger.warning("{count} more of this kind: `posthorn check` prints them all", { count });
+  return live;
 }
 
 /**
