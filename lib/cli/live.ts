@@ -58,8 +58,10 @@ export interface LiveOptions {
   readonly files: Files;
   /** Whether a certificate or a rewritten sender is valid is judged by its wall clock. */
   readonly clock: Clock;
-  /** Warns of certificates that expire, and tells which accounts keep SCRAM from being offered. */
+  /** Warns of certificates that expire. */
   readonly logger: Logger;
+  /** Tells what keeps accounts, aliases and forwards from working as they were meant; absent: `logger` does. */
+  readonly accountsLogger?: Logger;
 }
 
 /**
@@ -75,7 +77,7 @@ export async function loadLive(config: Config, options: LiveOptions, certificate
     options,
     () => certificates ?? readCertificates(config, options),
   );
-  return logHints(live, options.logger);
+  return logHints(live, options);
 }
 
 /**
@@ -101,7 +103,7 @@ export async function reloadLive(options: LiveOptions, old: Live): Promise<Live>
       return old.certificates;
     }
   });
-  return logHints(stillWithAccounts(live, old), options.logger);
+  return logHints(stillWithAccounts(live, old), options);
 }
 
 /**
@@ -116,7 +118,7 @@ export async function reloadAccounts(options: LiveOptions, old: Live): Promise<L
   const live = stillWithAccounts({ ...old, config, ...read, settings: { ...old.settings, router: read.router } }, old);
   const { accountsFile: file } = config;
   if (live.accounts.length > 0 || old.accounts.length === 0 || (await options.io.readText(file)).trim() !== "") {
-    return logHints(live, options.logger);
+    return logHints(live, options);
   }
   const message = `the accounts file is empty; "{}" in it says that there are no mailboxes any more`;
   throw new ConfigError([{ file, line: 1, column: 1, message }]);
@@ -213,7 +215,7 @@ async function readAccounts(
 }
 
 /** Says what is most likely a mistake in what is used from now on. */
-function logHints(live: Live, logger: Logger): Live {
+function logHints(live: Live, { logger: usual, accountsLogger: logger = usual }: LiveOptions): Live {
   const { config, accounts, router, hasAccounts } = live;
   const scram = scramGap(config, accounts);
   if (scram !== undefined) logger.info("{note}", { note: scram });
@@ -233,9 +235,9 @@ function logHints(live: Live, logger: Logger): Live {
  */
 export async function readForwarding(
   { data, forwarding: { srs: isOn, domain, maxAgeMs } }: Config,
-  options: Pick<LiveOptions, "files" | "clock" | "logger"> & { readonly isMade?: boolean },
+  options: Pick<LiveOptions, "files" | "clock" | "logger" | "accountsLogger"> & { readonly isMade?: boolean },
 ): Promise<Forwarding | undefined> {
-  const { files, clock, logger, isMade = isOn } = options;
+  const { files, clock, accountsLogger: logger = options.logger, isMade = isOn } = options;
   const file = `${data}/keys/srs`;
   try {
     const secrets = await srsSecrets({ file, isMade, files, randomOctets, logger });
