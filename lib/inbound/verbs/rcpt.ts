@@ -44,7 +44,7 @@ export function rcpt(context: Context, command: RcptCommand): Reply | Promise<Re
     throw error;
   };
   try {
-    const senderFor = senderRewriter(context, transaction.reversePath);
+    const senderFor = senderRewriter(context);
     const result = accept(context, transaction, { forwardPath, path: command.forwardPath, options, senderFor });
     return result instanceof Promise ? result.catch(refused) : result;
   } catch (error) {
@@ -58,8 +58,8 @@ interface Request {
   readonly forwardPath: string;
   readonly path: RcptCommand["forwardPath"];
   readonly options: RcptOptions;
-  /** The reverse-path of what an address of ours sends on; undefined: as it came. */
-  readonly senderFor: (forwardedBy: string) => string | undefined;
+  /** The reverse-path of what an address of ours sends on for a sender or the owner of a list; undefined: as it is. */
+  readonly senderFor: (reversePath: string, forwardedBy: string) => string | undefined;
 }
 
 /** Answers at once, from memory, but where mailboxes with a quota have to be looked at. */
@@ -173,24 +173,26 @@ function recipientOf(target: ResolvedTarget, { reversePath }: Transaction, reque
   const { forwardPath: original, options } = request;
   const forwarded = forwardedBy === undefined ? {} : { forwardedBy };
   if (target.reversePath === undefined) {
-    const sender = forwardedBy === undefined ? undefined : request.senderFor(forwardedBy);
+    const sender = forwardedBy === undefined ? undefined : request.senderFor(reversePath, forwardedBy);
     const rewritten = sender === undefined ? {} : { reversePath: sender };
     return { address, ...(address === original ? {} : { original }), ...options, ...forwarded, ...rewritten };
   }
   // To a member the message comes from the list. The owner has to know which member fails, and hears of nothing else;
   // a report goes to nobody (RFC 5321 §6.1).
-  const owner = reversePath === "" ? {} : { reversePath: target.reversePath };
-  return { address, notify: ["failure"], list: "member", ...owner, ...forwarded };
+  if (reversePath === "") return { address, notify: ["failure"], list: "member", ...forwarded };
+  const owner = forwardedBy === undefined ? undefined : request.senderFor(target.reversePath, forwardedBy);
+  return { address, notify: ["failure"], list: "member", reversePath: owner ?? target.reversePath, ...forwarded };
 }
 
 /**
- * Rewrites the sender of what is sent on, once for each address that does. Where that cannot be, the message goes with the
- * sender that it has.
+ * Rewrites the sender of what is sent on, or the owner in its place, once for each address that does. Where that cannot be,
+ * the message goes with the sender that it has.
  */
-function senderRewriter({ session, services }: Context, reversePath: string): Request["senderFor"] {
+function senderRewriter({ session, services }: Context): Request["senderFor"] {
   const known = new Map<string, string | undefined>();
-  return (forwardedBy) => {
-    if (known.has(forwardedBy)) return known.get(forwardedBy);
+  return (reversePath, forwardedBy) => {
+    const key = `${forwardedBy}\n${reversePath}`;
+    if (known.has(key)) return known.get(key);
     const sender = session.settings.router.rewriteSender(reversePath, forwardedBy);
     if (sender?.kind === "kept") {
       services.logger.info("{forwardedBy} sends mail from <{reversePath}> on without rewriting this sender: {reason}", {
@@ -201,7 +203,7 @@ function senderRewriter({ session, services }: Context, reversePath: string): Re
       });
     }
     const address = sender?.kind === "rewritten" ? sender.address : undefined;
-    known.set(forwardedBy, address);
+    known.set(key, address);
     return address;
   };
 }
