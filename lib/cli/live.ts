@@ -118,7 +118,7 @@ export async function reloadAccounts(options: LiveOptions, old: Live): Promise<L
   const live = stillWithAccounts({ ...old, config, ...read, settings: { ...old.settings, router: read.router } }, old);
   const { accountsFile: file } = config;
   if (live.accounts.length > 0 || old.accounts.length === 0 || (await options.io.readText(file)).trim() !== "") {
-    return logHints(live, options);
+    return logHints(live, options, old);
   }
   const message = `the accounts file is empty; "{}" in it says that there are no mailboxes any more`;
   throw new ConfigError([{ file, line: 1, column: 1, message }]);
@@ -214,16 +214,22 @@ async function readAccounts(
   };
 }
 
-/** Says what is most likely a mistake in what is used from now on. */
-function logHints(live: Live, { logger: usual, accountsLogger: logger = usual }: LiveOptions): Live {
-  const { config, accounts, router, hasAccounts } = live;
-  const scram = scramGap(config, accounts);
-  if (scram !== undefined) logger.info("{note}", { note: scram });
-  const hints = hasAccounts ? routingHints(router) : [];
+/** Says what is most likely a mistake in what is used from now on; @param old What was said of this is not said again. */
+function logHints(live: Live, { logger: usual, accountsLogger: logger = usual }: LiveOptions, old?: Live): Live {
+  const scram = scramGap(live.config, live.accounts);
+  const isNews = old === undefined || scramGap(old.config, old.accounts) !== scram;
+  if (scram !== undefined && isNews) logger.info("{note}", { note: scram });
+  const known = new Set(old === undefined ? [] : hintsOf(old));
+  const hints = hintsOf(live).filter((hint) => !known.has(hint));
   for (const hint of hints.slice(0, MAX_HINTS)) logger.warning("{hint}", { hint });
   const count = hints.length - MAX_HINTS;
   if (count > 0) logger.warning("{count} more of this kind: `posthorn check` prints them all", { count });
   return live;
+}
+
+/** Before there are accounts everything would lead nowhere. */
+function hintsOf({ router, hasAccounts }: Live): readonly string[] {
+  return hasAccounts ? routingHints(router) : [];
 }
 
 /**

@@ -60,6 +60,7 @@ const NO_HISTORY: RouteHistory = { isOnFallback: false };
  */
 export function createRouter(config: RoutingConfig, accounts: readonly Account[], forwarding?: Forwarding): Router {
   const directory = buildDirectory(config, accounts);
+  let found: readonly DeadEnd[] | undefined;
   const resolve = (recipient: Mailbox | typeof BARE_POSTMASTER, isOwnReport = false): RecipientResolution =>
     (forwarding && resolveRewritten(directory, forwarding, recipient, isOwnReport)) ??
       resolveRecipient(directory, recipient);
@@ -86,7 +87,7 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
     userAddress: (user) => userAddress(directory, user),
     mayUse: (account, mailbox) => mayUse(directory, account, mailbox),
     orphanedLists: () => orphanedLists(directory),
-    deadEnds: () => deadEnds(directory),
+    deadEnds: () => found ??= deadEnds(directory),
   };
 }
 

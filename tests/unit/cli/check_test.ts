@@ -24,7 +24,7 @@ Deno.test("check names a secret of rewritten senders with which serve would not 
   assertMatch(error.message, /data\/keys\/srs:1:1: expected a secret of 8 characters or more/);
   await using fresh = await siteOf({ "posthorn.yaml": SHORTEST });
   await check(fresh.file);
-  assertEquals([...Deno.readDirSync(`${fresh.folder}/data/keys`)], []);
+  assertEquals(await Array.fromAsync(Deno.readDir(`${fresh.folder}/data/keys`)), []);
 });
 
 Deno.test("check tells of aliases, forwards and catch-alls that lead to nobody, and of aliases whose mail is refused", async () => {
