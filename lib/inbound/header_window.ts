@@ -1,14 +1,34 @@
-/** Looks at the header section of a message that streams by: keeps its begin for checks that need it, and measures it. */
+/** Keeps the header section of a message that streams by, for what has to be decided before the rest goes on, and measures it. */
 
 const CR = 0x0d;
 const LF = 0x0a;
 const SPACE = 0x20;
 const TAB = 0x09;
-/** What lies further back is not looked at; real header sections are a hundred times smaller. */
-const MAX_KEPT_OCTETS = 64 * 1024;
+/** Kept of every message; real header sections are ten times smaller. */
+const USUAL_OCTETS = 64 * 1024;
+
+/** Memory that all sessions share. */
+export class SharedMemory {
+  #freeOctets: number;
+
+  /** @param octets How much there is. */
+  constructor(octets: number) {
+    this.#freeOctets = octets;
+  }
+
+  /** Takes some; false where there is not enough. @param octets Negative: gives it back. */
+  reserve(octets: number): boolean {
+    if (octets > this.#freeOctets) return false;
+    this.#freeOctets -= octets;
+    return true;
+  }
+}
 
 /** Sees octets up to the first empty line. */
-export class HeaderWindow {
+export class HeaderWindow implements Disposable {
+  readonly #memory: SharedMemory;
+  readonly #maxOctets: number;
+  #reserved = 0;
   #kept = new Uint8Array(2048);
   #length = 0;
   #isComplete = false;
@@ -19,12 +39,35 @@ export class HeaderWindow {
   /** Its first one. */
   #lineStart = 0;
 
-  /** Takes the next octets of the content; they are copied. */
-  push(piece: Uint8Array): void {
-    if (this.#isComplete) return;
+  /**
+   * @param memory For header sections that are longer than usual.
+   * @param maxOctets How much is kept at most; what is longer is not accepted.
+   */
+  constructor(memory: SharedMemory, maxOctets: number) {
+    this.#memory = memory;
+    this.#maxOctets = maxOctets;
+  }
+
+  /**
+   * Takes the next octets of the content; those of the header section are copied.
+   *
+   * @returns What is behind the header section, from the empty line on; undefined while that has not come.
+   */
+  push(piece: Uint8Array): Uint8Array | undefined {
+    if (this.#isComplete) return piece;
+    const isBehindCr = this.#lineOctets > 0;
     const end = this.#measure(piece);
     this.#octetCount += end;
     this.#keep(end === piece.length ? piece : piece.subarray(0, end));
+    if (!this.#isComplete) return undefined;
+    const rest = piece.subarray(end);
+    return isBehindCr && rest[0] === LF ? Uint8Array.of(CR, ...rest) : rest;
+  }
+
+  /** Gives memory back. */
+  [Symbol.dispose](): void {
+    this.#memory.reserve(-this.#reserved);
+    this.#reserved = 0;
   }
 
   /** True once the empty line behind it was seen. */
@@ -42,7 +85,7 @@ export class HeaderWindow {
     return this.#fieldCount;
   }
 
-  /** True where the header section goes on behind what is kept. */
+  /** True where some of the header section is not kept: it is too long, or there is no memory for it. */
   get isCut(): boolean {
     return this.#octetCount > this.#length;
   }
@@ -85,10 +128,19 @@ export class HeaderWindow {
   }
 
   #keep(piece: Uint8Array): void {
-    const wanted = this.#length + Math.min(piece.length, MAX_KEPT_OCTETS - this.#length);
+    const isLong = this.#reserved > 0 || (this.#octetCount > USUAL_OCTETS && this.#takeMemory());
+    const most = isLong ? this.#maxOctets : Math.min(USUAL_OCTETS, this.#maxOctets);
+    const wanted = this.#length + Math.min(piece.length, most - this.#length);
     this.#reserve(wanted);
     this.#kept.set(piece.subarray(0, wanted - this.#length), this.#length);
     this.#length = wanted;
+  }
+
+  /** What was not kept once is lost. */
+  #takeMemory(): boolean {
+    if (this.#length === USUAL_OCTETS || !this.#memory.reserve(this.#maxOctets)) return false;
+    this.#reserved = this.#maxOctets;
+    return true;
   }
 
   #reserve(octets: number): void {

@@ -1,0 +1,189 @@
+/**
+ * Finds out who really sent a message, while it comes in: SPF and the name of the client are looked up during the session, the
+ * keys of signatures as soon as the header section is there, and the body is hashed as it passes. Nothing is read twice.
+ */
+
+import { ArcValidator } from "../msgauth/arc/validate.ts";
+import { type AuthenticationResults, resultsOf } from "../msgauth/authentication_results/results.ts";
+import { formatResults } from "../msgauth/authentication_results/format.ts";
+import { BodyHasher } from "../msgauth/dkim/body_hash.ts";
+import { indexHeader } from "../msgauth/dkim/header_hash.ts";
+import { SIGNED_BODY } from "../msgauth/dkim/sign.ts";
+import { DkimVerifier } from "../msgauth/dkim/verify.ts";
+import { evaluateDmarc } from "../msgauth/dmarc/evaluate.ts";
+import type { DkimFinding, DmarcFinding, Findings, IprevFinding, SpfFinding } from "../msgauth/findings.ts";
+import { checkIprev } from "../msgauth/iprev.ts";
+import { checkSpf } from "../msgauth/spf/check.ts";
+import type { Resolver } from "../dns/resolver.ts";
+import type { Clock } from "../system/clock.ts";
+import { describeDecision, type DmarcDecision, type DmarcPolicy } from "./dmarc_policy.ts";
+
+/** Which checks are made. */
+export interface CheckSettings {
+  /** The `msgauth` section: what our field begins with. */
+  readonly authservId: string;
+  /** Check SPF. */
+  readonly spf: boolean;
+  /** Verify DKIM signatures, and ARC chains. */
+  readonly dkim: boolean;
+  /** What follows from DMARC; absent: it is not looked up. */
+  readonly dmarc?: DmarcPolicy;
+}
+
+/** Who brought a message, and in whose name. */
+export interface CheckedMail {
+  /** Without port. */
+  readonly clientAddress: string;
+  /** What the client said it is. */
+  readonly helo: string;
+  /** Canonical text; empty for the null reverse-path. */
+  readonly reversePath: string;
+  /** Non-ASCII text may stand in its header section. */
+  readonly isSmtpUtf8: boolean;
+}
+
+/** What checks work with. */
+export interface MessageChecksOptions {
+  /** For all that is published. */
+  readonly resolver: Resolver;
+  /** For times and time limits. */
+  readonly clock: Clock;
+  /** For `pct`: from 0 up to 1. */
+  readonly random: () => number;
+  /** Ours. */
+  readonly hostname: string;
+  /** Of one reading of the configuration. */
+  readonly settings: CheckSettings;
+}
+
+/** What was found out, and what follows. */
+export interface Checked {
+  /** All of it. */
+  readonly findings: Findings;
+  /** What becomes of the message. */
+  readonly decision: DmarcDecision;
+  /** What our field says, for a seal. */
+  readonly results: AuthenticationResults;
+  /** The field, CRLF ended, to put in front of the message (RFC 8601 §4.1). */
+  readonly field: string;
+  /** SHA-256 of the relaxed body, for a seal. */
+  readonly bodyHash: Uint8Array;
+}
+
+/** From the end of the header section on, all lookups together; what is not known then is a temporary error. */
+const TIME_LIMIT_MS = 20_000;
+
+const ACCEPTED: DmarcDecision = { action: "accept", disposition: "none" };
+
+/** Checks one message. */
+export class MessageChecks {
+  readonly #mail: CheckedMail;
+  readonly #options: MessageChecksOptions;
+  readonly #abort = new AbortController();
+  readonly #iprev: Promise<IprevFinding>;
+  readonly #spf: Promise<readonly SpfFinding[]>;
+  #header: Uint8Array = new Uint8Array(0);
+  #dkim: DkimVerifier | undefined;
+  #arc: ArcValidator | undefined;
+  #hasher: BodyHasher | undefined;
+
+  /** Begins what needs no more than the envelope. */
+  constructor(mail: CheckedMail, options: MessageChecksOptions) {
+    this.#mail = mail;
+    this.#options = options;
+    const { resolver, clock } = options;
+    const { signal } = this.#abort;
+    this.#iprev = checkIprev({ ip: mail.clientAddress, resolver, clock, signal });
+    this.#spf = options.settings.spf ? this.#checkSpf() : Promise.resolve([]);
+  }
+
+  /** Takes the whole header section as it came: whole lines, without the empty one. Kept until the end. */
+  header(section: Uint8Array): void {
+    const { resolver, clock, settings } = this.#options;
+    this.#header = section;
+    this.#limitTime();
+    if (settings.dkim) {
+      const indexed = indexHeader(section);
+      const options = { resolver, nowMs: clock.now(), signal: this.#abort.signal };
+      this.#dkim = new DkimVerifier(indexed, options);
+      this.#arc = new ArcValidator(indexed, options);
+    }
+    this.#hasher = new BodyHasher([SIGNED_BODY, ...this.#dkim?.bodyHashes ?? [], ...this.#arc?.bodyHashes ?? []]);
+  }
+
+  /** Takes the next octets of the body, as they came, behind the empty line. */
+  body(piece: Uint8Array): void {
+    this.#hasher?.push(piece);
+  }
+
+  /** The message is complete. Never rejected, and takes no longer than the time limit. */
+  async finish(): Promise<Checked> {
+    if (this.#hasher === undefined) this.header(this.#header);
+    const hasher = this.#hasher as BodyHasher;
+    const [iprev, spf, dkim, arc] = await Promise.all([
+      this.#iprev,
+      this.#spf,
+      this.#dkim?.finish(hasher) ?? [],
+      this.#arc?.finish(hasher),
+    ]);
+    const dmarc = await this.#checkDmarc(spf, dkim);
+    this.abort();
+    const findings: Findings = {
+      iprev,
+      spf,
+      dkim,
+      ...(arc === undefined || arc.result === "none" ? {} : { arc }),
+      ...(dmarc === undefined ? {} : { dmarc }),
+    };
+    return this.#conclude(findings, hasher.hash(SIGNED_BODY).sha256 ?? new Uint8Array(0));
+  }
+
+  /** Ends all lookups. Does nothing the second time. */
+  abort(): void {
+    this.#abort.abort(new Error("The message is gone"));
+  }
+
+  #conclude(findings: Findings, bodyHash: Uint8Array): Checked {
+    const { settings } = this.#options;
+    const { clientAddress, isSmtpUtf8 } = this.#mail;
+    const decision = settings.dmarc?.(findings, { address: clientAddress, isOurs: false }) ?? ACCEPTED;
+    const results = resultsOf({
+      authservId: settings.authservId,
+      findings,
+      clientAddress,
+      ...(findings.dmarc === undefined ? {} : { dmarcComment: describeDecision(decision) }),
+    });
+    return {
+      findings,
+      decision,
+      results,
+      field: formatResults(results, { isInternationalized: isSmtpUtf8 }),
+      bodyHash,
+    };
+  }
+
+  /** RFC 7208 §2.3 wants HELO checked, too; where the reverse-path is null, it is all that there is (§2.4). */
+  async #checkSpf(): Promise<readonly SpfFinding[]> {
+    const { resolver, clock, hostname: receiver } = this.#options;
+    const { clientAddress: ip, helo, reversePath } = this.#mail;
+    const common = { ip, helo, reversePath, receiver, resolver, clock, signal: this.#abort.signal };
+    const identities = reversePath === "" ? ["helo"] as const : ["helo", "mailfrom"] as const;
+    return await Promise.all(identities.map((identity) => checkSpf({ ...common, identity })));
+  }
+
+  async #checkDmarc(
+    spf: readonly SpfFinding[],
+    dkim: readonly DkimFinding[],
+  ): Promise<DmarcFinding | undefined> {
+    const { resolver, random, settings } = this.#options;
+    if (settings.dmarc === undefined) return undefined;
+    const { signal } = this.#abort;
+    return await evaluateDmarc({ headerSection: this.#header, spf, dkim, resolver, random, signal });
+  }
+
+  #limitTime(): void {
+    const { signal } = this.#abort;
+    const late = (): void => this.#abort.abort(new Error("The checks take too long"));
+    this.#options.clock.sleep(TIME_LIMIT_MS, signal).then(late, () => {});
+  }
+}
