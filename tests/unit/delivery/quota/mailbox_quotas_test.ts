@@ -61,6 +61,7 @@ class Lab {
         this.looks++;
         return { ...await disk.stat(path), mtime: new Date(this.mtimeMs ?? this.clock.now()) };
       },
+      lstat: (path) => disk.lstat(path),
     };
   }
 
