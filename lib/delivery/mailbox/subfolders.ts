@@ -51,6 +51,15 @@ async function isFolder(files: Files, path: string): Promise<boolean> {
   }
 }
 
+/** Makes an empty file, unless there is anything of that name. */
+async function makeFile(files: Files, path: string): Promise<void> {
+  try {
+    (await files.open(path, { write: true, createNew: true, mode: 0o600 })).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
 /** Lists what may be folders of a mailbox, by their names on the disk; none where there is no mailbox. */
 export async function listFolders(files: Files, mailbox: string): Promise<readonly string[]> {
   const folders: string[] = [];
@@ -140,7 +149,7 @@ export class Subfolders {
     await this.#subscribe(mailbox, folder);
     for (const name of ["tmp", "new"]) await files.makeFolder(`${path}/${name}`, 0o700);
     // Tells maildrop and Courier that the quota of the mailbox counts here.
-    (await files.open(`${path}/maildirfolder`, { write: true, create: true, mode: 0o600 })).close();
+    await makeFile(files, `${path}/maildirfolder`);
     await files.makeFolder(`${path}/cur`, 0o700);
     this.#forget(path);
     logger.info('Made folder "{name}" in mailbox {mailbox}', { name: folderName(folder) ?? folder, mailbox });
