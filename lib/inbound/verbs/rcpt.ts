@@ -2,7 +2,7 @@
 
 import type { EnvelopeRecipient } from "../../mail/envelope.ts";
 import { mayRelay } from "../../policy/relay.ts";
-import type { ExpansionProblem, ResolvedTarget } from "../../routing/expansion.ts";
+import { type ExpansionProblem, MAX_TARGETS, type ResolvedTarget } from "../../routing/expansion.ts";
 import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
@@ -24,7 +24,9 @@ export function rcpt(context: Context, command: RcptCommand): Reply | Promise<Re
   if (command.isUtf8 && !transaction.options.smtpUtf8) {
     throw new SmtpError(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
   }
-  if (transaction.accepted.length >= session.settings.limits.recipients) {
+  const { recipients: limit } = session.settings.limits;
+  // What stands behind them is bounded by the configuration, but for the details that clients make up.
+  if (transaction.accepted.length >= limit || transaction.recipients.length >= Math.max(limit, MAX_TARGETS)) {
     throw new SmtpError(452, "4.5.3", "Too many recipients; send to the others in another transaction");
   }
   checkRate(session, services);
