@@ -365,6 +365,24 @@ Deno.test("A count that takes long holds a client up for a second, a delivery fo
   assertEquals(room, undefined);
 });
 
+Deno.test("Nothing is refused for good while it is still being counted whether the mailbox is full", async () => {
+  const lab = new Lab();
+  lab.settings = { whenFull: "refuse", warnAt: [] };
+  await lab.mailbox(100);
+  const gate = Promise.withResolvers<void>();
+  lab.gate = gate.promise;
+  lab.write("1000S,100C\n950 5\n40 1\n");
+  const checked = lab.check(100);
+  await lab.clock.advance(1_000);
+  assertEquals(await checked, "4.2.2");
+  const reserved = lab.refusal(100);
+  await lab.clock.advance(30_000);
+  assertEquals(await reserved, "delayed 4.2.2 mailbox is full");
+  gate.resolve();
+  assertEquals(await lab.refusal(100), undefined);
+  assertEquals(await lab.refusal(901), "failed 5.2.2 mailbox is full");
+});
+
 Deno.test("A mailbox of which nothing is known takes mail while it is being counted", async () => {
   const lab = new Lab();
   await lab.mailbox(2000);
