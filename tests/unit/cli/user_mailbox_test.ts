@@ -1,3 +1,4 @@
+import process from "node:process";
 import { assertEquals } from "@std/assert";
 
 const NOBODY = 65_534;
@@ -24,7 +25,8 @@ async function makeSite(): Promise<string> {
 Deno.test({
   name:
     "As root, user mailbox works as the owner of the data, who cannot have it give folders of others away by a link",
-  ignore: Deno.uid() !== 0,
+  // Before Deno 2.8 a process of root stays one.
+  ignore: Deno.uid() !== 0 || process.setuid === undefined,
   async fn() {
     const root = await makeSite();
     try {
