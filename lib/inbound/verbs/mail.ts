@@ -43,7 +43,8 @@ export function mail(context: Context, { reversePath, isUtf8, parameters }: Mail
       options,
       ...announced(parameters),
       recipients: [],
-      addresses: new Set(),
+      addresses: new Map(),
+      targetCount: 0,
       accepted: [],
       chunks: undefined,
     };

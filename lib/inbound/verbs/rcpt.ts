@@ -25,8 +25,8 @@ export function rcpt(context: Context, command: RcptCommand): Reply | Promise<Re
     throw new SmtpError(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
   }
   const { recipients: limit } = session.settings.limits;
-  // What stands behind them is bounded by the configuration, but for the details that clients make up.
-  if (transaction.accepted.length >= limit || transaction.recipients.length >= Math.max(limit, MAX_TARGETS)) {
+  // Clients may name an alias again and again, with another detail each time.
+  if (transaction.accepted.length >= limit || transaction.targetCount >= Math.max(limit, MAX_TARGETS)) {
     throw new SmtpError(452, "4.5.3", "Too many recipients; send to the others in another transaction");
   }
   checkRate(session, services);
@@ -195,11 +195,8 @@ function senderRewriter({ session, services }: Context, reversePath: string): Re
 function add(transaction: Transaction, recipient: EnvelopeRecipient): void {
   const { addresses, recipients } = transaction;
   const { address, list } = recipient;
-  if (!addresses.has(address)) {
-    addresses.add(address);
-    recipients.push(recipient);
-  } else if (list === undefined) {
-    const member = recipients.findIndex((known) => known.address === address && known.list === "member");
-    if (member >= 0) recipients[member] = recipient;
-  }
+  transaction.targetCount++;
+  const known = addresses.get(address);
+  if (known === undefined) addresses.set(address, recipients.push(recipient) - 1);
+  else if (list === undefined && recipients[known]?.list === "member") recipients[known] = recipient;
 }

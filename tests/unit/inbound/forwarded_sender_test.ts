@@ -21,7 +21,8 @@ function recipientsOf(
     reversePath,
     options: { body: "7BIT", smtpUtf8: false },
     recipients,
-    addresses: new Set(),
+    addresses: new Map(),
+    targetCount: 0,
     accepted: [],
     chunks: undefined,
   };
