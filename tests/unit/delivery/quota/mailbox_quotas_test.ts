@@ -344,6 +344,13 @@ Deno.test("Deliveries to one mailbox wait for one count together", async () => {
   assertEquals(lab.lists, 3, "the mailbox, new and cur");
 });
 
+Deno.test("Who waited for a look that was enough for a smaller message has the mailbox counted for a larger one", async () => {
+  const lab = new Lab();
+  await lab.mailbox(100);
+  lab.write("1000S,100C\n950 5\n-10 0\n");
+  assertEquals(await Promise.all([lab.refusal(10), lab.refusal(200)]), [undefined, undefined]);
+});
+
 Deno.test("A count that takes long holds a client up for a second, a delivery for half a minute", async () => {
   const lab = new Lab();
   await lab.mailbox(100);
