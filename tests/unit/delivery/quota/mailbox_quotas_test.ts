@@ -478,6 +478,35 @@ Deno.test("What a count could not see of a mailbox is not written down", async (
   assertEquals(await lab.refusal(891), "delayed 4.2.2 mailbox is full");
 });
 
+Deno.test("A count that could not see all takes a file away that says otherwise, and believes the next one", async () => {
+  const lab = new Lab();
+  await lab.mailbox(100);
+  await lab.disk.makeFolder(`${MAILBOX}/.Locked/new`);
+  lab.disk.fault = ({ name, path }) => {
+    if (name === "list" && path.includes("Locked")) throw new Deno.errors.PermissionDenied("no entry");
+  };
+  lab.write("1000S,100C\n990 5\n5 1\n");
+  assertEquals(await lab.refusal(100), undefined);
+  assertEquals(lab.file, undefined);
+  lab.write("1000S,100C\n300 3\n");
+  await lab.deliver(10);
+  lab.limits = { octets: 2000, messages: 100 };
+  await lab.deliver(20);
+  assertEquals(lab.file, "2000S,100C\n310 4\n20 1\n");
+});
+
+Deno.test("A mailbox that changes while it is counted is counted again", async () => {
+  const lab = new Lab();
+  await lab.mailbox(100);
+  lab.disk.fault = ({ name, path }) => {
+    if (name !== "list" || path !== `${MAILBOX}/cur` || lab.lists > 3) return;
+    lab.put(50);
+    lab.mtimeMs = lab.clock.now() + 1_000;
+  };
+  await lab.deliver(10);
+  assertEquals(lab.file, "1000S,100C\n150 2\n10 1\n");
+});
+
 Deno.test("The owner is warned when a threshold is reached, once a day for each", async () => {
   const lab = new Lab();
   lab.settings = { whenFull: "defer", warnAt: [80, 95] };
