@@ -27,7 +27,7 @@ Deno.test({
     "As root, user mailbox works as the owner of the data, who cannot have it give folders of others away by a link",
   // Before Deno 2.8 a process of root stays one.
   ignore: Deno.uid() !== 0 || process.setuid === undefined,
-  async fn() {
+  async fn(): Promise<void> {
     const root = await makeSite();
     try {
       await Deno.mkdir(`${root}/others/tmp`, { recursive: true });
