@@ -46,10 +46,10 @@ export type Verdict =
  * @throws {SpfError} With the result `temperror` or `permerror`.
  */
 export async function evaluate(session: SpfSession, domain: string): Promise<Verdict> {
-  for (let current = domain;;) {
+  for (let current = domain, isRedirected = false;; isRedirected = true) {
     const text = selectRecord(await session.lookups.texts(current), current);
     if (text === undefined) {
-      if (current === domain) return { result: "none" };
+      if (!isRedirected) return { result: "none" };
       throw new SpfError("permerror", `The redirect leads to ${quoted(current)}, which has no SPF record`);
     }
     const record = readRecord(text, current);

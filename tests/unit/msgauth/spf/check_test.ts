@@ -162,6 +162,16 @@ Deno.test("what is wrong with a record is said with its term", async () => {
   assertMatch((await check(record(`v=spf1 ${"x".repeat(60_000)}`))).problem ?? "", /^.{1,300}$/);
 });
 
+Deno.test("only exp explains, whatever other modifiers are called", async () => {
+  const zone: SpfZone = {
+    ...record("v=spf1 explanation=why.example constructor=why.example EXP=other.example -all"),
+    "why.example": [{ TXT: "wrong" }],
+    "other.example": [{ TXT: "right" }],
+  };
+  assertEquals((await check(zone)).explanation, "right");
+  assertEquals((await check(record("v=spf1 explanation=x explanation=x -all"))).result, "fail");
+});
+
 Deno.test("terms that need DNS are counted over all records, and void lookups, too", async () => {
   const zone: SpfZone = {
     "sender.example": [{ TXT: "v=spf1 include:five.example include:five.example a:x.example -all" }],
