@@ -61,6 +61,10 @@ Deno.test("a HELO that is no full domain name, and a client without an address, 
       ".",
       "x".repeat(300),
       "a b\r\nX: y",
+      "a b.example",
+      "é b.example",
+      'a"b.example',
+      "a@b.example",
     ]
   ) {
     const finding = await check(resolver, { identity: "helo", helo });
@@ -185,6 +189,17 @@ Deno.test("terms that need DNS are counted over all records, and void lookups, t
   assertEquals((await check(zone, { reversePath: "a@tight.example" })).result, "pass");
   const { result, problem } = await check(zone, { reversePath: "a@void.example" });
   assertEquals([result, problem], ["permerror", 'More than 2 lookups gave nothing, the last one MX of "no3.example"']);
+});
+
+Deno.test("records that are longer together than two DNS answers can be are not read", async () => {
+  const long = (next: string): string => `v=spf1 ${"ip4:10.0.0.0/8 ".repeat(4_000)} ${next}`;
+  const zone = {
+    "sender.example": [{ TXT: long("redirect=two.example") }],
+    "two.example": [{ TXT: long("redirect=three.example") }],
+    "three.example": [{ TXT: long("+all") }],
+  };
+  assertEquals((await check(zone)).problem, "The SPF records have more than 131072 octets in all");
+  assertEquals((await check(zone, { reversePath: "a@two.example" })).result, "pass");
 });
 
 Deno.test("the owner of an address cannot turn fail into permerror or temperror by its PTR records", async () => {
