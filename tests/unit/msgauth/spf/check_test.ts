@@ -202,6 +202,24 @@ Deno.test("records that are longer together than two DNS answers can be are not 
   assertEquals((await check(zone, { reversePath: "a@two.example" })).result, "pass");
 });
 
+Deno.test("%{p} is the domain itself rather than a name below it, and that rather than any other", async () => {
+  const explainedBy = async (...names: readonly string[]): Promise<string | undefined> => {
+    const zone: Record<string, readonly Record<string, string>[]> = {
+      "sender.example": [{ TXT: "v=spf1 -all exp=why.example" }, { A: CLIENT }],
+      "why.example": [{ TXT: "%{p}" }],
+      "7.2.0.192.in-addr.arpa": names.map((PTR) => ({ PTR })),
+      "other.example": [{ A: CLIENT }],
+      "sub.sender.example": [{ A: CLIENT }],
+    };
+    return (await check(zone)).explanation;
+  };
+  assertEquals(await explainedBy("other.example", "sub.sender.example", "Sender.Example."), "sender.example");
+  assertEquals(await explainedBy("other.example", "sub.sender.example"), "sub.sender.example");
+  assertEquals(await explainedBy("gone.example", "other.example"), "other.example");
+  assertEquals(await explainedBy("gone.sender.example"), "unknown");
+  assertEquals(await explainedBy(), "unknown");
+});
+
 Deno.test("the owner of an address cannot turn fail into permerror or temperror by its PTR records", async () => {
   const names = Array.from({ length: 12 }, (_, index) => ({ PTR: `no${index}.sender.example` }));
   const zone: SpfZone = {
