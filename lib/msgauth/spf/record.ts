@@ -74,6 +74,8 @@ export interface SpfRecord {
   readonly explanation?: MacroString;
 }
 
+/** Others mean nothing (§6). */
+const KNOWN_MODIFIERS = new Map<string, "redirect" | "explanation">([["redirect", "redirect"], ["exp", "explanation"]]);
 const VERSION = /^v=spf1(?: |$)/i;
 const RESULTS: Readonly<Record<string, QualifierResult>> = {
   "": "pass",
@@ -111,8 +113,8 @@ export function parseRecord(text: string): SpfRecord {
       directives.push(parseDirective(term));
       continue;
     }
-    const known = name.toLowerCase() === "exp" ? "explanation" : name.toLowerCase();
-    if (known !== "redirect" && known !== "explanation") {
+    const known = KNOWN_MODIFIERS.get(name.toLowerCase());
+    if (known === undefined) {
       parseMacroString(value);
       continue;
     }
