@@ -78,7 +78,7 @@ Deno.test("canonical fields stay as they are when they are canonicalized again",
   fc.assert(fc.property(value, fc.constantFrom("Subject:", "SUBJECT \t:", "x:"), (parts, name) => {
     const once = canonicalizeField(octetsOf(`${name}${parts.join("")}\r\n`), "relaxed");
     assertEquals(textOf(canonicalizeField(once, "relaxed")), textOf(once));
-    assertMatch(textOf(once), /^[a-z]+:(?! )(?:(?!  )[^\t\r\n])*(?<! )\r\n$/);
+    assertMatch(textOf(once), /^[a-z]+:(?! )(?:(?! {2})[^\t\r\n])*(?<! )\r\n$/);
   }));
 });
 

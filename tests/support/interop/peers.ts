@@ -45,11 +45,14 @@ const PROGRAMS = {
 /** Name of a program that a test may need. */
 export type Program = keyof typeof PROGRAMS;
 
-/** Modules of Perl: those that swaks uses, and another sender rewriting. */
-type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM" | "Mail::SRS";
+/** Modules of Perl: those that swaks uses, another sender rewriting, another DKIM. */
+type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM" | "Mail::SRS" | "Mail::DKIM";
+
+/** Modules of Python; `dkimpy` with Ed25519. */
+type PythonModule = "flufl.bounce" | "dkimpy";
 
 /** Something else that a test may need. */
-export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | Unpacked | Optional;
+export type Need = Program | "root" | "sisimai" | PerlModule | PythonModule | Unpacked | Optional;
 
 /** Names a program that `.ci/run` took out of a package which cannot be installed beside others. */
 type Unpacked = "POSTHORN_EXIM" | "POSTHORN_CYRUS_IMAPD";
@@ -93,9 +96,12 @@ function has(need: Need): boolean {
     case "Authen::SASL":
     case "Authen::NTLM":
     case "Mail::SRS":
+    case "Mail::DKIM":
       return succeeds(findProgram("perl"), [`-M${need}`, "-e", "1"]);
     case "flufl.bounce":
       return succeeds(findProgram("python"), ["-c", "import flufl.bounce"]);
+    case "dkimpy":
+      return succeeds(findProgram("python"), ["-c", "import dkim, nacl.signing"]);
     case "POSTHORN_BINARY":
     case "POSTHORN_EXIM":
     case "POSTHORN_CYRUS_IMAPD":
