@@ -49,7 +49,7 @@ export type Program = keyof typeof PROGRAMS;
 type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM" | "Mail::SRS" | "Mail::DKIM";
 
 /** Modules of Python; `dkimpy` with Ed25519. */
-type PythonModule = "flufl.bounce" | "dkimpy";
+type PythonModule = "flufl.bounce" | "python3-dkim";
 
 /** Something else that a test may need. */
 export type Need = Program | "root" | "sisimai" | PerlModule | PythonModule | Unpacked | Optional;
@@ -100,7 +100,7 @@ function has(need: Need): boolean {
       return succeeds(findProgram("perl"), [`-M${need}`, "-e", "1"]);
     case "flufl.bounce":
       return succeeds(findProgram("python"), ["-c", "import flufl.bounce"]);
-    case "dkimpy":
+    case "python3-dkim":
       return succeeds(findProgram("python"), ["-c", "import dkim, nacl.signing"]);
     case "POSTHORN_BINARY":
     case "POSTHORN_EXIM":
