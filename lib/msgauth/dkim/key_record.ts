@@ -19,13 +19,26 @@ export interface KeyRecord {
 /** What a lookup of keys gives. */
 export type KeyLookup =
   | { readonly kind: "keys"; /** At least one, at most three. */ readonly records: readonly KeyRecord[] }
-  | { readonly kind: "none"; readonly fault: SignatureFault; /** Of a key of a bad size. */ readonly keyBits?: number };
+  | {
+    readonly kind: "none";
+    readonly fault: SignatureFault;
+    /** Of a key of a bad size. */
+    readonly keyBits?: number;
+    /** True: DNS has nothing that looks like a key there. */
+    readonly isMissing: boolean;
+  };
 
 type ParsedRecord =
   | { readonly kind: "record"; readonly record: KeyRecord }
   /** Something else than a key record, as a wildcard record gives. */
   | { readonly kind: "other" }
-  | { readonly kind: "unusable"; readonly fault: SignatureFault; readonly keyBits?: number };
+  | UnusableRecord;
+
+interface UnusableRecord {
+  readonly kind: "unusable";
+  readonly fault: SignatureFault;
+  readonly keyBits?: number;
+}
 
 /** Where a key is and what it is for. */
 export interface KeyQuery {
@@ -36,6 +49,12 @@ export interface KeyQuery {
   /** `a=` */
   readonly algorithm: SignatureAlgorithm;
 }
+
+const MISSING: KeyLookup = {
+  kind: "none",
+  fault: { result: "permerror", problem: "no key in DNS" },
+  isMissing: true,
+};
 
 /** A name on the wire has 255 octets, as text two less. */
 const MAX_NAME_CHARACTERS = 253;
@@ -59,7 +78,7 @@ export async function lookUpKeys(query: KeyQuery, resolver: Resolver, signal?: A
         return none("temperror", `cannot look up the key: ${answer.reason}`);
       case "noData":
       case "noName":
-        return none("permerror", "no key in DNS");
+        return MISSING;
     }
   } catch {
     return none("temperror", "cannot look up the key");
@@ -74,7 +93,7 @@ export async function lookUpKeys(query: KeyQuery, resolver: Resolver, signal?: A
  */
 export function chooseKeys(records: readonly string[], algorithm: SignatureAlgorithm): KeyLookup {
   const usable: KeyRecord[] = [];
-  let unusable: Extract<ParsedRecord, { kind: "unusable" }> | undefined;
+  let unusable: UnusableRecord | undefined;
   for (const text of records) {
     const parsed = parseKeyRecord(text, algorithm);
     if (parsed.kind === "record") usable.push(parsed.record);
@@ -82,9 +101,9 @@ export function chooseKeys(records: readonly string[], algorithm: SignatureAlgor
     if (usable.length === MAX_RECORDS) break;
   }
   if (usable.length > 0) return { kind: "keys", records: usable };
-  if (unusable === undefined) return none("permerror", "no key in DNS");
+  if (unusable === undefined) return MISSING;
   const { fault, keyBits } = unusable;
-  return { kind: "none", fault, ...keyBits !== undefined && { keyBits } };
+  return { kind: "none", fault, isMissing: false, ...keyBits !== undefined && { keyBits } };
 }
 
 /**
@@ -139,7 +158,7 @@ function findMisuse(tags: Tags, algorithm: SignatureAlgorithm): string | undefin
 function parseKey(
   rawKey: string,
   algorithm: SignatureAlgorithm,
-): { readonly kind: "key"; readonly key: PublicKey } | Extract<ParsedRecord, { kind: "unusable" }> {
+): { readonly kind: "key"; readonly key: PublicKey } | UnusableRecord {
   const octets = decodeBase64(rawKey);
   if (octets === undefined) return unusable("the key is no base64");
   if (algorithm === "ed25519-sha256") {
@@ -159,10 +178,10 @@ function parseKey(
   }
 }
 
-function unusable(problem: string): Extract<ParsedRecord, { kind: "unusable" }> {
+function unusable(problem: string): UnusableRecord {
   return { kind: "unusable", fault: { result: "permerror", problem } };
 }
 
 function none(result: SignatureFault["result"], problem: string): KeyLookup {
-  return { kind: "none", fault: { result, problem } };
+  return { kind: "none", fault: { result, problem }, isMissing: false };
 }
