@@ -18,6 +18,8 @@ const PROGRAMS = {
   python: ["/usr/bin/python3", "python3"],
   perl: ["/usr/bin/perl", "perl"],
   postfix: ["/usr/sbin/postfix", "postfix"],
+  opendkim: ["/usr/sbin/opendkim", "opendkim"],
+  opendmarc: ["/usr/sbin/opendmarc", "opendmarc"],
   postsrsd: ["/usr/sbin/postsrsd", "postsrsd"],
   haproxy: ["/usr/sbin/haproxy", "haproxy"],
   testssl: ["/usr/bin/testssl", "testssl.sh"],
@@ -45,14 +47,14 @@ const PROGRAMS = {
 /** Name of a program that a test may need. */
 export type Program = keyof typeof PROGRAMS;
 
-/** Modules of Perl: those that swaks uses, another sender rewriting, another DKIM. */
+/** Modules of Perl: those that swaks uses, and another sender rewriting. */
 type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM" | "Mail::SRS" | "Mail::DKIM";
 
-/** Modules of Python; `dkimpy` with Ed25519. */
-type PythonModule = "flufl.bounce" | "python3-dkim";
+/** Modules of Python, by the names of their packages. */
+type PythonModule = "python3-dkim" | "python3-authres";
 
 /** Something else that a test may need. */
-export type Need = Program | "root" | "sisimai" | PerlModule | PythonModule | Unpacked | Optional;
+export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | PythonModule | Unpacked | Optional;
 
 /** Names a program that `.ci/run` took out of a package which cannot be installed beside others. */
 type Unpacked = "POSTHORN_EXIM" | "POSTHORN_CYRUS_IMAPD";
@@ -101,7 +103,9 @@ function has(need: Need): boolean {
     case "flufl.bounce":
       return succeeds(findProgram("python"), ["-c", "import flufl.bounce"]);
     case "python3-dkim":
-      return succeeds(findProgram("python"), ["-c", "import dkim, nacl.signing"]);
+      return succeeds(findProgram("python"), ["-c", "import dkim"]);
+    case "python3-authres":
+      return succeeds(findProgram("python"), ["-c", "import authres"]);
     case "POSTHORN_BINARY":
     case "POSTHORN_EXIM":
     case "POSTHORN_CYRUS_IMAPD":
