@@ -3,7 +3,7 @@
 import type { Logger } from "../log/logger.ts";
 import { forwarded } from "../delivery/forwarded.ts";
 import { MaildirTarget } from "../delivery/maildir.ts";
-import { subaddressFiling } from "../delivery/mailbox/filing.ts";
+import { type Filing, quarantineFiling, subaddressFiling } from "../delivery/mailbox/filing.ts";
 import { MailboxQuotas } from "../delivery/quota/mailbox_quotas.ts";
 import { MtaSts } from "../delivery/remote/mta_sts.ts";
 import { makeStsFetch } from "../delivery/remote/mta_sts_fetch.ts";
@@ -22,6 +22,7 @@ import { systemServers } from "../dns/system_servers.ts";
 import type { Config } from "../config/config.ts";
 import type { ConfigIo } from "../config/source.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
+import { SharedMemory } from "../inbound/header_window.ts";
 import { InboundServer } from "../inbound/server.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { directDelivery, type OpenMailbox } from "../queue/direct_delivery.ts";
@@ -42,6 +43,7 @@ import { FolderSync } from "../system/folder_sync.ts";
 import { openSocketTurn } from "../system/socket_turn.ts";
 import { canJudgePeers } from "../tls/peer_chain.ts";
 import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
+import { MailAuthentication } from "./authentication.ts";
 import type { Live } from "./live.ts";
 import { makeLogins } from "./logins.ts";
 import { diskRooms } from "./disk_rooms.ts";
@@ -103,6 +105,13 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   const folderSync = new FolderSync(files);
   const rooms = diskRooms({ config: () => live().config, clock, logger: logger("disk") });
   const delivery = await makeDelivery(options, folderSync, rooms?.mail);
+  const authentication = await MailAuthentication.start(config, {
+    resolver: delivery.resolver,
+    files,
+    clock,
+    logger: logger("dkim"),
+    random: Math.random,
+  });
   // Ages are measured by it: a wall clock that is set wrong for a while must not give up all mail as too old.
   const steady = new SteadyClock({ clock, logger: logger("queue") });
   const queue = new QueueRunner({
@@ -119,6 +128,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       hostname: config.hostname,
       randomOctets,
       expireAfterMs: () => live().config.queue.expireAfterMs,
+      sign: (headerSection, body) => authentication.signOwn(headerSection, body),
       expand: (address) => live().router.reportTargets(address),
     }),
     suspensions,
@@ -142,6 +152,8 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       rates: new RateLimit(clock),
       quotas: delivery.quotas,
       enqueue: (message) => queue.enqueue(message),
+      authentication: () => authentication.current(),
+      headerMemory: new SharedMemory(HEADER_MEMORY_OCTETS),
       direct: directDelivery({
         route: (address, history) => live().router.nextHop(address, history),
         deliver: delivery.deliver,
@@ -168,11 +180,13 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     update: (config) => {
       queue.update(queueSettings(config, clock));
       logins.update(config);
+      void authentication.update(config);
     },
     stop: async (graceMs) => {
       await Promise.all([inbound.stop(graceMs), queue.drain(graceMs)]);
       stopping.abort(new Error("The server stops"));
       logins[Symbol.dispose]();
+      authentication[Symbol.dispose]();
       socketTurn?.[Symbol.dispose]();
       await delivery[Symbol.asyncDispose]();
       await folderSync[Symbol.asyncDispose]();
@@ -181,7 +195,18 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   };
 }
 
+/** For header sections of more than 64 KiB, of all sessions together. */
+const HEADER_MEMORY_OCTETS = 32 * 1024 * 1024;
+
+/** Puts what is quarantined into Junk, unless its header is to say so only. */
+function inFolders({ live }: MailSystemOptions, filing: Filing): Filing {
+  const junk = quarantineFiling(filing);
+  return (message, recipient) =>
+    live().config.msgauth.quarantine === "junk" ? junk(message, recipient) : filing(message, recipient);
+}
+
 interface Delivery extends AsyncDisposable {
+  readonly resolver: Resolver;
   readonly quotas: MailboxQuotas;
   readonly remote: RemoteTarget;
   readonly tlsTally: TlsTally;
@@ -213,13 +238,16 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
     logger: logger("maildir"),
     lineEndings: () => live().config.mailboxes.lineEndings,
     ...(room === undefined ? {} : { room }),
-    filing: subaddressFiling({
-      files,
-      detailOf: (address) => {
-        const { config, router } = live();
-        return config.mailboxes.subaddressFolders ? router.detailOf(address) : undefined;
-      },
-    }),
+    filing: inFolders(
+      options,
+      subaddressFiling({
+        files,
+        detailOf: (address) => {
+          const { config, router } = live();
+          return config.mailboxes.subaddressFolders ? router.detailOf(address) : undefined;
+        },
+      }),
+    ),
     cleansTmp: true,
   });
   const webhook = new WebhookTarget({ fetch, clock, logger: logger("webhook") });
@@ -247,6 +275,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
     isOwnAddress: (host, port) => isOwnAddress(live().config.listeners, interfaces, host, port),
   });
   return {
+    resolver,
     quotas,
     remote,
     tlsTally,

@@ -9,7 +9,9 @@ import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
 import { isOutOfSpace } from "../system/files.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
 import { tooBig } from "./extensions.ts";
+import { bothOf } from "./content_intake.ts";
 import { HeaderWindow } from "./header_window.ts";
+import { Judgement } from "./judgement.ts";
 import { mailboxRefusal } from "./mailbox_refusal.ts";
 import { freshPatience } from "./patience.ts";
 import type { Services } from "./services.ts";
@@ -27,7 +29,8 @@ export class IncomingMessage implements ContentSink {
   readonly #services: Services;
   readonly #transaction: Transaction;
   readonly #intake: Intake;
-  readonly #header = new HeaderWindow();
+  readonly #header: HeaderWindow;
+  readonly #judgement: Judgement;
   #octets = 0;
   #spoolError: unknown;
 
@@ -36,6 +39,8 @@ export class IncomingMessage implements ContentSink {
     this.#session = session;
     this.#services = services;
     this.#transaction = session.transaction as Transaction;
+    this.#header = new HeaderWindow(services.headerMemory, session.settings.limits.headerOctets + 2);
+    this.#judgement = new Judgement(session, this.#transaction, services.authentication?.());
     this.#intake = new Intake({
       reception: services.spool.receive(),
       direct: services.direct,
@@ -48,10 +53,25 @@ export class IncomingMessage implements ContentSink {
     this.#octets += piece.length;
     if (this.#octets > this.#session.settings.limits.messageOctets) return undefined;
     // Also without a spool: what is wrong with the message is the same, however it is cut.
-    this.#header.push(piece);
-    if (this.#spoolError !== undefined) return undefined;
+    const isHeader = !this.#header.isComplete;
+    const rest = this.#header.push(piece);
+    // What is not kept of the header section will be refused.
+    if (rest === undefined || this.#header.isCut) return undefined;
+    const head = isHeader ? this.#writeHeader() : undefined;
+    this.#judgement.body(rest);
+    return bothOf(head, this.#store(rest));
+  }
+
+  #writeHeader(): Promise<void> | undefined {
+    let waiting: Promise<void> | undefined;
+    for (const part of this.#judgement.header(this.#header.octets())) waiting = bothOf(waiting, this.#store(part));
+    return waiting;
+  }
+
+  #store(octets: Uint8Array): Promise<void> | undefined {
+    if (this.#spoolError !== undefined || octets.length === 0) return undefined;
     try {
-      return this.#intake.write(piece)?.catch((error) => {
+      return this.#intake.write(octets)?.catch((error) => {
         this.#spoolError = error;
       });
     } catch (error) {
@@ -76,6 +96,9 @@ export class IncomingMessage implements ContentSink {
     if (this.#header.fieldCount > headerFields) {
       throw new SmtpError(554, "5.6.0", `The header section has more than ${headerFields} fields`);
     }
+    if (this.#header.isCut) {
+      throw new SmtpError(452, "4.3.1", "Too much mail with long header sections; try again later");
+    }
     if (this.#spoolError !== undefined) throw this.#spoolError;
   }
 
@@ -89,10 +112,29 @@ export class IncomingMessage implements ContentSink {
       throw new SmtpError(554, "5.4.6", `More than ${MAX_RECEIVED_FIELDS} Received fields: the message is in a loop`);
     }
     checkAuthors(this.#session, this.#header);
+    // A message without a body, and without the empty line.
+    if (!this.#header.isComplete) await this.#writeHeader();
+    if (this.#spoolError !== undefined) throw this.#spoolError;
     const { queueId, octets } = this.#intake;
-    const envelope = this.#envelope();
+    const draft = this.#envelope();
+    const { trace, recipients } = draft;
+    const headerSection = this.#header.octets();
+    const nowMs = Date.parse(draft.arrived);
+    const { fields, isQuarantined, arcSeal, summary } = await this.#judgement.finish({
+      headerSection,
+      trace,
+      recipients,
+      nowMs,
+    });
+    const envelope: Envelope = {
+      ...draft,
+      trace: fields + trace,
+      ...(isQuarantined && { isQuarantined: true }),
+      ...(arcSeal === undefined ? {} : { arcSeal }),
+    };
     const stored = await this.#intake.commit(envelope);
     if (stored.kind === "refused") throw mailboxRefusal(stored.outcome);
+    this.#release();
     // An accepted message shows that the client is no nuisance.
     this.#session.spent = freshPatience(this.#services.clock.monotonic());
     this.#services.logger.info(
@@ -106,6 +148,7 @@ export class IncomingMessage implements ContentSink {
         helo: envelope.session.helo,
         protocol: envelope.session.protocol,
         login: envelope.session.login,
+        ...(summary === undefined ? {} : { auth: summary }),
       },
     );
     stored.announce();
@@ -144,11 +187,17 @@ export class IncomingMessage implements ContentSink {
 
   /** Forgets the message. Never throws; does nothing after `accept`. */
   abort(): Promise<void> {
+    this.#release();
     return this.#intake.abort();
   }
 
+  #release(): void {
+    this.#judgement.abort();
+    this.#header[Symbol.dispose]();
+  }
+
   #draft(): Draft | undefined {
-    if (!this.#header.isComplete || this.#header.isCut) return undefined;
+    if (!this.#header.isComplete || this.#header.isCut || this.#judgement.isDue) return undefined;
     return { envelope: this.#envelope(), header: this.#header.octets() };
   }
 

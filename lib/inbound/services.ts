@@ -3,7 +3,10 @@
 import type { Logger } from "../log/logger.ts";
 import type { Senders } from "../config/config.ts";
 import type { MailboxQuotas } from "../delivery/quota/mailbox_quotas.ts";
+import type { Checked, CheckedMail, MessageChecks } from "../policy/message_checks.ts";
+import type { OutgoingSignature } from "../policy/outgoing_signature.ts";
 import type { Rate, RateLimit } from "../policy/rate_limit.ts";
+import type { SharedMemory } from "./header_window.ts";
 import type { CidrBlock } from "../policy/cidr.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
@@ -69,6 +72,28 @@ export interface Settings {
   };
 }
 
+/** A checked message that is about to be sent on to others. */
+export interface MessageToSeal extends Pick<Checked, "findings" | "results" | "bodyHash"> {
+  /** As it came. */
+  readonly headerSection: Uint8Array;
+  /** Fields of ours in front of it. */
+  readonly trace: string;
+  /** Milliseconds since 1970. */
+  readonly nowMs: number;
+}
+
+/** Message authentication, by one reading of the configuration. */
+export interface Authentication {
+  /** What our Authentication-Results fields begin with. */
+  readonly authservId: string;
+  /** Begins to check a message from elsewhere; undefined where nothing is checked. */
+  check(mail: CheckedMail): MessageChecks | undefined;
+  /** Begins to sign a message of our users; undefined where nothing is signed. */
+  sign(): OutgoingSignature | undefined;
+  /** Makes an ARC set with a key of the domain; undefined where there is none. Absent: nothing is sealed. */
+  seal?(domain: string, message: MessageToSeal): Promise<string | undefined>;
+}
+
 /** Everything that a session calls. */
 export interface Services {
   /** `monotonic` for time limits, `now` for what is written down. */
@@ -83,6 +108,10 @@ export interface Services {
   readonly quotas?: Pick<MailboxQuotas, "applyTo" | "check">;
   /** Delivers to mailboxes here before the reply. Absent: all goes through the spool. */
   readonly direct?: DirectDelivery;
+  /** Message authentication now. Absent: there is none. */
+  readonly authentication?: () => Authentication;
+  /** For header sections that are longer than usual; all sessions share it. */
+  readonly headerMemory: SharedMemory;
   /** Tries what waits for a domain now, and for those below it where `isTree`; answers before anything happens. */
   flush(domain: string, isTree: boolean): void;
   /** Takes a message that is durable. */

@@ -91,6 +91,8 @@ export interface Envelope extends MailOptions {
    * CRLF. It goes in front only where an address of ours sends the message on (`forwardedBy`).
    */
   readonly arcSeal?: string;
+  /** What its author domain asks for mail that does not prove itself: mailboxes here put it into the folder Junk. */
+  readonly isQuarantined?: true;
   /** Of the connection that brought the message; `local` for a DSN of our own. */
   readonly session: SessionFacts;
   /** At least one that is not expanded; each of these addresses once. */

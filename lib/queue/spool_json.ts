@@ -71,6 +71,7 @@ export function envelopeFrom(value: unknown): Envelope {
     ...optionsFrom(fields),
     trace: text(fields, "trace"),
     ...optionalTexts(fields, ["arcSeal"]),
+    ...(fields.isQuarantined !== undefined && truth(fields, "isQuarantined") && { isQuarantined: true }),
     session: sessionFrom(fields.session),
     recipients,
   };

@@ -1,5 +1,6 @@
 /** The receiving side alone, on a free loopback port: real sockets, a spool in memory, two mailboxes. */
 
+import { SharedMemory } from "../../lib/inbound/header_window.ts";
 import { getLogger } from "@logtape/logtape";
 import type { ListenerConfig } from "../../lib/config/config.ts";
 import type { Logger } from "../../lib/log/logger.ts";
@@ -185,6 +186,7 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       logger: options.logger ?? getLogger(["test"]),
       spool,
       rates: new RateLimit(systemClock),
+      headerMemory: new SharedMemory(1_000_000),
       ...(options.quotas === undefined ? {} : { quotas: options.quotas }),
       enqueue: () => {},
       flush: () => {},

@@ -2,6 +2,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { freshPatience } from "../../lib/inbound/patience.ts";
+import { SharedMemory } from "../../lib/inbound/header_window.ts";
 import type { Services, Settings } from "../../lib/inbound/services.ts";
 import type { Session } from "../../lib/inbound/session.ts";
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
@@ -55,6 +56,7 @@ export function testServices(more: Partial<Services> = {}): Services {
     logger: getLogger(["test"]),
     spool: new MemorySpool(),
     rates: new RateLimit(systemClock),
+    headerMemory: new SharedMemory(1_000_000),
     enqueue: () => {},
     flush: () => {},
     sasl: testLogins(),

@@ -46,6 +46,15 @@ export const INBOX: Placement = { folder: INBOX_FOLDER, isMade: false, flags: ""
 /** Everything goes to the inbox. */
 export const inboxFiling: Filing = (): Promise<readonly Placement[]> => Promise.resolve([INBOX]);
 
+/** The folder for mail that may be spam. */
+const JUNK: Placement = { folder: ".Junk", isMade: true, flags: "" };
+
+/** Files mail that is quarantined into Junk, which is made where it is missing, and all other mail as `others` says. */
+export function quarantineFiling(others: Filing): Filing {
+  return (message, recipient) =>
+    message.envelope.isQuarantined === true ? Promise.resolve([JUNK]) : others(message, recipient);
+}
+
 /** What filing by subaddress needs. */
 export interface SubaddressOptions {
   /** The disk. */

@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { HeaderWindow } from "../../../lib/inbound/header_window.ts";
+import { HeaderWindow, SharedMemory } from "../../../lib/inbound/header_window.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** What a window says of content that comes in pieces, cut at some places. */
 function look(content: string, cuts: readonly number[] = []): Record<string, unknown> {
-  const window = new HeaderWindow();
+  const window = new HeaderWindow(new SharedMemory(1_000_000), 100_000);
   const octets = encoder.encode(content);
   let from = 0;
   for (const to of [...cuts.map((cut) => cut % (octets.length + 1)).sort((a, b) => a - b), octets.length]) {
@@ -40,11 +40,31 @@ Deno.test("A header section is the same wherever it is cut", () => {
   );
 });
 
-Deno.test("Of a header section without an end 64 KiB are kept, and all of it is counted", () => {
-  const window = new HeaderWindow();
+Deno.test("Of a header section without an end a part is kept, within the memory that all share, and all of it is counted", () => {
+  const memory = new SharedMemory(150_000);
   const piece = encoder.encode("Field: value\r\n".repeat(1000));
-  for (let i = 0; i < 1000; i++) window.push(piece);
-  assertEquals([window.octetCount, window.fieldCount], [14_000_000, 1_000_000]);
-  assert(window.isCut);
-  assertEquals(window.octets().length, 65_536);
+  const windows = [1, 2].map(() => new HeaderWindow(memory, 100_000));
+  for (let i = 0; i < 1000; i++) windows.forEach((window) => window.push(piece));
+  for (const { octetCount, fieldCount, isCut } of windows) {
+    assertEquals([octetCount, fieldCount, isCut], [14_000_000, 1_000_000, true]);
+  }
+  assertEquals(windows.map((window) => window.octets().length), [100_000, 65_536]);
+  windows[0]?.[Symbol.dispose]();
+  assert(memory.reserve(150_000), "the memory is given back");
+});
+
+Deno.test("What is behind a header section begins with the empty line, wherever content is cut", () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(40), { maxLength: 6 }), (cuts) => {
+      const window = new HeaderWindow(new SharedMemory(0), 1000);
+      const octets = encoder.encode("A: b\r\n c\r\n\r\nbody\r\n\r\nmore\r\n");
+      let rest = "";
+      let from = 0;
+      for (const to of [...cuts.map((cut) => cut % octets.length).sort((a, b) => a - b), octets.length]) {
+        rest += decoder.decode(window.push(octets.subarray(from, to)));
+        from = to;
+      }
+      assertEquals([decoder.decode(window.octets()), rest], ["A: b\r\n c\r\n", "\r\nbody\r\n\r\nmore\r\n"]);
+    }),
+  );
 });

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { HeaderWindow } from "../../../lib/inbound/header_window.ts";
+import { HeaderWindow, SharedMemory } from "../../../lib/inbound/header_window.ts";
 import type { Session } from "../../../lib/inbound/session.ts";
 import { checkAuthors, missingFields } from "../../../lib/inbound/submission.ts";
 import { SmtpError } from "../../../lib/smtp/reply.ts";
@@ -21,7 +21,7 @@ function sessionOf(
 
 /** A window that saw this content, in pieces of some octets. */
 function windowOf(content: string, step = 7): HeaderWindow {
-  const window = new HeaderWindow();
+  const window = new HeaderWindow(new SharedMemory(0), 1_000_000);
   const octets = encoder.encode(content);
   for (let at = 0; at < octets.length; at += step) window.push(octets.subarray(at, at + step));
   return window;
