@@ -3,7 +3,7 @@
  * what is counted, so everything has a bound: what is beyond it is not counted.
  */
 
-import type { DkimFinding, DmarcRequest, Findings } from "../../msgauth/findings.ts";
+import type { DkimFinding, DmarcFinding, DmarcRecord, DmarcRequest, Findings } from "../../msgauth/findings.ts";
 import type { Clock } from "../../system/clock.ts";
 import { utcDay } from "../utc_day.ts";
 import {
@@ -17,19 +17,15 @@ import {
 
 /** One message, with its end known. */
 export interface DmarcObservation {
-  /** All that the checks found out. Without a From domain nothing is counted. */
+  /** All that the checks found out. Without a DMARC record that asks for reports nothing is counted. */
   readonly findings: Findings;
   /** The client's IP address. */
   readonly clientAddress: string;
   /** The domain of the reverse-path; empty for the null one. */
   readonly envelopeFrom: string;
-  /** The record that holds for the message. */
-  readonly policy: PublishedPolicy;
-  /** The URIs of its `rua`, in its order. Without any nothing is counted. */
-  readonly rua: readonly string[];
   /** What was done with the message. */
   readonly disposition: DmarcRequest;
-  /** Why that is not what the policy asks. */
+  /** Why that is not what the policy asks, besides `pct` and `t` of the record: those are known from the finding. */
   readonly reasons: readonly OverrideReason[];
 }
 
@@ -60,6 +56,8 @@ export interface DmarcCollectorOptions {
 }
 
 const MAX_RUA = 10;
+const MAX_URI = 500;
+const MAX_REASONS = 5;
 const MAX_DOMAIN = 255;
 
 /** Counts messages. */
@@ -82,9 +80,12 @@ export class DmarcCollector {
 
   /** Counts one message. Quick; never throws. */
   note(observation: DmarcObservation): void {
-    const { policy, rua } = observation;
+    const { dmarc } = observation.findings;
     const results = resultsOf(observation);
-    if (results === undefined || rua.length === 0) return;
+    if (dmarc?.policyDomain === undefined || dmarc.record === undefined || results === undefined) return;
+    const rua = ruaOf(dmarc.record);
+    if (rua.length === 0) return;
+    const policy = policyOf(dmarc.policyDomain, dmarc.record);
     const day = utcDay(this.#options.clock.now());
     const key = `${day} ${JSON.stringify([policy, results])}`;
     const same = this.#counts.get(key);
@@ -96,13 +97,7 @@ export class DmarcCollector {
       this.#missed++;
       return;
     }
-    this.#counts.set(key, {
-      day,
-      policy,
-      rua: rua.slice(0, MAX_RUA).map((uri) => uri.slice(0, 500)),
-      results,
-      count: 1,
-    });
+    this.#counts.set(key, { day, policy, rua, results, count: 1 });
     if (this.#counts.size === this.#options.fullAt) this.#options.onFull();
   }
 
@@ -117,6 +112,28 @@ export class DmarcCollector {
   }
 }
 
+/** A size limit stands behind the URI again, as it was published (RFC 7489 §6.2). */
+function ruaOf({ aggregateUris }: DmarcRecord): readonly string[] {
+  return aggregateUris.slice(0, MAX_RUA).map(({ uri, maxOctets }) =>
+    maxOctets === undefined ? uri : `${uri}!${maxOctets}`
+  ).filter((text) => text.length <= MAX_URI);
+}
+
+function policyOf(domain: string, record: DmarcRecord): PublishedPolicy {
+  const { policy: p, subdomainPolicy: sp = p, absentDomainPolicy: np, isTesting } = record;
+  return {
+    domain,
+    adkim: record.isDkimStrict ? "s" : "r",
+    aspf: record.isSpfStrict ? "s" : "r",
+    p,
+    sp,
+    ...(np === undefined ? {} : { np }),
+    pct: record.percent,
+    fo: record.failureOptions.slice(0, 50),
+    ...(isTesting ? { isTesting } : {}),
+  };
+}
+
 function resultsOf(observation: DmarcObservation): AggregateResults | undefined {
   const { findings: { dmarc, dkim, spf }, clientAddress, envelopeFrom, disposition, reasons } = observation;
   if (dmarc?.fromDomain === undefined) return undefined;
@@ -127,16 +144,26 @@ function resultsOf(observation: DmarcObservation): AggregateResults | undefined 
     disposition,
     isDkimAligned: dmarc.isDkimAligned,
     isSpfAligned: dmarc.isSpfAligned,
-    reasons: reasons.slice(0, 5).map(({ type, comment }) => ({
-      type,
-      ...(comment && { comment: comment.slice(0, 200) }),
-    })),
+    reasons: reasonsOf(reasons, dmarc.leniency, disposition),
     headerFrom: dmarc.fromDomain.slice(0, MAX_DOMAIN),
     envelopeFrom: envelopeFrom.slice(0, MAX_DOMAIN),
     dkim: signaturesOf(dkim, dmarc.fromDomain),
     // RFC 7489 Appendix C: there is always an SPF result. The null reverse-path leaves the HELO name.
     spf: spfOf(spf, envelopeFrom),
   };
+}
+
+/** What the record itself makes milder is a reason only where nothing stricter was done all the same. */
+function reasonsOf(
+  reasons: readonly OverrideReason[],
+  leniency: DmarcFinding["leniency"],
+  disposition: DmarcRequest,
+): readonly OverrideReason[] {
+  const own = leniency === undefined || disposition === "reject" ? [] : [{ type: leniency }];
+  return [...own, ...reasons].slice(0, MAX_REASONS).map(({ type, comment }: OverrideReason) => ({
+    type,
+    ...(comment === undefined ? {} : { comment: comment.slice(0, 200) }),
+  }));
 }
 
 /** Passing ones of the From domain first, then other passing ones, then the rest (RFC 9990 §3.1.3). */

@@ -4,6 +4,7 @@
  */
 
 import type { Resolver } from "../../dns/resolver.ts";
+import { recordLookup, walkUp } from "../../msgauth/dmarc/discover.ts";
 import { parseReportUri, type ReportUri } from "../report_uri.ts";
 
 /** A mail address and its limit. */
@@ -19,14 +20,6 @@ export interface Destinations {
   readonly refused: readonly string[];
 }
 
-/** What finding them needs. */
-export interface DestinationOptions {
-  /** For the records of other domains. */
-  readonly resolver: Resolver;
-  /** The organizational domain of a name; undefined: not known now. */
-  readonly organizationalDomain: (domain: string, signal: AbortSignal) => Promise<string | undefined>;
-}
-
 /** URIs of a record that are looked at. RFC 7489 §6.2 asks for at least two. */
 const MAX_URIS = 5;
 const MAX_NAME = 253;
@@ -37,7 +30,7 @@ const RECORD = /^v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)/;
 export async function findDestinations(
   policyDomain: string,
   rua: readonly string[],
-  options: DestinationOptions,
+  resolver: Resolver,
   signal: AbortSignal,
 ): Promise<Destinations> {
   const wanted = rua.slice(0, MAX_URIS).map(parseReportUri).filter((uri) => uri?.kind === "mail");
@@ -45,7 +38,7 @@ export async function findDestinations(
   const unknown = new Set<string>();
   const refused = new Set<string>();
   for (const uri of wanted) {
-    const verdict = await verify(policyDomain, uri, options, signal);
+    const verdict = await verify(policyDomain, uri, resolver, signal);
     if (verdict === "unknown") unknown.add(uri.domain);
     else if (verdict === "refused") refused.add(uri.domain);
     else for (const one of verdict) uris.set(one.address, one);
@@ -56,21 +49,20 @@ export async function findDestinations(
 async function verify(
   policyDomain: string,
   uri: MailUri,
-  { resolver, organizationalDomain }: DestinationOptions,
+  resolver: Resolver,
   signal: AbortSignal,
 ): Promise<readonly MailUri[] | "unknown" | "refused"> {
   if (uri.domain === policyDomain) return [uri];
-  const [ours, theirs] = [
-    await organizationalDomain(policyDomain, signal),
-    await organizationalDomain(uri.domain, signal),
-  ];
-  if (ours !== undefined && ours === theirs) return [uri];
+  const lookup = recordLookup(resolver, signal);
+  const [ours, theirs] = [await walkUp(policyDomain, lookup), await walkUp(uri.domain, lookup)];
+  const isAnswered = ours.kind === "walked" && theirs.kind === "walked";
+  if (isAnswered && ours.organization === theirs.organization) return [uri];
   const name = `${policyDomain}._report._dmarc.${uri.domain}`;
   if (name.length > MAX_NAME) return "refused";
   const answer = await resolver.lookup(name, "TXT", signal);
   if (answer.kind === "failed") return "unknown";
   const records = answer.kind === "found" ? answer.records.filter((text) => RECORD.test(text)) : [];
-  if (records.length === 0) return ours === undefined || theirs === undefined ? "unknown" : "refused";
+  if (records.length === 0) return isAnswered ? "refused" : "unknown";
   // Step 8: the other side may name another address, at the same host only.
   const others = records.flatMap(ruaOf).map(parseReportUri).filter((other) => other?.kind === "mail")
     .filter(({ domain }) => domain === uri.domain);

@@ -1,5 +1,6 @@
 /** Sends the aggregate reports of past days (RFC 7489 §7.2). */
 
+import type { Resolver } from "../../dns/resolver.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { StateDatabase } from "../../state/state_database.ts";
 import type { Clock } from "../../system/clock.ts";
@@ -9,7 +10,7 @@ import type { Submit } from "../submit.ts";
 import { daySeconds } from "../utc_day.ts";
 import type { AggregateReport } from "./aggregate.ts";
 import { composeAggregate } from "./compose.ts";
-import { type DestinationOptions, findDestinations, type MailUri } from "./destinations.ts";
+import { findDestinations, type MailUri } from "./destinations.ts";
 import { type DomainDay, dueDmarcReports, finishDmarcReport, readDmarcCounts } from "./store.ts";
 
 /** Who we are in reports. */
@@ -23,7 +24,9 @@ export interface ReportSender {
 }
 
 /** What sending needs. */
-export interface SendOptions extends DestinationOptions {
+export interface SendOptions {
+  /** For the records of other domains. */
+  readonly resolver: Resolver;
   /** The counts. */
   readonly state: StateDatabase;
   /** The queue. */
@@ -70,7 +73,7 @@ async function sendOne(options: SendOptions, due: DomainDay, signal: AbortSignal
   const counts = state.transact((sql) => readDmarcCounts(sql, due) ?? "none");
   if (counts === undefined) return false;
   if (counts === "none" || counts.rows.length === 0) return true;
-  const { uris, unknown, refused } = await findDestinations(due.domain, counts.rua, options, signal);
+  const { uris, unknown, refused } = await findDestinations(due.domain, counts.rua, options.resolver, signal);
   if (uris.length === 0 && unknown.length > 0) {
     logger.info("The DMARC report on {domain} of {day} waits: DNS does not say now whether {unknown} wants it", {
       ...due,
