@@ -30,6 +30,7 @@ import { openFileSpool } from "../queue/file_spool.ts";
 import type { QueueControl } from "../queue/queue_control.ts";
 import { openSuspensions } from "../queue/suspensions.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
+import { queueSubmit } from "../reports/submit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
 import { SteadyClock } from "../queue/steady_clock.ts";
 import type { QueueSettings } from "../queue/queue_settings.ts";
@@ -44,6 +45,7 @@ import { canJudgePeers } from "../tls/peer_chain.ts";
 import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
 import type { Live } from "./live.ts";
 import { makeLogins } from "./logins.ts";
+import { openReports, type ReportSystem } from "./report_system.ts";
 import { diskRooms } from "./disk_rooms.ts";
 import { isOwnAddress } from "./own_addresses.ts";
 
@@ -67,8 +69,8 @@ export interface MailSystem {
   readonly inbound: InboundServer;
   /** Delivers nothing before its `start`. */
   readonly queue: QueueRunner;
-  /** What became of TLS with other servers, for reports (RFC 8460). */
-  readonly tlsTally: TlsTally;
+  /** Reports on mail and TLS (RFC 7489, RFC 8460); undefined: none are sent or received. */
+  readonly reports: ReportSystem | undefined;
   /** The queue as operators see it. */
   readonly control: QueueControl;
   /** Whether an operator wants no new mail to be taken; may be set. */
@@ -103,16 +105,26 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   const folderSync = new FolderSync(files);
   const rooms = diskRooms({ config: () => live().config, clock, logger: logger("disk") });
   const delivery = await makeDelivery(options, folderSync, rooms?.mail);
+  const reports = await openReports({
+    config,
+    clock,
+    logger: logger("reports"),
+    resolver: delivery.resolver,
+    tlsTally: delivery.tlsTally,
+    randomOctets,
+    submit: queueSubmit({ spool, clock, hostname: config.hostname, enqueue: (message) => queue.enqueue(message) }),
+  });
+  const deliver = reports?.watching(delivery.deliver) ?? delivery.deliver;
   // Ages are measured by it: a wall clock that is set wrong for a while must not give up all mail as too old.
   const steady = new SteadyClock({ clock, logger: logger("queue") });
-  const queue = new QueueRunner({
+  const queue: QueueRunner = new QueueRunner({
     spool,
     clock: steady,
     logger: logger("queue"),
     route: (address, history) => live().router.nextHop(address, history),
     destinationOf: (hop, signal) =>
       hop.kind === "maildir" || hop.kind === "webhook" ? hop.key : delivery.remote.destinationOf(hop, signal),
-    deliver: delivery.deliver,
+    deliver,
     reporter: dsnReporter({
       spool,
       clock: steady,
@@ -144,7 +156,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       enqueue: (message) => queue.enqueue(message),
       deliverDirectly: directDelivery({
         route: (address, history) => live().router.nextHop(address, history),
-        deliver: delivery.deliver,
+        deliver,
         clock,
         logger: logger("queue"),
         signal: stopping.signal,
@@ -161,7 +173,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   return {
     inbound,
     queue,
-    tlsTally: delivery.tlsTally,
+    reports,
     control: queue.control,
     drain,
     update: (config) => {
@@ -174,6 +186,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       logins[Symbol.dispose]();
       socketTurn?.[Symbol.dispose]();
       await delivery[Symbol.asyncDispose]();
+      await reports?.[Symbol.asyncDispose]();
       await folderSync[Symbol.asyncDispose]();
       await spool[Symbol.asyncDispose]();
     },
@@ -184,6 +197,7 @@ interface Delivery extends AsyncDisposable {
   readonly quotas: MailboxQuotas;
   readonly remote: RemoteTarget;
   readonly tlsTally: TlsTally;
+  readonly resolver: Resolver;
   deliver(request: DeliveryRequest): Promise<readonly Outcome[]>;
 }
 
@@ -248,6 +262,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
     quotas,
     remote,
     tlsTally,
+    resolver,
     deliver: forwarded((request) => {
       const { hop } = request;
       if (hop.kind === "maildir") return maildir.deliver({ ...request, hop });
