@@ -182,7 +182,10 @@ function sqliteCode(error: unknown): number | undefined {
 
 function isCorrupt(error: unknown): boolean {
   const code = sqliteCode(error);
-  return code === CORRUPT || code === NOT_A_DATABASE;
+  // Not every error of Deno has the code; the texts are those of sqlite3_errstr.
+  return code === CORRUPT || code === NOT_A_DATABASE ||
+    code === -1 && error instanceof Error &&
+      /^(?:file is not a database|database disk image is malformed)$/.test(error.message);
 }
 
 /** It names addresses and domains: only our user reads it. SQLite gives the files beside it the same mode. */
