@@ -106,7 +106,8 @@ export class ReportService implements AsyncDisposable {
     await clock.sleep(FIRST_MS * (0.2 + random()), signal);
     for (;;) {
       await this.#sendIfDue(signal);
-      await clock.sleep(Math.min(LOOK_MS, Math.max(MINUTE_MS, this.#dueMs - clock.now())), signal);
+      const leftMs = this.#dueMs - clock.now();
+      await clock.sleep(leftMs > 0 ? Math.min(LOOK_MS, leftMs) : LOOK_MS, signal);
     }
   }
 

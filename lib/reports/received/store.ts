@@ -108,9 +108,9 @@ export function sumDmarc(sql: Sql, { domain, sinceSeconds }: ReceivedFilter): re
   for (const row of rows.iterate(sinceSeconds, domain ?? null)) addSource(sums, row);
   return [...sums.values()].map((sum) => ({
     ...sum,
-    headerFrom: [...sum.headerFrom],
-    signers: [...sum.signers],
-    organizations: [...sum.organizations],
+    headerFrom: sorted(sum.headerFrom),
+    signers: sorted(sum.signers),
+    organizations: sorted(sum.organizations),
   })).toSorted((a, b) => a.domain.localeCompare(b.domain) || b.count - a.count || a.sourceIp.localeCompare(b.sourceIp));
 }
 
@@ -139,6 +139,10 @@ function addSource(sums: Map<string, MutableSource>, row: Readonly<Record<string
   addName(sum.organizations, String(row["organization"]));
   const { dkim } = JSON.parse(String(row["results"])) as Pick<AggregateReport["rows"][number], "dkim">;
   for (const { domain, result } of dkim) if (result === "pass") addName(sum.signers, domain);
+}
+
+function sorted(names: ReadonlySet<string>): readonly string[] {
+  return [...names].toSorted((a, b) => a.localeCompare(b));
 }
 
 function addName(names: Set<string>, name: string): void {
@@ -180,7 +184,7 @@ export function sumTls(sql: Sql, { domain, sinceSeconds }: ReceivedFilter): read
       0,
       MAX_NAMES,
     ),
-    organizations: [...names],
+    organizations: sorted(names),
   })).toSorted((a, b) => a.domain.localeCompare(b.domain) || a.type.localeCompare(b.type));
 }
 
