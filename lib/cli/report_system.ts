@@ -1,7 +1,7 @@
 /** Puts the parts of reports together, as far as they are switched on. Without any, the state database is never opened. */
 
 import type { Config } from "../config/config.ts";
-import type { DeliveryTarget } from "../delivery/target.ts";
+import type { DeliveryRequest, DeliveryTarget } from "../delivery/target.ts";
 import type { TlsTally } from "../delivery/remote/tls_tally.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import type { Logger } from "../log/logger.ts";
@@ -40,6 +40,8 @@ export interface ReportSystemOptions {
 export interface ReportSystem extends AsyncDisposable {
   /** Wants to know what became of received mail; absent: it does not. */
   readonly dmarc: DmarcCollector | undefined;
+  /** Whether a recipient is an address of reports. */
+  isForReports(request: Pick<DeliveryRequest, "recipients">): boolean;
   /** Delivers, and looks into mail that came for the addresses of reports. */
   watching(deliver: DeliveryTarget["deliver"]): DeliveryTarget["deliver"];
 }
@@ -71,6 +73,7 @@ export async function openReports(options: ReportSystemOptions): Promise<ReportS
   service.start();
   return {
     dmarc: service.dmarc,
+    isForReports: ({ recipients }) => recipients.some((recipient) => watch.isForReports(recipient)),
     watching: (deliver) => receive.length === 0 ? deliver : watch.watching(deliver),
     [Symbol.asyncDispose]: async (): Promise<void> => {
       await watch[Symbol.asyncDispose]();

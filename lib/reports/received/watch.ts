@@ -6,6 +6,7 @@
 import type { DeliveryRequest, DeliveryTarget } from "../../delivery/target.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { Content } from "../../mail/content.ts";
+import type { EnvelopeRecipient } from "../../mail/envelope.ts";
 import { foldAddress } from "../../mail/fold.ts";
 import { type Intake, MAX_MAIL_OCTETS } from "./intake.ts";
 
@@ -33,14 +34,18 @@ export class ReportWatch implements AsyncDisposable {
     this.#options = options;
   }
 
+  /** Whether reports come to a recipient, under its own name or one that it stands for. */
+  isForReports({ address, original }: Pick<EnvelopeRecipient, "address" | "original">): boolean {
+    return [address, original].some((one) => one !== undefined && this.#options.addresses.has(foldAddress(one)));
+  }
+
   /** Delivers as `deliver` does, and looks into what has arrived. */
   watching(deliver: DeliveryTarget["deliver"]): DeliveryTarget["deliver"] {
     return async (request) => {
       const outcomes = await deliver(request);
-      const hasArrived = request.recipients.some(({ address, original }, index) => {
+      const hasArrived = request.recipients.some((recipient, index) => {
         const { action } = outcomes[index] ?? {};
-        return (action === "delivered" || action === "relayed") &&
-          [address, original].some((one) => one !== undefined && this.#options.addresses.has(foldAddress(one)));
+        return (action === "delivered" || action === "relayed") && this.isForReports(recipient);
       });
       if (hasArrived) await this.#look(request);
       return outcomes;
