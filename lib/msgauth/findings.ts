@@ -128,6 +128,8 @@ export interface ArcFinding {
   readonly result: "none" | "pass" | "fail";
   /** Sealers from the oldest on, `d=` of each ARC-Seal. */
   readonly sealers: readonly string[];
+  /** What each of them found, in the same order: ARC-Authentication-Results without `i=`. Only where the chain passed. */
+  readonly authenticationResults?: readonly string[];
   /** In one line for people, for `fail`. */
   readonly problem?: string;
 }
