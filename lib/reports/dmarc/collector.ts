@@ -159,7 +159,8 @@ function reasonsOf(
   leniency: DmarcFinding["leniency"],
   disposition: DmarcRequest,
 ): readonly OverrideReason[] {
-  const own = leniency === undefined || disposition === "reject" ? [] : [{ type: leniency }];
+  const isSaid = leniency === undefined || disposition === "reject" || reasons.some(({ type }) => type === leniency);
+  const own = isSaid ? [] : [{ type: leniency }];
   return [...own, ...reasons].slice(0, MAX_REASONS).map(({ type, comment }: OverrideReason) => ({
     type,
     ...(comment === undefined ? {} : { comment: comment.slice(0, 200) }),

@@ -22,13 +22,13 @@ export interface DomainCounts {
   readonly rows: readonly AggregateRow[];
 }
 
-/** Rows of a day; further ones are not written, what is there is counted on. */
+/** About 160 MB, what strangers may take of the disk in a day. */
 const MAX_ROWS_OF_DAY = 200_000;
 /** Rows of a report: the most frequent ones. At about 800 octets each it is well below what mail servers take. */
 const MAX_ROWS_OF_REPORT = 20_000;
 
-/** Adds counts to those that are there. */
-export function addDmarcCounts(sql: Sql, counts: readonly DmarcCount[]): void {
+/** Adds counts to those that are there. @param maxRows Of a day; then only what is there is counted on. */
+export function addDmarcCounts(sql: Sql, counts: readonly DmarcCount[], maxRows: number = MAX_ROWS_OF_DAY): void {
   const policies = sql.prepare(
     "INSERT INTO dmarc_policy VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET policy = excluded.policy, rua = excluded.rua",
   );
@@ -36,7 +36,7 @@ export function addDmarcCounts(sql: Sql, counts: readonly DmarcCount[]): void {
     "INSERT INTO dmarc_row VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
   );
   const addToSame = sql.prepare(
-    "UPDATE dmarc_row SET count = count + ?4 WHERE day = ?1 AND domain = ?2 AND results = ?3",
+    "UPDATE dmarc_row SET count = count + ? WHERE day = ? AND domain = ? AND results = ?",
   );
   const latest = new Map(counts.map(({ day, policy, rua }) => [`${day} ${policy.domain}`, { day, policy, rua }]));
   for (const { day, policy, rua } of latest.values()) {
@@ -44,8 +44,10 @@ export function addDmarcCounts(sql: Sql, counts: readonly DmarcCount[]): void {
   }
   const full = new Map<string, boolean>();
   for (const { day, policy, results, count } of counts) {
-    if (!full.has(day)) full.set(day, rowsOf(sql, day) >= MAX_ROWS_OF_DAY);
-    (full.get(day) ? addToSame : add).run(day, policy.domain, JSON.stringify(results), count);
+    if (!full.has(day)) full.set(day, rowsOf(sql, day) >= maxRows);
+    const key = [day, policy.domain, JSON.stringify(results)] as const;
+    if (full.get(day)) addToSame.run(count, ...key);
+    else add.run(...key, count);
   }
 }
 

@@ -102,10 +102,12 @@ export function pruneReceived(sql: Sql, beforeSeconds: number): void {
 export function sumDmarc(sql: Sql, { domain, sinceSeconds }: ReceivedFilter): readonly SourceSummary[] {
   const rows = sql.prepare(
     `SELECT r.domain, r.organization, d.* FROM received_report r JOIN received_dmarc d ON d.report = r.id
-      WHERE r.kind = 'dmarc' AND r.end_time >= ?1 AND (?2 IS NULL OR r.domain = ?2 OR d.header_from = ?2)`,
+      WHERE r.kind = 'dmarc' AND r.end_time >= ? AND (? IS NULL OR r.domain = ? OR d.header_from = ?)`,
   );
   const sums = new Map<string, MutableSource>();
-  for (const row of rows.iterate(sinceSeconds, domain ?? null)) addSource(sums, row);
+  const wanted = domain ?? null;
+  // Deno 2.5 takes no parameter that is used twice.
+  for (const row of rows.iterate(sinceSeconds, wanted, wanted, wanted)) addSource(sums, row);
   return [...sums.values()].map((sum) => ({
     ...sum,
     headerFrom: sorted(sum.headerFrom),
@@ -153,13 +155,13 @@ function addName(names: Set<string>, name: string): void {
 export function sumTls(sql: Sql, { domain, sinceSeconds }: ReceivedFilter): readonly TlsSummary[] {
   const rows = sql.prepare(
     `SELECT r.domain, r.organization, t.* FROM received_report r JOIN received_tls t ON t.report = r.id
-      WHERE r.kind = 'tls' AND r.end_time >= ?1 AND (?2 IS NULL OR r.domain = ?2)`,
+      WHERE r.kind = 'tls' AND r.end_time >= ? AND (? IS NULL OR r.domain = ?)`,
   );
   const sums = new Map<
     string,
     { readonly details: Map<string, number>; readonly names: Set<string>; ok: number; bad: number }
   >();
-  for (const row of rows.iterate(sinceSeconds, domain ?? null)) {
+  for (const row of rows.iterate(sinceSeconds, domain ?? null, domain ?? null)) {
     const key = `${String(row["domain"])} ${String(row["type"])}`;
     const sum = sums.get(key) ?? { details: new Map(), names: new Set(), ok: 0, bad: 0 };
     sums.set(key, sum);

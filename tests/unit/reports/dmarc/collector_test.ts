@@ -85,3 +85,14 @@ Deno.test("Counts of several writes are summed up, by domain and day, and forgot
   at.state.transact((sql) => addDmarcCounts(sql, collector.counts()));
   assertEquals(at.state.transact((sql) => dueDmarcReports(sql, tomorrow)), []);
 });
+
+Deno.test("On a day with too many different results, those that are known are counted on", async () => {
+  await using at = await stateLab(clock);
+  const collector = new DmarcCollector({ clock });
+  collector.note(OBSERVATION);
+  at.state.transact((sql) => addDmarcCounts(sql, collector.counts(), 1));
+  collector.note({ ...OBSERVATION, clientAddress: "192.0.2.10" });
+  at.state.transact((sql) => addDmarcCounts(sql, collector.counts(), 1));
+  const counts = at.state.transact((sql) => readDmarcCounts(sql, { day: "2026-03-01", domain: "example.com" }));
+  assertEquals(counts?.rows.map(({ sourceIp, count }) => [sourceIp, count]), [["192.0.2.9", 2]]);
+});
