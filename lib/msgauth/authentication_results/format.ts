@@ -8,7 +8,7 @@ export interface FormatOptions {
   readonly name?: string;
   /** Stands in front, for ARC-Authentication-Results: `i=2` (RFC 8617 §4.1.1). */
   readonly prefix?: string;
-  /** The message needed SMTPUTF8: values may be UTF-8 (RFC 8616 §5). Otherwise what is not US-ASCII becomes "?". */
+  /** The message needed SMTPUTF8: values may be UTF-8 (RFC 8616). Otherwise what is not US-ASCII becomes "?". */
   readonly isInternationalized?: boolean;
 }
 

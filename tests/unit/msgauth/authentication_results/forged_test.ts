@@ -33,6 +33,7 @@ Deno.test("A field that anybody could take for ours is forged", () => {
       "mail.example.org.evil.example; none",
       "x@mail.example.org; none",
       "x mail.example.org; none",
+      `(${"x".repeat(5000)}) other.example; none`,
     ]
   ) assertEquals(isForged(value, ID), true, value);
   assertEquals(isForged("post.bücher.example; none", "post.xn--bcher-kva.example"), true);
