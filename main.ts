@@ -6,6 +6,8 @@ import { dkim } from "./lib/cli/dkim_keys.ts";
 import { explain } from "./lib/cli/explain.ts";
 import { findConfig } from "./lib/cli/find_config.ts";
 import { queue, QUEUE_FLAGS } from "./lib/cli/queue.ts";
+import { reports } from "./lib/cli/reports.ts";
+import { REPORTS_FLAGS } from "./lib/cli/reports/options.ts";
 import { serve } from "./lib/cli/serve.ts";
 import { user } from "./lib/cli/user.ts";
 import { USER_FLAGS } from "./lib/cli/user/options.ts";
@@ -50,6 +52,8 @@ async function runCommand({ command, words, configFile, isJson, flags }: Command
       );
     case "queue":
       return Deno.exit(await queue({ findFile: () => findConfig(configFile), words, flags, isJson }));
+    case "reports":
+      return Deno.exit(await reports({ findFile: () => findConfig(configFile), words, flags, isJson }));
     case "version":
       return print(`posthorn ${VERSION}`);
     default:
@@ -59,7 +63,7 @@ async function runCommand({ command, words, configFile, isJson, flags }: Command
 
 if (import.meta.main) {
   try {
-    await runCommand(parseCommandLine(Deno.args, { queue: QUEUE_FLAGS, user: USER_FLAGS }));
+    await runCommand(parseCommandLine(Deno.args, { queue: QUEUE_FLAGS, reports: REPORTS_FLAGS, user: USER_FLAGS }));
   } catch (error) {
     // Whoever reads what we print has seen enough, as `head` does.
     if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0);

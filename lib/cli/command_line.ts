@@ -54,6 +54,8 @@ export const USAGE = `usage: posthorn [--config FILE] COMMAND
   queue list|show|why …          what waits, and why; queue alone: all it can do
   queue retry|hold|release|remove|fail ID…|FILTER…
   queue suspend|resume PATTERN, queue suspensions|destinations|drain
+  reports [--domain D] [--days N] [--json]   who sends in our name, as others report it, and how TLS with us goes
+  reports import FILE|FOLDER…    reports out of mails or files
   version
 
 FILE: $POSTHORN_CONFIG, ./posthorn.yaml or /etc/posthorn/posthorn.yaml`;

@@ -31,6 +31,7 @@ import { openFileSpool } from "../queue/file_spool.ts";
 import type { QueueControl } from "../queue/queue_control.ts";
 import { openSuspensions } from "../queue/suspensions.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
+import { queueSubmit } from "../reports/submit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
 import { SteadyClock } from "../queue/steady_clock.ts";
 import type { QueueSettings } from "../queue/queue_settings.ts";
@@ -46,6 +47,7 @@ import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
 import { MailAuthentication } from "./authentication.ts";
 import type { Live } from "./live.ts";
 import { makeLogins } from "./logins.ts";
+import { openReports, type ReportSystem } from "./report_system.ts";
 import { diskRooms } from "./disk_rooms.ts";
 import { isOwnAddress } from "./own_addresses.ts";
 
@@ -69,8 +71,8 @@ export interface MailSystem {
   readonly inbound: InboundServer;
   /** Delivers nothing before its `start`. */
   readonly queue: QueueRunner;
-  /** What became of TLS with other servers, for reports (RFC 8460). */
-  readonly tlsTally: TlsTally;
+  /** Reports on mail and TLS (RFC 7489, RFC 8460); undefined: none are sent or received. */
+  readonly reports: ReportSystem | undefined;
   /** The queue as operators see it. */
   readonly control: QueueControl;
   /** Whether an operator wants no new mail to be taken; may be set. */
@@ -112,16 +114,26 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     logger: logger("dkim"),
     random: Math.random,
   });
+  const reports = await openReports({
+    config,
+    clock,
+    logger: logger("reports"),
+    resolver: delivery.resolver,
+    tlsTally: delivery.tlsTally,
+    randomOctets,
+    submit: queueSubmit({ spool, clock, hostname: config.hostname, enqueue: (message) => queue.enqueue(message) }),
+  });
+  const deliver = reports?.watching(delivery.deliver) ?? delivery.deliver;
   // Ages are measured by it: a wall clock that is set wrong for a while must not give up all mail as too old.
   const steady = new SteadyClock({ clock, logger: logger("queue") });
-  const queue = new QueueRunner({
+  const queue: QueueRunner = new QueueRunner({
     spool,
     clock: steady,
     logger: logger("queue"),
     route: (address, history) => live().router.nextHop(address, history),
     destinationOf: (hop, signal) =>
       hop.kind === "maildir" || hop.kind === "webhook" ? hop.key : delivery.remote.destinationOf(hop, signal),
-    deliver: delivery.deliver,
+    deliver,
     reporter: dsnReporter({
       spool,
       clock: steady,
@@ -156,8 +168,9 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       headerMemory: new SharedMemory(HEADER_MEMORY_OCTETS),
       direct: directDelivery({
         route: (address, history) => live().router.nextHop(address, history),
-        deliver: delivery.deliver,
-        openMailbox: delivery.open,
+        deliver,
+        // What may be a report is read when it is there, from memory or the spool: it goes the usual way.
+        openMailbox: async (request) => reports?.isForReports(request) ? undefined : await delivery.open(request),
         clock,
         logger: logger("queue"),
         signal: stopping.signal,
@@ -174,7 +187,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   return {
     inbound,
     queue,
-    tlsTally: delivery.tlsTally,
+    reports,
     control: queue.control,
     drain,
     update: (config) => {
@@ -189,6 +202,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       authentication[Symbol.dispose]();
       socketTurn?.[Symbol.dispose]();
       await delivery[Symbol.asyncDispose]();
+      await reports?.[Symbol.asyncDispose]();
       await folderSync[Symbol.asyncDispose]();
       await spool[Symbol.asyncDispose]();
     },
@@ -210,6 +224,7 @@ interface Delivery extends AsyncDisposable {
   readonly quotas: MailboxQuotas;
   readonly remote: RemoteTarget;
   readonly tlsTally: TlsTally;
+  readonly resolver: Resolver;
   deliver(request: DeliveryRequest): Promise<readonly Outcome[]>;
   readonly open: OpenMailbox;
 }
@@ -279,6 +294,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
     quotas,
     remote,
     tlsTally,
+    resolver,
     deliver: forwarded((request) => {
       const { hop } = request;
       if (hop.kind === "maildir") return maildir.deliver({ ...request, hop });

@@ -224,7 +224,7 @@ async function reloaded(options: LiveOptions, old: Live, system: MailSystem, ser
 
 /** Keys that are looked at once, at the start. */
 function restartKeys(old: Config, now: Config): string[] {
-  const keys = ["hostname", "data", "user", "listeners", "dnsServers", "admin"] as const;
+  const keys = ["hostname", "data", "user", "listeners", "dnsServers", "reports", "admin"] as const;
   const changed: string[] = keys.filter((key) => JSON.stringify(old[key]) !== JSON.stringify(now[key]));
   const delivery = {
     tls: "delivery.tls",

@@ -17,7 +17,7 @@ import { quote, type Source } from "./source.ts";
 /** Checks the whole content. */
 export function checkContent(content: Partial<FileContent>, source: Source): void {
   const { listeners = [], tls, domains, routes = [], aliases = [], auth = {}, admin } = content;
-  const { forwarding, mailboxes, quickStart } = content;
+  const { forwarding, mailboxes, reports, quickStart } = content;
   checkListeners(listeners, source);
   checkClientCertificates(listeners, tls?.clientCa, source);
   checkAuth(auth, source);
@@ -39,6 +39,7 @@ export function checkContent(content: Partial<FileContent>, source: Source): voi
   if (srsDomain !== undefined && !byName.has(srsDomain.value)) {
     source.report(srsDomain.at, `forwarding.domain: expected ${ourDomain(srsDomain.value, byName)}`);
   }
+  checkReports(reports, byName, source);
   if (quickStart === undefined) return;
   checkOurs(quickStart.value, byName, (message) => source.report(quickStart.at, `quick_start: ${message}`));
 }
@@ -197,6 +198,22 @@ function checkOurs(
   if (entry === undefined) report(`expected a mailbox of ${ourDomain(domain, domains)}`);
   else if (entry.value.aliasOf !== undefined) {
     report(`expected a mailbox of "${entry.value.aliasOf.value}", because "${domain}" is another name of it`);
+  }
+}
+
+/** Who reads a report believes it because of our signature and SPF record. Elsewhere we receive nothing. */
+function checkReports(
+  reports: FileContent["reports"] | undefined,
+  domains: Domains,
+  source: Source,
+): void {
+  if (reports?.from !== undefined) {
+    const { value, at } = reports.from;
+    checkOurs(value, domains, (message) => source.report(at, `reports.from: ${message}`));
+  }
+  for (const { value, at } of reports?.receive ?? []) {
+    if (domains.has(domainOf(value))) continue;
+    source.report(at, `reports.receive: expected a mailbox of ${ourDomain(domainOf(value), domains)}`);
   }
 }
 

@@ -286,6 +286,21 @@ export interface Config {
   readonly dnsServers: readonly { readonly host: string; readonly port: number }[];
   /** Whether the AD bit of these servers is believed; absent: where all of them are on this machine. */
   readonly isDnsValidating?: boolean;
+  /** Reports about mail in somebody's name (DMARC), and about TLS (TLS-RPT). */
+  readonly reports: {
+    /** Daily aggregate reports to domains that ask for them. */
+    readonly dmarc: { readonly send: boolean };
+    /** Daily TLS reports to domains that ask for them. */
+    readonly tls: { readonly send: boolean };
+    /** The sender of reports, canonical; its domain is ours. */
+    readonly from: string;
+    /** Our name in reports, US-ASCII. */
+    readonly organization: string;
+    /** Mailboxes of ours that reports of others come to, canonical. */
+    readonly receive: readonly string[];
+    /** How long what they say is kept. */
+    readonly keepMs: number;
+  };
   /** What is logged, and how. */
   readonly log: { readonly level: "debug" | "info" | "warning" | "error"; readonly format: "text" | "json" };
   /** Operators' commands while the server runs. */

@@ -108,6 +108,14 @@ export interface FileContent extends
   };
   /** In the order of the file. */
   readonly routes: readonly RouteDraft[];
+  /** Reports about mail and TLS. */
+  readonly reports: Omit<Config["reports"], "from" | "organization" | "receive"> & {
+    /** A mailbox of ours. */
+    readonly from?: Located<string>;
+    readonly organization?: string;
+    /** Mailboxes of ours. */
+    readonly receive: readonly Located<string>[];
+  };
   /** Of `admin`. */
   readonly admin: { /** A path as written. */ readonly bind?: Located<AdminBindDraft> };
   /** Of `dns`. */
@@ -415,6 +423,41 @@ export const configType: Type<Partial<FileContent>> = partial({
       "Refuse new mail while the disk has less; 0: never. Default: 100MiB or 2%, whichever is less.",
     ),
   }, "Bounds for clients."),
+  reports: section("reports", {
+    dmarc: section("dmarc", {
+      send: withDefault(
+        "send",
+        value.yesOrNo,
+        false,
+        "Tell domains daily what became of mail in their name, where they ask for it.",
+      ),
+    }, "Aggregate reports of DMARC."),
+    tls: section("tls", {
+      send: withDefault(
+        "send",
+        value.yesOrNo,
+        false,
+        "Tell domains daily how TLS with their servers went, where they ask for it.",
+      ),
+    }, "TLS reports."),
+    from: optional(
+      "from",
+      located(value.ourMailbox),
+      "The sender of reports. Default: postmaster of the domain that hostname is in, or of the first domain.",
+    ),
+    organization: optional(
+      "organization",
+      value.matching(/^[\x20-\x7e]{1,100}$/, "a name in US-ASCII of up to 100 characters"),
+      "Our name in reports. Default: hostname.",
+    ),
+    receive: withDefault(
+      "receive",
+      listOf(located(value.ourMailbox), "mailboxes"),
+      [],
+      "Addresses of ours that reports of others come to: they are delivered, and read for `posthorn reports`.",
+    ),
+    keepMs: withDefault("keep", value.duration, 90 * DAY, "How long what they say is kept."),
+  }, "Reports about mail in somebody's name, and about TLS."),
   dns: section("dns", {
     servers: withDefault("servers", listOf(value.dnsServer, "DNS servers"), [], "Default: those of /etc/resolv.conf."),
     validating: optional(

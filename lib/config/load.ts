@@ -80,6 +80,7 @@ function assemble(content: FileContent, source: Source, { files }: Includes): Co
     limits: content.limits,
     dnsServers: content.dns.servers,
     ...(content.dns.validating === undefined ? {} : { isDnsValidating: content.dns.validating }),
+    reports: reportsOf(content),
     log: content.log,
     admin: adminOf(content, data),
     ...(content.quickStart === undefined ? {} : { quickStart: content.quickStart.value }),
@@ -91,6 +92,20 @@ function authOf({ auth: { dovecot, oauth, mechanisms } }: FileContent, folder: s
     ...(dovecot === undefined ? {} : { dovecot }),
     ...(mechanisms === undefined ? {} : { mechanisms: mechanisms.map(({ value }) => value) }),
     ...(oauth === undefined ? {} : { oauth: oauthConfig(oauth.value as OauthDraft, folder) }),
+  };
+}
+
+/** Reports come from where somebody reads what comes back: every domain of ours has a postmaster (RFC 5321 §4.5.1). */
+function reportsOf(
+  { hostname, domains, reports: { from, organization, receive, ...others } }: FileContent,
+): Config["reports"] {
+  const names = domains.filter(({ value }) => value.aliasOf === undefined).map(({ key }) => key);
+  const domain = names.find((name) => hostname === name || hostname.endsWith(`.${name}`)) ?? names[0] ?? hostname;
+  return {
+    ...others,
+    from: from?.value ?? `postmaster@${domain}`,
+    organization: organization ?? hostname,
+    receive: receive.map(({ value }) => value),
   };
 }
 

@@ -8,9 +8,9 @@ const root = resolve(import.meta.dirname ?? ".", "../..");
 /** From the bottom of the mail path to its top; a folder imports from lower ranks, and from its own. */
 const RANKS: readonly (readonly string[])[] = [
   ["mail"],
-  ["smtp", "dns", "tls", "sasl"],
+  ["smtp", "dns", "tls", "sasl", "state"],
   ["delivery", "dsn", "msgauth"],
-  ["policy", "routing", "queue"],
+  ["policy", "routing", "queue", "reports"],
   ["inbound"],
   ["cli", "admin"],
 ];

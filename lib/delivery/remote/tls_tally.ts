@@ -60,7 +60,7 @@ interface Day {
   octets: number;
 }
 
-/** The results of the last days. A restart forgets them. */
+/** The results of the last days. A restart forgets what was not written elsewhere. */
 export class TlsTally implements TlsResults {
   readonly #options: Required<TallyOptions>;
   readonly #days = new Map<string, Day>();
@@ -93,6 +93,16 @@ export class TlsTally implements TlsResults {
   of(day: string): readonly PolicyTally[] {
     const entries = this.#days.get(day)?.entries.values() ?? [];
     return [...entries].map((entry) => ({ ...entry, failures: [...entry.failures.values()] }));
+  }
+
+  /** The days that something was counted on, in UTC. */
+  days(): readonly string[] {
+    return [...this.#days.keys()];
+  }
+
+  /** Forgets everything, once it is written elsewhere. */
+  clear(): void {
+    this.#days.clear();
   }
 
   #countFailure(entry: Entry, details: Omit<FailureCount, "count">): void {

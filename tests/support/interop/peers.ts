@@ -43,6 +43,7 @@ const PROGRAMS = {
   cyrmaster: ["/usr/sbin/cyrmaster"],
   "cyrus-lmtpd": ["/usr/lib/cyrus/bin/lmtpd"],
   "dovecot-submissiond": ["/usr/lib/dovecot/submission"],
+  xmllint: ["/usr/bin/xmllint", "xmllint"],
   ip: ["/usr/sbin/ip", "/sbin/ip", "ip"],
 } as const;
 

@@ -92,6 +92,14 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
       freeSpace: { octets: 104_857_600, percent: 2 },
     },
     dnsServers: [],
+    reports: {
+      dmarc: { send: false },
+      tls: { send: false },
+      from: "postmaster@example.org",
+      organization: "mail.example.org",
+      receive: [],
+      keepMs: 7_776_000_000,
+    },
     log: { level: "info", format: "text" },
     admin: { socket: "/etc/posthorn/data/admin.sock" },
   });
@@ -130,6 +138,13 @@ mailboxes:
   quota: { storage: 2GiB, messages: 100000, when_full: refuse, warn_at: [50%, 100%] }
   via: "lmtp://unix:run/dovecot-lmtp"
   secret: whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD
+reports:
+  dmarc: { send: true }
+  tls: { send: true }
+  from: reports@bücher.example
+  organization: Buecher and Co
+  receive: [dmarc@bücher.example, TLS@b.example]
+  keep: 30d
 binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 xclient_from: [10.0.0.1]
@@ -219,6 +234,14 @@ quick_start: Alice@bücher.example
       quota: { octets: 2_147_483_648, messages: 100_000, whenFull: "refuse", warnAt: [50, 100] },
       via: { ...via, scheme: "lmtp", socketPath: "/etc/posthorn/run/dovecot-lmtp" },
       secret: "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    },
+    reports: {
+      dmarc: { send: true },
+      tls: { send: true },
+      from: "reports@xn--bcher-kva.example",
+      organization: "Buecher and Co",
+      receive: ["dmarc@xn--bcher-kva.example", "tls@b.example"],
+      keepMs: 2_592_000_000,
     },
     binaryMime: true,
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],

@@ -1,0 +1,198 @@
+/** Reports that others sent us, in the state database. */
+
+import type { Sql } from "../../state/state_database.ts";
+import type { AggregateReport } from "../dmarc/aggregate.ts";
+import type { TlsReport } from "../tls/tls_report.ts";
+
+/** A report of either kind, and when it came. */
+export type Received =
+  | { readonly kind: "dmarc"; readonly report: AggregateReport }
+  | { readonly kind: "tls"; readonly report: TlsReport; /** Of ours. */ readonly domain: string };
+
+/** What became of it. */
+export type Kept = "kept" | "known";
+
+/** Who reports what about which domain. */
+export interface ReceivedFilter {
+  /** This domain only. */
+  readonly domain?: string;
+  /** Reports that end at this time or later, seconds since 1970. */
+  readonly sinceSeconds: number;
+}
+
+/** Rows of DMARC reports about one client, summed up. */
+export interface SourceSummary {
+  /** The domain that the reports are about. */
+  readonly domain: string;
+  /** The client. */
+  readonly sourceIp: string;
+  /** Messages. */
+  readonly count: number;
+  /** Of these: aligned signatures passed. */
+  readonly dkim: number;
+  /** Of these: an aligned SPF passed. */
+  readonly spf: number;
+  /** Of these: either passed. */
+  readonly pass: number;
+  /** Of these: put aside. */
+  readonly quarantined: number;
+  /** Of these: refused. */
+  readonly rejected: number;
+  /** Domains of From fields. */
+  readonly headerFrom: readonly string[];
+  /** Domains whose signatures passed. */
+  readonly signers: readonly string[];
+  /** Who reported. */
+  readonly organizations: readonly string[];
+}
+
+/** TLS reports, summed up. */
+export interface TlsSummary {
+  /** Ours. */
+  readonly domain: string;
+  /** `sts`, `tlsa`, `no-policy-found`. */
+  readonly type: string;
+  /** Sessions. */
+  readonly successes: number;
+  /** Sessions. */
+  readonly failures: number;
+  /** By kind and host, the most frequent first. */
+  readonly details: readonly { readonly text: string; readonly count: number }[];
+  /** Who reported. */
+  readonly organizations: readonly string[];
+}
+
+const MAX_NAMES = 20;
+
+/** Keeps a report, unless it is there. */
+export function keepReport(sql: Sql, received: Received, nowSeconds: number): Kept {
+  const { kind, report } = received;
+  const domain = received.kind === "dmarc" ? received.report.policy.domain : received.domain;
+  const id = sql.prepare(
+    "INSERT OR IGNORE INTO received_report VALUES (NULL, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+  ).get(kind, report.organization, report.reportId, domain, report.beginSeconds, report.endSeconds, nowSeconds)?.["id"];
+  if (id === undefined) return "known";
+  if (received.kind === "dmarc") keepRows(sql, Number(id), received.report);
+  else keepPolicies(sql, Number(id), received.report);
+  return "kept";
+}
+
+function keepRows(sql: Sql, id: number, { rows }: AggregateReport): void {
+  const insert = sql.prepare("INSERT INTO received_dmarc VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+  for (const row of rows) {
+    const { sourceIp, count, disposition, isDkimAligned, isSpfAligned, headerFrom, dkim, spf, envelopeFrom } = row;
+    const results = JSON.stringify({ dkim, spf, envelopeFrom });
+    insert.run(id, sourceIp, count, disposition, Number(isDkimAligned), Number(isSpfAligned), headerFrom, results);
+  }
+}
+
+function keepPolicies(sql: Sql, id: number, { policies }: TlsReport): void {
+  const insert = sql.prepare("INSERT INTO received_tls VALUES (?, ?, ?, ?, ?)");
+  for (const { type, successes, failures, details } of policies) {
+    insert.run(id, type, successes, failures, JSON.stringify(details));
+  }
+}
+
+/** Forgets reports that ended before. */
+export function pruneReceived(sql: Sql, beforeSeconds: number): void {
+  sql.prepare("DELETE FROM received_report WHERE end_time < ?").run(beforeSeconds);
+}
+
+/** Who sends in our name, by domain and client: most messages first. */
+export function sumDmarc(sql: Sql, { domain, sinceSeconds }: ReceivedFilter): readonly SourceSummary[] {
+  const rows = sql.prepare(
+    `SELECT r.domain, r.organization, d.* FROM received_report r JOIN received_dmarc d ON d.report = r.id
+      WHERE r.kind = 'dmarc' AND r.end_time >= ? AND (? IS NULL OR r.domain = ? OR d.header_from = ?)`,
+  );
+  const sums = new Map<string, MutableSource>();
+  const wanted = domain ?? null;
+  // Deno 2.5 takes no parameter that is used twice.
+  for (const row of rows.iterate(sinceSeconds, wanted, wanted, wanted)) addSource(sums, row);
+  return [...sums.values()].map((sum) => ({
+    ...sum,
+    headerFrom: sorted(sum.headerFrom),
+    signers: sorted(sum.signers),
+    organizations: sorted(sum.organizations),
+  })).toSorted((a, b) => a.domain.localeCompare(b.domain) || b.count - a.count || a.sourceIp.localeCompare(b.sourceIp));
+}
+
+type MutableSource =
+  & { -readonly [K in Exclude<keyof SourceSummary, "headerFrom" | "signers" | "organizations">]: SourceSummary[K] }
+  & { readonly [K in "headerFrom" | "signers" | "organizations"]: Set<string> };
+
+function addSource(sums: Map<string, MutableSource>, row: Readonly<Record<string, unknown>>): void {
+  const domain = String(row["domain"]);
+  const sourceIp = String(row["source_ip"]);
+  const key = `${domain} ${sourceIp}`;
+  const zero = { count: 0, dkim: 0, spf: 0, pass: 0, quarantined: 0, rejected: 0 };
+  let sum = sums.get(key);
+  if (sum === undefined) {
+    sum = { domain, sourceIp, ...zero, headerFrom: new Set(), signers: new Set(), organizations: new Set() };
+    sums.set(key, sum);
+  }
+  const count = Number(row["count"]);
+  sum.count += count;
+  if (row["dkim"]) sum.dkim += count;
+  if (row["spf"]) sum.spf += count;
+  if (row["dkim"] || row["spf"]) sum.pass += count;
+  if (row["disposition"] === "quarantine") sum.quarantined += count;
+  if (row["disposition"] === "reject") sum.rejected += count;
+  addName(sum.headerFrom, String(row["header_from"]));
+  addName(sum.organizations, String(row["organization"]));
+  const { dkim } = JSON.parse(String(row["results"])) as Pick<AggregateReport["rows"][number], "dkim">;
+  for (const { domain, result } of dkim) if (result === "pass") addName(sum.signers, domain);
+}
+
+function sorted(names: ReadonlySet<string>): readonly string[] {
+  return [...names].toSorted((a, b) => a.localeCompare(b));
+}
+
+function addName(names: Set<string>, name: string): void {
+  if (names.size < MAX_NAMES && name !== "") names.add(name);
+}
+
+/** What others say about TLS with us, by domain and kind of policy. */
+export function sumTls(sql: Sql, { domain, sinceSeconds }: ReceivedFilter): readonly TlsSummary[] {
+  const rows = sql.prepare(
+    `SELECT r.domain, r.organization, t.* FROM received_report r JOIN received_tls t ON t.report = r.id
+      WHERE r.kind = 'tls' AND r.end_time >= ? AND (? IS NULL OR r.domain = ?)`,
+  );
+  const sums = new Map<
+    string,
+    { readonly details: Map<string, number>; readonly names: Set<string>; ok: number; bad: number }
+  >();
+  for (const row of rows.iterate(sinceSeconds, domain ?? null, domain ?? null)) {
+    const key = `${String(row["domain"])} ${String(row["type"])}`;
+    const sum = sums.get(key) ?? { details: new Map(), names: new Set(), ok: 0, bad: 0 };
+    sums.set(key, sum);
+    sum.ok += Number(row["successes"]);
+    sum.bad += Number(row["failures"]);
+    addName(sum.names, String(row["organization"]));
+    for (
+      const { resultType, mxHost, reason, count } of JSON.parse(
+        String(row["details"]),
+      ) as TlsReport["policies"][number]["details"]
+    ) {
+      const text = `${resultType}${mxHost ? ` at ${mxHost}` : ""}${reason ? `: ${reason}` : ""}`;
+      if (sum.details.size < 1000 || sum.details.has(text)) sum.details.set(text, (sum.details.get(text) ?? 0) + count);
+    }
+  }
+  return [...sums].map(([key, { ok, bad, details, names }]) => ({
+    domain: key.split(" ")[0] ?? "",
+    type: key.slice(key.indexOf(" ") + 1),
+    successes: ok,
+    failures: bad,
+    details: [...details].map(([text, count]) => ({ text, count })).toSorted((a, b) => b.count - a.count).slice(
+      0,
+      MAX_NAMES,
+    ),
+    organizations: sorted(names),
+  })).toSorted((a, b) => a.domain.localeCompare(b.domain) || a.type.localeCompare(b.type));
+}
+
+/** How many reports there are. */
+export function countReceived(sql: Sql, { sinceSeconds }: ReceivedFilter): number {
+  return Number(
+    sql.prepare("SELECT count(*) AS n FROM received_report WHERE end_time >= ?").get(sinceSeconds)?.["n"] ?? 0,
+  );
+}
