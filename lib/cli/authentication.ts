@@ -3,6 +3,7 @@
 import type { Config } from "../config/config.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import type { Authentication } from "../inbound/services.ts";
+import { headerSectionEnd } from "../mail/header.ts";
 import type { Logger } from "../log/logger.ts";
 import { sealArc } from "../msgauth/arc/seal.ts";
 import { SigningKeys } from "../msgauth/dkim/signing_keys.ts";
@@ -80,24 +81,24 @@ export class MailAuthentication implements Disposable {
   }
 
   /**
-   * Signs a report of ours, with the keys of the host name or of the nearest domain of ours above it.
+   * Signs a report of ours, with the keys of its author's domain, or of the nearest domain of ours above it.
    *
-   * @param headerSection Whole lines, without the empty one.
-   * @param body From the empty line on.
+   * @param content The whole message.
    * @returns Fields to put in front; empty where there is no key.
    */
-  async signOwn(headerSection: Uint8Array, body: Uint8Array): Promise<string> {
-    const { hostname } = this.#config;
+  async signOwn(content: Uint8Array): Promise<string> {
     const keys = this.#keys;
-    const nearest = async (): Promise<Awaited<ReturnType<SigningKeys["keysFor"]>>> => {
-      for (let domain = hostname; domain.includes("."); domain = domain.slice(domain.indexOf(".") + 1)) {
+    const signature = new OutgoingSignature(async (author) => {
+      for (let domain = author; domain.includes("."); domain = domain.slice(domain.indexOf(".") + 1)) {
         const found = await keys.keysFor(domain);
         if (found.length > 0) return found;
       }
       return [];
-    };
-    const signature = new OutgoingSignature(nearest);
-    signature.push(body);
+    });
+    const end = headerSectionEnd(content);
+    if (end === undefined) return "";
+    signature.push(content.subarray(end));
+    const headerSection = content.subarray(0, end);
     return await signature.sign({ headerSection, trace: "", nowMs: this.#options.clock.now() });
   }
 

@@ -24,6 +24,7 @@ import type { ConfigIo } from "../config/source.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
 import { SharedMemory } from "../inbound/header_window.ts";
 import { InboundServer } from "../inbound/server.ts";
+import { domainOf } from "../mail/mailbox.ts";
 import type { Outcome } from "../mail/outcome.ts";
 import { directDelivery, type OpenMailbox } from "../queue/direct_delivery.ts";
 import { limitsByRules } from "../queue/destination_rules.ts";
@@ -121,7 +122,13 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     resolver: delivery.resolver,
     tlsTally: delivery.tlsTally,
     randomOctets,
-    submit: queueSubmit({ spool, clock, hostname: config.hostname, enqueue: (message) => queue.enqueue(message) }),
+    submit: queueSubmit({
+      spool,
+      clock,
+      hostname: config.hostname,
+      enqueue: (message) => queue.enqueue(message),
+      sign: (content) => authentication.signOwn(content),
+    }),
   });
   const deliver = reports?.watching(delivery.deliver) ?? delivery.deliver;
   // Ages are measured by it: a wall clock that is set wrong for a while must not give up all mail as too old.
@@ -140,7 +147,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       hostname: config.hostname,
       randomOctets,
       expireAfterMs: () => live().config.queue.expireAfterMs,
-      sign: (headerSection, body) => authentication.signOwn(headerSection, body),
+      sign: (content) => authentication.signOwn(content),
       expand: (address) => live().router.reportTargets(address),
     }),
     suspensions,
@@ -164,7 +171,17 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       rates: new RateLimit(clock),
       quotas: delivery.quotas,
       enqueue: (message) => queue.enqueue(message),
-      authentication: () => authentication.current(),
+      authentication: () => ({
+        ...authentication.current(),
+        note: ({ findings, decision }, { clientAddress, reversePath }): void =>
+          reports?.dmarc?.note({
+            findings,
+            clientAddress,
+            envelopeFrom: domainOf(reversePath),
+            disposition: decision.disposition,
+            reasons: decision.override === undefined ? [] : [decision.override],
+          }),
+      }),
       headerMemory: new SharedMemory(HEADER_MEMORY_OCTETS),
       direct: directDelivery({
         route: (address, history) => live().router.nextHop(address, history),
@@ -224,7 +241,6 @@ interface Delivery extends AsyncDisposable {
   readonly quotas: MailboxQuotas;
   readonly remote: RemoteTarget;
   readonly tlsTally: TlsTally;
-  readonly resolver: Resolver;
   deliver(request: DeliveryRequest): Promise<readonly Outcome[]>;
   readonly open: OpenMailbox;
 }
@@ -294,7 +310,6 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
     quotas,
     remote,
     tlsTally,
-    resolver,
     deliver: forwarded((request) => {
       const { hop } = request;
       if (hop.kind === "maildir") return maildir.deliver({ ...request, hop });

@@ -7,7 +7,7 @@ import type { EnvelopeRecipient } from "../mail/envelope.ts";
 import { domainOf } from "../mail/mailbox.ts";
 import { forgedFields } from "../msgauth/authentication_results/forged.ts";
 import type { Findings } from "../msgauth/findings.ts";
-import type { MessageChecks } from "../policy/message_checks.ts";
+import type { CheckedMail, MessageChecks } from "../policy/message_checks.ts";
 import { mayRelay } from "../policy/relay.ts";
 import type { OutgoingSignature } from "../policy/outgoing_signature.ts";
 import { SmtpError } from "../smtp/reply.ts";
@@ -42,6 +42,9 @@ export interface CompleteMessage {
 export class Judgement {
   readonly #authentication: Authentication | undefined;
   readonly #checks: MessageChecks | undefined;
+  readonly #mail: CheckedMail | undefined;
+  /** The header section as it goes on. */
+  #kept: readonly Uint8Array[] = [];
   readonly #signature: OutgoingSignature | undefined;
 
   /** Begins to look up what the envelope names. */
@@ -51,12 +54,9 @@ export class Judgement {
     if (authentication === undefined || service === "lmtp") return;
     if (mayRelay(clientAddress, login, settings.relayFrom)) this.#signature = authentication.sign();
     else if (service === "mx" && clientAddress !== undefined) {
-      this.#checks = authentication.check({
-        clientAddress,
-        helo: greeting?.name ?? "",
-        reversePath: transaction.reversePath,
-        isSmtpUtf8: transaction.options.smtpUtf8,
-      });
+      const { reversePath, options: { smtpUtf8: isSmtpUtf8 } } = transaction;
+      this.#mail = { clientAddress, helo: greeting?.name ?? "", reversePath, isSmtpUtf8 };
+      this.#checks = authentication.check(this.#mail);
     }
   }
 
@@ -80,6 +80,7 @@ export class Judgement {
       from = end;
     }
     kept.push(section.subarray(from));
+    this.#kept = kept;
     return kept;
   }
 
@@ -101,15 +102,19 @@ export class Judgement {
     if (this.#checks === undefined) return { fields: "", isQuarantined: false };
     const checked = await this.#checks.finish();
     const { decision, field, findings } = checked;
+    if (this.#mail !== undefined) this.#authentication?.note?.(checked, this.#mail);
     const summary = summaryOf(findings);
     if (decision.action === "reject" || decision.action === "defer") {
       const { code, enhanced = "5.7.1", lines } = decision.reply;
       throw new SmtpError(code, enhanced, lines.join(" "));
     }
     const forwarder = recipients.find(({ forwardedBy }) => forwardedBy !== undefined)?.forwardedBy;
-    const arcSeal = forwarder === undefined
-      ? undefined
-      : await this.#authentication?.seal?.(domainOf(forwarder), { ...checked, headerSection, trace, nowMs });
+    const arcSeal = forwarder === undefined ? undefined : await this.#authentication?.seal?.(domainOf(forwarder), {
+      ...checked,
+      headerSection: joined(this.#kept),
+      trace: field + trace,
+      nowMs,
+    });
     return {
       fields: field,
       isQuarantined: decision.action === "quarantine",
@@ -122,6 +127,16 @@ export class Judgement {
   abort(): void {
     this.#checks?.abort();
   }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((octets, { length }) => octets + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 /** E.g. `spf=pass dkim=pass(example.org) dmarc=pass(example.org)`. */

@@ -90,6 +90,8 @@ export interface Authentication {
   check(mail: CheckedMail): MessageChecks | undefined;
   /** Begins to sign a message of our users; undefined where nothing is signed. */
   sign(): OutgoingSignature | undefined;
+  /** Counts what was found out, for reports to the author domain. */
+  note?(checked: Checked, mail: Pick<CheckedMail, "clientAddress" | "reversePath">): void;
   /** Makes an ARC set with a key of the domain; undefined where there is none. Absent: nothing is sealed. */
   seal?(domain: string, message: MessageToSeal): Promise<string | undefined>;
 }

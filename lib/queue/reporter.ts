@@ -3,7 +3,6 @@
 import { composeDsn } from "../dsn/compose.ts";
 import type { ReportKind } from "../dsn/report.ts";
 import type { EnvelopeRecipient } from "../mail/envelope.ts";
-import { headerSectionEnd } from "../mail/header.ts";
 import type { Clock } from "../system/clock.ts";
 import { releaseMs } from "./deadline.ts";
 import type { QueuedMessage, RecipientState, Spool } from "./spool.ts";
@@ -34,13 +33,8 @@ export interface DsnReporterOptions {
   readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;
   /** Age at which delivery is given up: said in a warning. */
   readonly expireAfterMs: () => number;
-  /**
-   * Signs a report: gives fields to put in front. Absent: it goes unsigned.
-   *
-   * @param headerSection Whole lines, without the empty one.
-   * @param body From the empty line on.
-   */
-  readonly sign?: (headerSection: Uint8Array, body: Uint8Array) => Promise<string>;
+  /** Signs a report: gives fields to put in front. Absent: it goes unsigned. */
+  readonly sign?: (content: Uint8Array) => Promise<string>;
   /** What a sender of ours stands for, as at RCPT: it may be an alias. Itself where it is not ours. */
   readonly expand: (address: string) => readonly ReportTarget[];
 }
@@ -50,7 +44,7 @@ export type ReportTarget = Pick<EnvelopeRecipient, "address" | "forwardedBy">;
 
 /** A reporter that writes DSNs and makes them durable in the spool. */
 export function dsnReporter(options: DsnReporterOptions): Reporter {
-  const { spool, clock, hostname, randomOctets, expireAfterMs, expand } = options;
+  const { spool, clock, hostname, randomOctets, expireAfterMs, expand, sign } = options;
   return {
     async report({ queueId, envelope, content }, states, kind): Promise<QueuedMessage> {
       const random = new Uint8Array(16);
@@ -76,7 +70,7 @@ export function dsnReporter(options: DsnReporterOptions): Reporter {
       const reception = spool.receive();
       try {
         await reception.write(dsn.content.inMemory);
-        const trace = await signatures(dsn.content.inMemory, options) + dsn.envelope.trace;
+        const trace = (await sign?.(dsn.content.inMemory) ?? "") + dsn.envelope.trace;
         const recipients = expandAll(dsn.envelope.recipients, expand);
         return await reception.commit({ ...dsn.envelope, trace, recipients });
       } finally {
@@ -84,12 +78,6 @@ export function dsnReporter(options: DsnReporterOptions): Reporter {
       }
     },
   };
-}
-
-/** Receivers trust a report more that is signed; without a signature it goes all the same. */
-async function signatures(content: Uint8Array, { sign }: DsnReporterOptions): Promise<string> {
-  const end = headerSectionEnd(content);
-  return end === undefined || sign === undefined ? "" : await sign(content.subarray(0, end), content.subarray(end));
 }
 
 function expandAll(

@@ -329,7 +329,7 @@ Deno.test("a disk that fails in a chunk answers 451 behind the chunk, and takes 
   await using server = await startInbound();
   await using client = await upToChunk(server);
   server.spool.faults.write = new Error("Input/output error (os error 5)");
-  client.send("BDAT 6\r\nQUIT\r\n");
+  client.send("BDAT 8\r\n\r\nQUIT\r\n");
   assertEquals(await client.line(), "451 4.3.0 Local problem; try again later");
   assertEquals(server.spool.openReceptions, 0);
   delete server.spool.faults.write;
