@@ -16,7 +16,8 @@ export interface ArcSeal extends KeyQuery {
   readonly signature: Uint8Array<ArrayBuffer>;
 }
 
-type Tags = ReadonlyMap<string, Tag>;
+/** The tags of a field by name. */
+export type Tags = ReadonlyMap<string, Tag>;
 
 /** Something that was read, or what is wrong with it, in one line for people. */
 export type Parsed<T> = { readonly kind: "parsed"; readonly value: T } | {

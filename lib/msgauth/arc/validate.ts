@@ -72,7 +72,7 @@ export class ArcValidator {
   /** What is to be proved, or the result. */
   readonly #begun: ReadChain | ArcFinding;
 
-  /** @param header The header section as it came, without trace fields of ours. */
+  /** Reads the fields and starts the lookups. @param header The header section as it came, without trace fields of ours. */
   constructor(header: IndexedHeader, options: ArcValidatorOptions) {
     this.#header = header;
     this.#begun = begin(header, options);

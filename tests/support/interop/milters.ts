@@ -197,6 +197,14 @@ async function startMilter(
     socket: `inet:${HOST}:${port}`,
     records,
     log: () => daemon.log,
-    [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose](): Promise<void> {
+      // libmilter looks for SIGTERM every five seconds only, and nothing of it has to be put in order.
+      try {
+        daemon.signal("SIGKILL");
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error; // It has ended by itself.
+      }
+      await daemon[Symbol.asyncDispose]();
+    },
   };
 }
