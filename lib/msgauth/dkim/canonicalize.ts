@@ -145,14 +145,24 @@ class SimpleBody implements BodyCanonicalizer {
   }
 }
 
-/** What is gathered before it goes to the sink. */
+/**
+ * How many octets at a place stay as they are, whatever comes later: text, one space between words, one line end between
+ * lines of text. 0: that takes a closer look.
+ */
+function plainLength(piece: Uint8Array, at: number, octet: number): 0 | 1 | 2 {
+  if (octet > SPACE) return 1;
+  if (octet === SPACE) return (piece[at + 1] ?? 0) > SPACE ? 1 : 0;
+  return octet === CR && piece[at + 1] === LF && (piece[at + 2] ?? 0) > SPACE ? 2 : 0;
+}
+
+/** What is gathered before it goes to the sink; one more fits. */
 const BUFFER_OCTETS = 8192;
 
 /** RFC 6376 §3.4.4: runs of white space become one space, none at line ends; one CRLF at the end, none of an empty body. */
 class RelaxedBody implements BodyCanonicalizer {
   readonly #sink: OctetSink;
   readonly #held: HeldLines;
-  readonly #buffer = new Uint8Array(BUFFER_OCTETS);
+  readonly #buffer = new Uint8Array(BUFFER_OCTETS + 1);
   #length = 0;
   #hasHeldSpace = false;
   #hasHeldCr = false;
@@ -166,19 +176,22 @@ class RelaxedBody implements BodyCanonicalizer {
   push(piece: Uint8Array): void {
     const buffer = this.#buffer;
     let length = this.#length;
+    let isHolding = this.#isHolding;
     for (let at = 0; at < piece.length; at++) {
       const octet = piece[at] as number;
-      if (octet > SPACE && !this.#isHolding) {
-        buffer[length++] = octet;
-        if (length === BUFFER_OCTETS) {
-          this.#sink(buffer);
-          length = 0;
-        }
+      const plain = isHolding ? 0 : plainLength(piece, at, octet);
+      if (plain === 0) {
+        this.#length = length;
+        this.#take(octet);
+        length = this.#length;
+        isHolding = this.#isHolding;
         continue;
       }
-      this.#length = length;
-      this.#take(octet);
-      length = this.#length;
+      buffer[length++] = octet;
+      if (plain === 2) buffer[length++] = piece[++at] as number;
+      if (length < BUFFER_OCTETS) continue;
+      this.#sink(buffer.subarray(0, length));
+      length = 0;
     }
     this.#length = length;
   }
@@ -222,7 +235,7 @@ class RelaxedBody implements BodyCanonicalizer {
 
   #add(octet: number): void {
     this.#buffer[this.#length++] = octet;
-    if (this.#length === BUFFER_OCTETS) this.#flush();
+    if (this.#length >= BUFFER_OCTETS) this.#flush();
   }
 
   #flush(): void {

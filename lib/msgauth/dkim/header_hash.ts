@@ -124,7 +124,8 @@ function withoutLineEnd(text: string): string {
 function latin1(octets: Uint8Array): string {
   let text = "";
   for (let at = 0; at < octets.length; at += 8192) {
-    text += String.fromCharCode(...octets.subarray(at, at + 8192));
+    // Spread, `...octets`, takes many times as long.
+    text += String.fromCharCode.apply(null, octets.subarray(at, at + 8192) as unknown as number[]);
   }
   return text;
 }
