@@ -1,5 +1,5 @@
 /**
- * ARC against dkimpy and Mail::DKIM: chains of one to five sets, made by turns by them and by us, and then changed in one place
+ * ARC against dkimpy, Mail::DKIM and mailauth: chains of one to five sets, made by turns by them and by us, and then changed in one place
  * or not at all. Everybody validates everything, and the verdicts are compared.
  */
 
@@ -148,11 +148,11 @@ const MUTATIONS: Readonly<Record<string, (text: string, random: Random) => strin
   "h= in a seal": (text, random) => inField(text, random, "seal", (field) => field.replace(/(?<=i=\d;)/, " h=from;")),
 };
 /** Who judges otherwise than the RFCs ask, and so need not agree. */
-const DIFFERENT: Readonly<Record<string, string>> = {
+const DIFFERENT: Readonly<Record<string, readonly string[]>> = {
   // It takes fields of one name from the bottom, so that sets have to stand in their order.
-  "fields in reverse order": "dkimpy",
-  // It has no defence against a From that is not signed (RFC 6376 §8.15); the others fail the chain.
-  "a second From": "Mail::DKIM",
+  "fields in reverse order": ["dkimpy"],
+  // They have no defence against a From that is not signed (RFC 6376 §8.15); dkimpy fails the chain as we do.
+  "a second From": ["Mail::DKIM", "mailauth"],
 };
 /** What a chain survives; all others have to break it. */
 const HARMLESS = Object.keys(MUTATIONS).slice(0, 7);
@@ -170,7 +170,7 @@ function inField(text: string, random: Random, name: string, change: (field: str
 }
 
 peerTest(
-  `ARC chains made by dkimpy, Mail::DKIM and us by turns are judged alike by all, ${MESSAGES} of them`,
+  `ARC chains made by dkimpy, Mail::DKIM, mailauth and us by turns are judged alike by all, ${MESSAGES} of them`,
   NEEDS,
   async () => {
     const random = seededRandom(SEED);
@@ -259,5 +259,5 @@ async function compare(
 }
 
 function isOther(verdict: string, result: string, mutation: string): boolean {
-  return !verdict.includes(` ${result} `) && !verdict.startsWith(`${DIFFERENT[mutation]} `);
+  return !verdict.includes(` ${result} `) && !DIFFERENT[mutation]?.some((name) => verdict.startsWith(`${name} `));
 }

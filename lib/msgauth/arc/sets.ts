@@ -81,7 +81,7 @@ export function readArcChain(header: IndexedHeader): ArcChain {
     }
   }
   const highest = Math.max(0, ...sets.keys());
-  const isEnded = sets.get(highest)?.sealTags?.get("cv")?.value === "fail";
+  const isEnded = statusOf(sets.get(highest)) === "fail";
   if (isEnded) return broken(`ARC-Seal ${highest} says that the chain failed before`, highest, true);
   const [first] = problems;
   return first === undefined ? checkStructure(sets, highest) : broken(first, highest);
@@ -114,6 +114,11 @@ function collect(
   return undefined;
 }
 
+/** chain-status = ("none" / "fail" / "pass"), in any case (RFC 8617 §3.9). */
+function statusOf(set: PartialSet | undefined): string | undefined {
+  return set?.sealTags?.get("cv")?.value.toLowerCase();
+}
+
 function checkStructure(sets: ReadonlyMap<number, PartialSet>, highest: number): ArcChain {
   const chain: ArcSet[] = [];
   for (let instance = 1; instance <= highest; instance++) {
@@ -121,9 +126,8 @@ function checkStructure(sets: ReadonlyMap<number, PartialSet>, highest: number):
     for (const [kind, , shown] of NAMES) {
       if (set[kind] === undefined) return broken(`there is no ${shown} of instance ${instance}`, highest);
     }
-    const status = set.sealTags?.get("cv")?.value;
     const expected: ChainStatus = instance === 1 ? "none" : "pass";
-    if (status !== expected) return broken(`ARC-Seal ${instance} has not cv=${expected}`, highest);
+    if (statusOf(set) !== expected) return broken(`ARC-Seal ${instance} has not cv=${expected}`, highest);
     chain.push(set as ArcSet);
   }
   return { kind: "chain", sets: chain };

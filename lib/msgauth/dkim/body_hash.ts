@@ -26,7 +26,11 @@ export interface BodyHash {
 export class BodyHasher {
   readonly #canonical = new Map<Canonicalization, CanonicalHash>();
 
-  /** @param requests What {@linkcode BodyHasher.hash} will be asked for; repetitions cost nothing. */
+  /**
+   * Begins a body.
+   *
+   * @param requests What {@linkcode BodyHasher.hash} will be asked for; repetitions cost nothing.
+   */
   constructor(requests: Iterable<BodyHashRequest>) {
     const lengths = new Map<Canonicalization, Set<number>>();
     for (const { canonicalization, octets } of requests) {

@@ -4,7 +4,7 @@ import type { Resolver } from "../../dns/resolver.ts";
 import type { PublicKey } from "./public_key.ts";
 import { parseRsaPublicKey } from "./rsa.ts";
 import type { SignatureAlgorithm, SignatureFault } from "./signature.ts";
-import { colonList, decodeBase64, parseTagList, type TagList } from "./tag_list.ts";
+import { colonList, decodeBase64, parseTagList, type Tags } from "./tag_list.ts";
 
 /** A record with a key that can be used for a signature of some algorithm. */
 export interface KeyRecord {
@@ -138,8 +138,6 @@ function parseKeyRecord(text: string, algorithm: SignatureAlgorithm): ParsedReco
     record: { key: parsed.key, isTesting: flags.includes("y"), isStrict: flags.includes("s") },
   };
 }
-
-type Tags = Extract<TagList, { kind: "tags" }>["tags"];
 
 /** Whether the record is meant for this signature; in what it is not. */
 function findMisuse(tags: Tags, algorithm: SignatureAlgorithm): string | undefined {

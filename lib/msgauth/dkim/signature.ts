@@ -4,7 +4,7 @@ import { normalizeDomain } from "../../mail/mailbox.ts";
 import type { DkimFinding } from "../findings.ts";
 import type { BodyHashRequest } from "./body_hash.ts";
 import type { Canonicalization, Canonicalizations } from "./canonicalize.ts";
-import { colonList, decodeBase64, decodeUtf8Value, parseTagList, type TagList, withoutFws } from "./tag_list.ts";
+import { colonList, decodeBase64, decodeUtf8Value, parseTagList, type Tags, withoutFws } from "./tag_list.ts";
 
 /** The algorithms that count today (RFC 8301 §3.1, RFC 8463 §3). */
 export type SignatureAlgorithm = "rsa-sha256" | "ed25519-sha256";
@@ -59,8 +59,6 @@ export type SignatureFacts = Pick<DkimFinding, "domain" | "selector" | "algorith
 export type ParsedSignature =
   | { readonly kind: "signature"; readonly signature: DkimSignature; readonly facts: SignatureFacts }
   | { readonly kind: "unusable"; readonly fault: SignatureFault; readonly facts: SignatureFacts };
-
-type Tags = Extract<TagList, { kind: "tags" }>["tags"];
 
 /** Stops the reading of one field; never leaves this file. */
 class Unusable extends Error {

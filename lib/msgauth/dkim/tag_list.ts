@@ -10,12 +10,12 @@ export interface Tag {
   readonly end: number;
 }
 
+/** Tags by name, as written: names are case-sensitive. In their order. */
+export type Tags = ReadonlyMap<string, Tag>;
+
 /** A list that was read. */
 export type TagList =
-  | {
-    readonly kind: "tags"; /** By name, as written: names are case-sensitive. In their order. */
-    readonly tags: ReadonlyMap<string, Tag>;
-  }
+  | { readonly kind: "tags"; /** At least one. */ readonly tags: Tags }
   | { readonly kind: "malformed"; /** In one line, for people. */ readonly problem: string };
 
 const NAME = /^[A-Za-z][A-Za-z0-9_]*$/;

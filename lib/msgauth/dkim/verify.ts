@@ -64,7 +64,11 @@ export class DkimVerifier {
   readonly #candidates: readonly Candidate[];
   readonly #ignored: number;
 
-  /** @param header The header section as it came, without trace fields of ours. */
+  /**
+   * Reads the signatures and starts the lookups.
+   *
+   * @param header The header section as it came, without trace fields of ours.
+   */
   constructor(header: IndexedHeader, { resolver, nowMs, signal }: DkimVerifierOptions) {
     this.#header = header;
     this.#nowMs = nowMs;

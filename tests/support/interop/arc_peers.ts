@@ -1,5 +1,7 @@
-/** ARC by others: dkimpy in Python and Mail::DKIM in Perl, each seals or validates many messages in one run. */
+/** ARC by others: dkimpy in Python, Mail::DKIM in Perl, and mailauth of npm; each seals or validates many messages in one run. */
 
+import { Buffer } from "node:buffer";
+import { arc, type ARCData, type ARCSealOptions, dkimVerify, sealMessage } from "mailauth";
 import { latin1Octets } from "./maildir.ts";
 import { mustRun } from "./command.ts";
 import type { Need, Program } from "./peers.ts";
@@ -100,7 +102,40 @@ print JSON::PP->new->ascii->encode([map { job($_) } @{$given->{jobs}}]);
 export const ARC_PEERS: readonly ArcPeer[] = [
   peer("dkimpy", "python", ["python3-dkim", "python3-authres"], PYTHON, "-c"),
   peer("Mail::DKIM", "perl", ["Mail::DKIM"], PERL, "-e"),
+  {
+    name: "mailauth",
+    needs: [],
+    async run(records, jobs): Promise<readonly string[]> {
+      const resolver = (name: string): Promise<string[][]> => {
+        const text = records[name.toLowerCase()];
+        if (text === undefined) return Promise.reject(Object.assign(new Error("ENOTFOUND"), { code: "ENOTFOUND" }));
+        return Promise.resolve([[text]]);
+      };
+      const done: string[] = [];
+      for (const job of jobs) {
+        done.push(await (job.op === "seal" ? mailauthSeal(job) : mailauthValidate(job, resolver)));
+      }
+      return done;
+    },
+  },
 ];
+
+async function mailauthSeal(job: Extract<ArcJob, { op: "seal" }>): Promise<string> {
+  const { message, status: cv, domain: signingDomain, selector, key: privateKey, server, author } = job;
+  const found = cv === "none" ? "" : ` arc=${cv};`;
+  const authResults = `${server};${found} dmarc=pass header.from=${author}`;
+  const options: ARCSealOptions = { signingDomain, selector, privateKey, algorithm: "rsa-sha256", authResults, cv };
+  return (await sealMessage(Buffer.from(message, "latin1"), options)).toString("latin1");
+}
+
+async function mailauthValidate(
+  { message }: ArcJob,
+  resolver: (name: string) => Promise<string[][]>,
+): Promise<string> {
+  const parsed = await dkimVerify(Buffer.from(message, "latin1"), { resolver, strict: true });
+  const { status } = await arc(parsed.arc as unknown as ARCData, { resolver, strict: true });
+  return `${status.result} ${status.comment ?? ""}`;
+}
 
 function peer(name: string, program: Program, needs: readonly Need[], script: string, option: string): ArcPeer {
   return {
