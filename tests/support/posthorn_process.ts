@@ -12,7 +12,7 @@ import { waitUntil } from "./interop/wait.ts";
 
 /** What a listener does and where. */
 export interface ProcessListener {
-  readonly service: "mx" | "submission" | "lmtp";
+  readonly service: "mx" | "submission" | "lmtp" | "web";
   /** Default: what is usual for the service. */
   readonly tls?: "implicit" | "starttls" | "off";
   /** Default 127.0.0.1. */
