@@ -7,7 +7,7 @@ import { BufferPool } from "../smtp/octet_input.ts";
 import { formatReply, type Reply, reply } from "../smtp/reply.ts";
 import type { SocketTurn } from "../system/socket_turn.ts";
 import { type TlsConn, tlsFacts } from "../tls/tls_conn.ts";
-import { AcceptTrouble } from "./accept_trouble.ts";
+import { AcceptTrouble, isOutOfResources } from "./accept_trouble.ts";
 import { type BoundListener, formatBind, type IncomingConn } from "./bind.ts";
 import { admit } from "./client_certificate.ts";
 import { Connection } from "./connection.ts";
@@ -248,12 +248,6 @@ export class InboundServer {
 
 function isForMail(listener: BoundListener): listener is MailListener {
   return listener.config.service !== "web";
-}
-
-/** A file descriptor or memory is missing; anything else concerns one connection. */
-function isOutOfResources(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return code === "EMFILE" || code === "ENFILE" || code === "ENOMEM" || code === "ENOBUFS";
 }
 
 /** Says why, where the client can read it, and closes. */

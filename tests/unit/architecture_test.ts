@@ -10,8 +10,8 @@ const RANKS: readonly (readonly string[])[] = [
   ["mail"],
   ["smtp", "dns", "tls", "sasl"],
   ["delivery", "dsn", "msgauth"],
-  ["policy", "routing", "queue"],
-  ["inbound"],
+  ["policy", "routing", "queue", "publish"],
+  ["inbound", "web"],
   ["cli", "admin"],
 ];
 /** What surrounds the path: types for everybody, and functions without state from the files named. */
