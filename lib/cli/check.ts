@@ -5,6 +5,7 @@ import { loadConfig } from "../config/load.ts";
 import { getLogger } from "@logtape/logtape";
 import { createRouter } from "../routing/router.ts";
 import { loadCertificates, loadClientAuthorities } from "../tls/certificates.ts";
+import { policyGaps } from "./dns/policy_gaps.ts";
 import { findOwnUser } from "./become_user.ts";
 import { processIo } from "./find_config.ts";
 import { scramGap } from "./live.ts";
@@ -21,9 +22,9 @@ export async function check(file: string): Promise<string> {
   const accounts = await loadAccounts(config, processIo);
   const options = { read: processIo.readText, now: Date.now };
   const [first, ...others] = config.certificates;
-  if (first !== undefined) {
-    await loadCertificates([first, ...others], { ...options, logger: getLogger(["posthorn", "tls"]) });
-  }
+  const certificates = first === undefined
+    ? undefined
+    : await loadCertificates([first, ...others], { ...options, logger: getLogger(["posthorn", "tls"]) });
   if (config.clientCa !== undefined) await loadClientAuthorities(config.clientCa, options);
   const hint = accounts === undefined ? "; no accounts file yet: `posthorn user add ADDRESS` makes it" : "";
   const gap = scramGap(config, accounts ?? []);
@@ -31,5 +32,6 @@ export async function check(file: string): Promise<string> {
     `\nThe owner of the list ${list} is no mailbox here: ${owner}`
   );
   return `${file} is right: ${config.domains.size} domain(s), ${accounts?.length ?? 0} account(s), ` +
-    `${config.listeners.length} listener(s)${hint}${gap === undefined ? "" : `\n${gap}`}${orphans.join("")}`;
+    `${config.listeners.length} listener(s)${hint}${gap === undefined ? "" : `\n${gap}`}${orphans.join("")}` +
+    policyGaps(config, certificates).map((line) => `\n${line}`).join("");
 }
