@@ -217,7 +217,8 @@ export class PosthornProcess implements AsyncDisposable {
   }
 
   async #answers(listener: BoundListener): Promise<boolean> {
-    const speaksFirst = listener.tls !== "implicit" && listener.proxyProtocol === undefined;
+    const speaksFirst = listener.service !== "web" && listener.tls !== "implicit" &&
+      listener.proxyProtocol === undefined;
     const prefix = this.#options.prefix ?? [];
     if (prefix.length > 0 && listener.socket === undefined) {
       const greeting = speaksFirst ? "read -t 5 line <&3" : "true";

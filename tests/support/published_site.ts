@@ -1,6 +1,7 @@
 /** A site with all that can be published, and a zone that has it. */
 
 import type { StsFetched } from "../../lib/delivery/remote/mta_sts_fetch.ts";
+import type { Resolver } from "../../lib/dns/resolver.ts";
 import { checkSpf } from "../../lib/msgauth/spf/check.ts";
 import { checkRecords } from "../../lib/publish/check/check.ts";
 import type { Finding } from "../../lib/publish/check/finding.ts";
@@ -82,14 +83,23 @@ export interface CheckWishes {
   readonly site?: Site;
   readonly isTrusted?: boolean;
   readonly policy?: StsFetched;
+  /** Of all answers. */
+  readonly ttlSeconds?: number;
 }
 
 /** Checks a site against a zone. */
 export async function checkAgainst(
   zone: Record<string, FakeRecords>,
-  { site = FULL_SITE, isTrusted = false, policy = { kind: "text", text: POLICY_TEXT } }: CheckWishes = {},
+  { site = FULL_SITE, isTrusted = false, policy = { kind: "text", text: POLICY_TEXT }, ttlSeconds = 60 }: CheckWishes =
+    {},
 ): Promise<readonly Finding[]> {
-  const resolver = new FakeResolver(zone);
+  const fake = new FakeResolver(zone);
+  const resolver: Resolver = {
+    lookup: async (name, type) => {
+      const answer = await fake.lookup(name, type);
+      return answer.kind === "failed" ? answer : { ...answer, ttlSeconds };
+    },
+  };
   return await checkRecords({
     site,
     resolver,

@@ -64,6 +64,8 @@ export async function checkDmarcRecord(context: CheckContext, record: PublishedR
 
 async function judge(context: CheckContext, record: PublishedRecord, text: string): Promise<readonly Finding[]> {
   const { tags, findings } = readTags(record, text);
+  // What follows from a mistake is no mistake of its own.
+  if (findings.some(({ kind }) => kind === "wrong")) return findings;
   const policy = tags.get("p")?.toLowerCase();
   if (policy === undefined) {
     findings.push(
@@ -102,15 +104,12 @@ function readTags(record: PublishedRecord, text: string): { tags: ReadonlyMap<st
       );
     } else if (tags.has(name)) {
       findings.push(wrong(record, `The tag ${name}= stands there twice`, "Remove one of them"));
-    } else if (!form.test(value)) {
-      findings.push(
-        wrong(
-          record,
-          `${shown(part.trim())} has a value that DMARC does not know`,
-          `Correct it; our proposal: ${record.value}`,
-        ),
-      );
-    } else tags.set(name, value);
+    } else {
+      tags.set(name, value);
+      if (form.test(value)) continue;
+      const text = `${shown(part.trim())} has a value that DMARC does not know`;
+      findings.push(wrong(record, text, `Correct it; our proposal: ${record.value}`));
+    }
   }
   return { tags, findings };
 }

@@ -96,6 +96,9 @@ function judgeRecord({ domain, sts }: Site, texts: readonly string[], publishMen
 async function checkPolicy(context: CheckContext, exchanges: readonly string[]): Promise<readonly Finding[]> {
   const { domain, sts } = context.site;
   const place = { name: `${stsHost(domain)}${STS_PATH}`, type: "HTTPS" };
+  const [v4, v6] = [await ask(context, stsHost(domain), "A"), await ask(context, stsHost(domain), "AAAA")];
+  const failed = v4.kind === "failed" ? v4 : v6;
+  if (v4.kind !== "found" && v6.kind !== "found" && failed.kind === "failed") return [unknown(place, failed.reason)];
   const fetched = await context.fetchPolicy(domain, context.signal);
   if (fetched.kind === "failed") {
     return [wrong(place, `The policy cannot be fetched: ${fetched.reason}`, fetchMend(context.site, fetched.failure))];

@@ -30,6 +30,7 @@ const PROGRAMS = {
   knotc: ["/usr/sbin/knotc", "knotc"],
   keymgr: ["/usr/sbin/keymgr", "keymgr"],
   kdig: ["kdig"],
+  "named-checkzone": ["/usr/bin/named-checkzone", "/usr/sbin/named-checkzone", "named-checkzone"],
   unbound: ["/usr/sbin/unbound", "unbound"],
   unshare: ["unshare"],
   nsenter: ["nsenter"],
