@@ -164,7 +164,7 @@ async function checkExchange(context: CheckContext, host: string): Promise<reado
   }
   // Our own addresses are compared further on.
   if (host === context.site.hostname) return [];
-  const answers = [await ask(context, host, "A"), await ask(context, host, "AAAA")];
+  const answers = await Promise.all([ask(context, host, "A"), ask(context, host, "AAAA")]);
   if (answers.some(({ kind }) => kind === "found")) return [];
   const failed = answers.find((answer) => answer.kind === "failed");
   if (failed !== undefined) return [unknown(place, failed.reason)];
@@ -182,7 +182,7 @@ async function checkOwnAddresses(
 ): Promise<{ findings: Finding[]; addresses: readonly string[] }> {
   const { site } = context;
   const place = { name: site.hostname, type: "A" };
-  const answers = [await ask(context, site.hostname, "A"), await ask(context, site.hostname, "AAAA")];
+  const answers = await Promise.all([ask(context, site.hostname, "A"), ask(context, site.hostname, "AAAA")]);
   const found = answers.flatMap((answer) => recordsIn(answer)).map(oneSpelling);
   const failed = answers.find((answer) => answer.kind === "failed");
   if (failed !== undefined) return { findings: [unknown(place, failed.reason)], addresses: found };
