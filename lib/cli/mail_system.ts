@@ -19,7 +19,7 @@ import type { ConfigIo } from "../config/source.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
 import { InboundServer } from "../inbound/server.ts";
 import type { Outcome } from "../mail/outcome.ts";
-import { directDelivery } from "../queue/direct_delivery.ts";
+import { directDelivery, type OpenMailbox } from "../queue/direct_delivery.ts";
 import { limitsByRules } from "../queue/destination_rules.ts";
 import { openFileSpool } from "../queue/file_spool.ts";
 import type { QueueControl } from "../queue/queue_control.ts";
@@ -138,9 +138,10 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       rates: new RateLimit(clock),
       quotas: delivery.quotas,
       enqueue: (message) => queue.enqueue(message),
-      deliverDirectly: directDelivery({
+      direct: directDelivery({
         route: (address, history) => live().router.nextHop(address, history),
         deliver: delivery.deliver,
+        openMailbox: delivery.open,
         clock,
         logger: logger("queue"),
         signal: stopping.signal,
@@ -181,6 +182,7 @@ interface Delivery extends AsyncDisposable {
   readonly remote: RemoteTarget;
   readonly tlsTally: TlsTally;
   deliver(request: DeliveryRequest): Promise<readonly Outcome[]>;
+  readonly open: OpenMailbox;
 }
 
 async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, room?: Room): Promise<Delivery> {
@@ -249,6 +251,10 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
       if (hop.kind === "maildir") return maildir.deliver({ ...request, hop });
       return hop.kind === "webhook" ? webhook.deliver({ ...request, hop }) : remote.deliver({ ...request, hop });
     }, logger("queue")),
+    open: async (request) => {
+      const { hop } = request;
+      return hop.kind === "maildir" ? await maildir.open({ ...request, hop }) : undefined;
+    },
     [Symbol.asyncDispose]: async (): Promise<void> => {
       await maildir[Symbol.asyncDispose]();
       await mtaSts?.[Symbol.asyncDispose]();

@@ -28,7 +28,7 @@ import type { NextHop } from "./next_hop.ts";
 import { type Leeway, leewayOf } from "./quota/leeway.ts";
 import type { MailboxQuotas } from "./quota/mailbox_quotas.ts";
 import { withRoom } from "./quota/with_room.ts";
-import type { DeliveryRequest, DeliveryTarget } from "./target.ts";
+import type { DeliveryRequest, DeliveryTarget, OpenDelivery } from "./target.ts";
 import { TmpCleaner } from "./tmp_cleaner.ts";
 
 /** The next hop that Maildir delivery carries out. */
@@ -103,13 +103,9 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
    * is over its quota.
    */
   async deliver(request: DeliveryRequest<MaildirHop>): Promise<readonly Outcome[]> {
-    const refusal = await this.#orDelayed(request, async () => {
-      if (await wasDeliveredTo(request.hop.account, request.content)) return LOOP;
-      return await this.#options.room?.hasRoomFor(request.content.octets) === false ? FULL : undefined;
-    });
+    const refusal = await this.#refusalOf(request);
     if (refusal !== undefined) return request.recipients.map(() => refusal);
-    const { hop: { account }, envelope, content } = request;
-    const message = { account, mailbox: mailboxFolder(this.#options.mailRoot, account), envelope, content };
+    const message = this.#filingMessage(request);
     const copies = new Map<string, Outcome>();
     const outcomes: Outcome[] = [];
     for (const recipient of request.recipients) {
@@ -147,9 +143,64 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
     }
   }
 
+  /**
+   * Begins to deliver a message that is still coming; all its recipients lead to the account of the hop.
+   *
+   * @param request The content is the header section: nothing else decides where it goes.
+   * @returns An outcome where the message cannot be taken; undefined where it can, but not in this way, because it goes into
+   * several folders.
+   */
+  async open(request: DeliveryRequest<MaildirHop>): Promise<OpenDelivery | Outcome | undefined> {
+    const { hop: { account }, envelope } = request;
+    return await this.#refusalOf(request) ?? await this.#orDelayed(request, async () => {
+      const placement = await this.#onlyPlacement(request);
+      if (placement === undefined) return undefined;
+      const writer = await this.begin(account, envelope, placement);
+      let octets = 0;
+      return {
+        write: (piece): Promise<void> => {
+          octets += piece.length;
+          return writer.write(piece);
+        },
+        finish: async (): Promise<Outcome> => {
+          const whole = { ...request, content: { ...request.content, octets } };
+          const publish = async (): Promise<number> => (await writer.publish(placeOf(placement))).octets;
+          const outcome = await this.#orDelayed(whole, () => this.#deliverOnce(whole, publish));
+          await writer.abort();
+          return outcome;
+        },
+        abort: () => writer.abort(),
+      };
+    });
+  }
+
   /** Ends the cleaning. Deliveries are not waited for. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#cleaner?.[Symbol.asyncDispose]();
+  }
+
+  /** What speaks against the message, whichever folder it is for. */
+  #refusalOf(request: DeliveryRequest<MaildirHop>): Promise<Outcome | undefined> {
+    return this.#orDelayed(request, async () => {
+      if (await wasDeliveredTo(request.hop.account, request.content)) return LOOP;
+      return await this.#options.room?.hasRoomFor(request.content.octets) === false ? FULL : undefined;
+    });
+  }
+
+  #filingMessage({ hop: { account }, envelope, content }: DeliveryRequest<MaildirHop>): FilingMessage {
+    return { account, mailbox: mailboxFolder(this.#options.mailRoot, account), envelope, content };
+  }
+
+  /** The placement that all recipients share; undefined where there are several. */
+  async #onlyPlacement(request: DeliveryRequest<MaildirHop>): Promise<Placement | undefined> {
+    const { filing = inboxFiling } = this.#options;
+    const message = this.#filingMessage(request);
+    const found = new Map<string, Placement>();
+    for (const recipient of request.recipients) {
+      for (const placement of await filing(message, recipient)) found.set(keyOf(placement), placement);
+    }
+    const [only, ...others] = found.values();
+    return others.length > 0 ? undefined : only;
   }
 
   /** The Maildir of a placement, ready for mail. */
@@ -175,27 +226,28 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
   ): Promise<Outcome> {
     const { filing = inboxFiling } = this.#options;
     for (const placement of await filing(message, recipient)) {
-      const copy = `${placement.folder}:${placement.flags}`;
-      const outcome = copies.get(copy) ?? await this.#orDelayed(request, () => this.#deliverOnce(request, placement));
+      const copy = keyOf(placement);
+      const store = (): Promise<number> => this.#storeSurely(request, placement);
+      const outcome = copies.get(copy) ?? await this.#orDelayed(request, () => this.#deliverOnce(request, store));
       copies.set(copy, outcome);
       if (outcome !== DELIVERED) return outcome;
     }
     return DELIVERED;
   }
 
+  /** @param store Puts the message into its folder, and gives the octets of its file. */
   async #deliverOnce(
     request: DeliveryRequest<MaildirHop>,
-    placement: Placement,
+    store: () => Promise<number>,
     leeway: Leeway = leewayOf(request.envelope, request.recipients),
   ): Promise<Outcome> {
     const { account } = request.hop;
-    const store = (): Promise<number> => this.#storeSurely(request, placement);
     const { refusal, warning } = await withRoom(this.#options.quotas, { ...request, account, leeway }, store);
     if (refusal !== undefined) return refusal;
     // Where it cannot be written, the log says so; the mailbox is as full without it.
     if (warning !== undefined) {
       const about = { ...request, ...warning, recipients: warning.envelope.recipients };
-      await this.#orDelayed(about, () => this.#deliverOnce(about, INBOX, "any"));
+      await this.#orDelayed(about, () => this.#deliverOnce(about, () => this.#storeSurely(about, INBOX), "any"));
     }
     this.#troubles.noteDelivered(account);
     return DELIVERED;
@@ -231,6 +283,11 @@ export class MaildirTarget implements DeliveryTarget<MaildirHop>, AsyncDisposabl
       return this.#troubles.note({ queueId, account, mailbox, error });
     }
   }
+}
+
+/** Equal for placements that share a copy. */
+function keyOf({ folder, flags }: Placement): string {
+  return `${folder}:${flags}`;
 }
 
 /** Where a message that was begun for a placement is published: what has flags was looked at, and is in `cur`. */

@@ -31,3 +31,13 @@ export interface DeliveryTarget<H extends NextHop = NextHop> {
    */
   deliver(request: DeliveryRequest<H>): Promise<readonly Outcome[]>;
 }
+
+/** A message that is being taken while it comes. Exactly one of `finish` and `abort` ends it. */
+export interface OpenDelivery {
+  /** Takes the next octets of the content, each call after the last has resolved. @throws What the disk said. */
+  write(piece: Uint8Array): Promise<void>;
+  /** The content is complete. @returns The outcome, the same for each recipient; never rejected. */
+  finish(): Promise<Outcome>;
+  /** Forgets the message. Never throws. */
+  abort(): Promise<void>;
+}

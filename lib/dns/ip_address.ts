@@ -4,7 +4,11 @@ import { isIPv4, isIPv6 } from "node:net";
 
 /** The 4 or 16 octets of an address, without its scope (`%eth0`); undefined for any other text. */
 export function parseIpAddress(text: string): Uint8Array<ArrayBuffer> | undefined {
-  if (isIPv4(text)) return Uint8Array.from(text.split("."), Number);
+  if (isIPv4(text)) {
+    const octets = new Uint8Array(4);
+    for (const [index, part] of text.split(".").entries()) octets[index] = Number(part);
+    return octets;
+  }
   if (!isIPv6(text)) return undefined;
   const [head = [], tail] = text.replace(/%.*$/s, "").split("::").map(groupsOf);
   const octets = new Uint8Array(16);

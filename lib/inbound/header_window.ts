@@ -27,6 +27,11 @@ export class HeaderWindow {
     this.#keep(end === piece.length ? piece : piece.subarray(0, end));
   }
 
+  /** True once the empty line behind it was seen. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
   /** Octets of the header section, so far or in all; the empty line behind it is not counted once it was seen. */
   get octetCount(): number {
     return this.#octetCount;

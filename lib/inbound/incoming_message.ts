@@ -2,7 +2,7 @@
 
 import { countFields } from "../mail/header.ts";
 import type { Envelope } from "../mail/envelope.ts";
-import { Intake } from "../queue/intake.ts";
+import { type Draft, Intake } from "../queue/intake.ts";
 import type { QueuedMessage } from "../queue/spool.ts";
 import type { ContentProblem } from "../smtp/content_reader.ts";
 import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
@@ -36,7 +36,11 @@ export class IncomingMessage implements ContentSink {
     this.#session = session;
     this.#services = services;
     this.#transaction = session.transaction as Transaction;
-    this.#intake = new Intake(services.spool.receive(), services.deliverDirectly);
+    this.#intake = new Intake({
+      reception: services.spool.receive(),
+      direct: services.direct,
+      draft: () => this.#draft(),
+    });
   }
 
   /** Never rejects: what the spool said is kept, because the content must be read to its end all the same. */
@@ -141,6 +145,11 @@ export class IncomingMessage implements ContentSink {
   /** Forgets the message. Never throws; does nothing after `accept`. */
   abort(): Promise<void> {
     return this.#intake.abort();
+  }
+
+  #draft(): Draft | undefined {
+    if (!this.#header.isComplete || this.#header.isCut) return undefined;
+    return { envelope: this.#envelope(), header: this.#header.octets() };
   }
 
   #envelope(): Envelope {

@@ -8,7 +8,7 @@ import type { CidrBlock } from "../policy/cidr.ts";
 import type { Mailbox } from "../mail/mailbox.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
 import type { BareLf } from "../smtp/content_reader.ts";
-import type { DeliverDirectly } from "../queue/direct_delivery.ts";
+import type { DirectDelivery } from "../queue/direct_delivery.ts";
 import type { QueuedMessage, Spool } from "../queue/spool.ts";
 import type { RecipientResolution } from "../routing/recipient.ts";
 import type { RewrittenSender } from "../routing/srs/srs.ts";
@@ -81,8 +81,8 @@ export interface Services {
   readonly rates: RateLimit;
   /** Knows how much room mailboxes have. Absent: any amount. */
   readonly quotas?: Pick<MailboxQuotas, "applyTo" | "check">;
-  /** Delivers small messages to mailboxes here before the reply. Absent: all go through the spool. */
-  readonly deliverDirectly?: DeliverDirectly;
+  /** Delivers to mailboxes here before the reply. Absent: all goes through the spool. */
+  readonly direct?: DirectDelivery;
   /** Tries what waits for a domain now, and for those below it where `isTree`; answers before anything happens. */
   flush(domain: string, isTree: boolean): void;
   /** Takes a message that is durable. */

@@ -4,6 +4,7 @@
  */
 
 import type { NextHop } from "../delivery/next_hop.ts";
+import type { DeliveryRequest, OpenDelivery } from "../delivery/target.ts";
 import type { Content } from "../mail/content.ts";
 import type { Envelope } from "../mail/envelope.ts";
 import type { Outcome } from "../mail/outcome.ts";
@@ -38,6 +39,8 @@ export interface DirectDeliveryOptions {
   readonly route: Route;
   /** Writes into mailboxes. */
   readonly deliver: Deliver;
+  /** Begins to write into one while the message comes. */
+  readonly openMailbox: OpenMailbox;
   /** Its wall clock is in the log lines. */
   readonly clock: Clock;
   /** One line for each delivery. */
@@ -46,8 +49,27 @@ export interface DirectDeliveryOptions {
   readonly signal: AbortSignal;
 }
 
-/** Delivers while the client waits. */
-export type DeliverDirectly = (message: DirectMessage) => Promise<DirectResult>;
+/** Begins to deliver a message that is still coming; see `MaildirTarget.open`. Never rejects. */
+export type OpenMailbox = (request: DeliveryRequest) => Promise<OpenDelivery | Outcome | undefined>;
+
+/** A long message on its way into its mailbox. */
+export interface DirectStream extends OpenDelivery {
+  /** Logs that it was delivered. */
+  announce(outcome: Outcome): void;
+}
+
+/** Delivers while the client waits. Nothing of it ever rejects, but the `write` of a stream. */
+export interface DirectDelivery {
+  /** Delivers a message that is complete. */
+  deliver(message: DirectMessage): Promise<DirectResult>;
+  /**
+   * Begins to deliver a long message while it comes: where all of its recipients lead to one mailbox.
+   *
+   * @param message Its content is the header section; its envelope says what goes in front.
+   * @returns An outcome where the mailbox refuses it for good; undefined where it has to go through the queue.
+   */
+  open(message: DirectMessage): Promise<DirectStream | Outcome | undefined>;
+}
 
 /** Mailboxes that a client waits for; mail for more goes through the queue. */
 const MAX_MAILBOXES = 16;
@@ -58,36 +80,56 @@ interface Group {
   readonly indexes: number[];
 }
 
-/** Makes the function that delivers directly. It never rejects. */
-export function directDelivery(options: DirectDeliveryOptions): DeliverDirectly {
-  return async ({ queueId, envelope, content }) => {
-    const nothing = { kind: "left", envelope, announce: (): void => {} } as const;
-    if (!isSimple(envelope)) return nothing;
-    const message: QueuedMessage = {
-      queueId,
-      envelope,
-      content,
-      recipients: initialStates(envelope),
-      isHeld: false,
-    };
-    const groups = mailboxesOf(message, options);
-    if (groups === undefined) return nothing;
-    const attempts = (await Promise.all(groups.map((group) => attempt(message, group, options)))).flat();
-    const delivered = attempts.filter(({ outcome }) => outcome.action === "delivered");
-    const announce = (): void => delivered.forEach(({ group, outcome }) => log(message, group, outcome, options));
-    if (delivered.length === attempts.length) return { kind: "delivered", announce };
-    const [first] = attempts;
-    // Better told to the client than reported to a reverse-path that may be forged.
-    if (first !== undefined && attempts.every(({ outcome }) => outcome.action === "failed")) {
-      return { kind: "refused", outcome: first.outcome };
-    }
-    const done = new Set(delivered.flatMap(({ group }) => group.indexes));
-    return {
-      kind: "left",
-      envelope: { ...envelope, recipients: envelope.recipients.filter((_, index) => !done.has(index)) },
-      announce,
-    };
+/** Makes the deliverer. */
+export function directDelivery(options: DirectDeliveryOptions): DirectDelivery {
+  return { deliver: (message) => deliver(message, options), open: (message) => open(message, options) };
+}
+
+async function deliver(
+  { queueId, envelope, content }: DirectMessage,
+  options: DirectDeliveryOptions,
+): Promise<DirectResult> {
+  const nothing = { kind: "left", envelope, announce: (): void => {} } as const;
+  const message = asQueued({ queueId, envelope, content });
+  const groups = mailboxesOf(message, options);
+  if (groups === undefined) return nothing;
+  const attempts = (await Promise.all(groups.map((group) => attempt(message, group, options)))).flat();
+  const delivered = attempts.filter(({ outcome }) => outcome.action === "delivered");
+  const announce = (): void => delivered.forEach(({ group, outcome }) => log(message, group, outcome, options));
+  if (delivered.length === attempts.length) return { kind: "delivered", announce };
+  const [first] = attempts;
+  // Better told to the client than reported to a reverse-path that may be forged.
+  if (first !== undefined && attempts.every(({ outcome }) => outcome.action === "failed")) {
+    return { kind: "refused", outcome: first.outcome };
+  }
+  const done = new Set(delivered.flatMap(({ group }) => group.indexes));
+  return {
+    kind: "left",
+    envelope: { ...envelope, recipients: envelope.recipients.filter((_, index) => !done.has(index)) },
+    announce,
   };
+}
+
+async function open(
+  { queueId, envelope, content }: DirectMessage,
+  options: DirectDeliveryOptions,
+): Promise<DirectStream | Outcome | undefined> {
+  const message = asQueued({ queueId, envelope, content });
+  const [group, ...others] = mailboxesOf(message, options) ?? [];
+  if (group === undefined || others.length > 0) return undefined;
+  const recipients = group.indexes.flatMap((index) => envelope.recipients[index] ?? []);
+  // Members of a list have a reverse-path of their own: their way is through `deliver`.
+  if (recipients.some(({ reversePath }) => reversePath !== undefined)) return undefined;
+  const { signal, openMailbox } = options;
+  const opened = await openMailbox({ queueId, envelope, content, hop: group.hop, recipients, signal });
+  if (opened === undefined) return undefined;
+  // What is delayed waits in the queue.
+  if ("action" in opened) return opened.action === "failed" ? opened : undefined;
+  return { ...opened, announce: (outcome) => log(message, group, outcome, options) };
+}
+
+function asQueued(message: DirectMessage): QueuedMessage {
+  return { ...message, recipients: initialStates(message.envelope), isHeld: false };
 }
 
 /** True where nothing is asked for that only the queue can do: to wait, to watch the time, to report success. */
@@ -98,8 +140,9 @@ function isSimple({ holdUntil, deliverBy, recipients }: Envelope): boolean {
     );
 }
 
-/** The recipients by mailbox; undefined where one is somewhere else, or there are many. */
+/** The recipients by mailbox; undefined where one is somewhere else, there are many, or only the queue can do what is asked. */
 function mailboxesOf(message: QueuedMessage, { route, logger }: DirectDeliveryOptions): Group[] | undefined {
+  if (!isSimple(message.envelope)) return undefined;
   const groups = new Map<string, Group>();
   for (const [index, recipient] of message.envelope.recipients.entries()) {
     const hop = routeSafely(route, message, index, logger);

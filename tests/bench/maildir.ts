@@ -1,6 +1,7 @@
 /**
  * Many messages into one Maildir: `deno task bench:maildir [MESSAGES]`, 100,000 by default. Prints the rate of each tenth,
- * and that of the last compared with the first: a mailbox must not get slow because it is full.
+ * and that of the last compared with the first: a mailbox must not get slow because it is full. Because other work on the machine
+ * changes the rate as well, deliveries into an empty mailbox are measured in between.
  *
  * The mailbox lies on the disk of the current folder, not in memory. It is removed in the end, after which ext4 makes files
  * more slowly for some minutes: wait before the next run.
@@ -14,9 +15,9 @@ import { systemClock } from "../../lib/system/clock.ts";
 import { systemFiles } from "../../lib/system/files.ts";
 import { FolderSync } from "../../lib/system/folder_sync.ts";
 
-const ACCOUNT = "alice@example.org";
 const AT_A_TIME = 32;
 const OCTETS = 2048;
+const SLICES = 20;
 
 const LINE = "The quick brown fox jumps over the lazy dog, and nobody asks the dog about it.\r\n";
 const CONTENT = memoryContent(
@@ -30,18 +31,18 @@ const ENVELOPE: Envelope = {
   trace: "Received: from client.example.com ([192.0.2.7])\r\n\tby mail.example.org (posthorn) with ESMTP id q1;\r\n" +
     "\tMon, 23 Nov 2026 10:00:00 +0000\r\n",
   session: { service: "mx" },
-  recipients: [{ address: ACCOUNT }],
+  recipients: [{ address: "alice@example.org" }],
 };
 
 async function print(text: string): Promise<void> {
   await Deno.stdout.write(new TextEncoder().encode(`${text}\n`));
 }
 
-/** Delivers so many, `AT_A_TIME` at the same time. @returns Messages per second. */
-async function deliver(target: MaildirTarget, messages: number): Promise<number> {
+/** Delivers so many, `AT_A_TIME` at the same time. @returns How long that took, in seconds. */
+async function deliver(target: MaildirTarget, account: string, messages: number): Promise<number> {
   let left = messages;
   const { signal } = new AbortController();
-  const hop = { kind: "maildir", account: ACCOUNT, key: `maildir:${ACCOUNT}` } as const;
+  const hop = { kind: "maildir", account, key: `maildir:${account}` } as const;
   const request = { queueId: "q", envelope: ENVELOPE, content: CONTENT, hop, recipients: ENVELOPE.recipients, signal };
   const startMs = performance.now();
   await Promise.all(Array.from({ length: AT_A_TIME }, async () => {
@@ -50,7 +51,24 @@ async function deliver(target: MaildirTarget, messages: number): Promise<number>
       if (outcome?.action !== "delivered") throw new Error(`Cannot deliver: ${outcome?.text}`);
     }
   }));
-  return messages / (performance.now() - startMs) * 1000;
+  return (performance.now() - startMs) / 1000;
+}
+
+/** Messages per second into the mailbox that fills, and into a new one meanwhile. */
+interface Rates {
+  readonly full: number;
+  readonly empty: number;
+}
+
+/** One tenth, in slices, a fifth as many into a mailbox of this tenth after each. */
+async function measureTenth(target: MaildirTarget, tenth: number, slice: number): Promise<Rates> {
+  let fullSeconds = 0;
+  let emptySeconds = 0;
+  for (let count = 0; count < SLICES; count++) {
+    fullSeconds += await deliver(target, "alice@example.org", slice);
+    emptySeconds += await deliver(target, `empty${tenth}@example.org`, slice / 5);
+  }
+  return { full: SLICES * slice / fullSeconds, empty: SLICES * slice / 5 / emptySeconds };
 }
 
 async function main(messages: number): Promise<void> {
@@ -66,14 +84,24 @@ async function main(messages: number): Promise<void> {
   });
   try {
     await print(`${messages} messages of ${OCTETS} octets into one Maildir, ${AT_A_TIME} at a time`);
-    const rates: number[] = [];
-    const part = Math.ceil(messages / 10);
+    const rates: Rates[] = [];
+    const slice = Math.ceil(messages / 10 / SLICES / 5) * 5;
     for (let tenth = 1; tenth <= 10; tenth++) {
-      const rate = await deliver(target, part);
-      rates.push(rate);
-      await print(`up to ${String(tenth * part).padStart(9)}: ${rate.toFixed(0).padStart(6)}/s`);
+      const { full, empty } = await measureTenth(target, tenth, slice);
+      rates.push({ full, empty });
+      const upTo = String(tenth * slice * SLICES).padStart(9);
+      await print(
+        `up to ${upTo}: ${full.toFixed(0).padStart(6)}/s; into an empty mailbox ${empty.toFixed(0).padStart(6)}/s`,
+      );
     }
-    await print(`last / first: ${((rates.at(-1) ?? 0) / (rates[0] ?? 1)).toFixed(2)}`);
+    const [first, last] = [rates[0], rates.at(-1)];
+    if (first === undefined || last === undefined) return;
+    await print(`last / first: ${(last.full / first.full).toFixed(2)}`);
+    await print(
+      `the same, as shares of the rate into an empty mailbox: ${
+        (last.full / last.empty / (first.full / first.empty)).toFixed(2)
+      }`,
+    );
   } finally {
     await folderSync[Symbol.asyncDispose]();
     await Deno.remove(folder, { recursive: true });

@@ -30,6 +30,7 @@ const MESSAGES: readonly PathMessage[] = [
   { name: "expires", recipients: ["ann@x.example", "dead@z.example", "carl@local.example"], contentOctets: 9_000 },
   { name: "bounce", recipients: ["never@x.example"], reversePath: "" },
   { name: "two", recipients: ["bob@local.example", "carl@local.example"] },
+  { name: "long", recipients: ["carl@local.example"], contentOctets: 12_000 },
 ];
 
 /** What is left of a machine that stopped. */

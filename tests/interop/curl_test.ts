@@ -61,6 +61,7 @@ peerTest(
     assertMatch(lenient.stderr, /^> MAIL FROM:<alice@example\.org> AUTH=<carol@example\.org>/m);
     const [arrived] = await posthorn.maildir(CAROL.address).waitFor(1, { detail: () => posthorn.log });
     traceFieldsBefore(message.octets, arrived?.octets ?? new Uint8Array());
+    await posthorn.waitForLog(/Accepted /);
     assertEquals(posthorn.log.match(/Accepted /g)?.length, 1);
   },
 );

@@ -128,8 +128,7 @@ service submission-login {
   const received = traceFieldsBefore(message.octets, arrived?.octets ?? new Uint8Array())
     .filter((field) => field.startsWith("Received:"));
   assertMatch(received[0] ?? "", /\(\[127\.0\.0\.1\]\) by mail\.example\.org \(posthorn\) with ESMTPA /);
-  const accepted = posthorn.log.split("\n").find((line) => line.includes(": Accepted ")) ?? "";
-  assertMatch(accepted, / login=alice@example\.org/);
+  await posthorn.waitForLog(/: Accepted .* login=alice@example\.org/);
 });
 
 peerTest("Dovecot's LMTP proxy hands on the address of its client", ["root", "dovecot", "dovecot-lmtpd"], async () => {

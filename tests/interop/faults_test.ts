@@ -93,12 +93,15 @@ peerTest(
     await posthorn.waitForEmptyQueue();
 
     await setReadOnly(namespace, `${data}/spool`);
+    assertMatch(await submit("direct"), /250 2\.0\.0 /, "mail for a mailbox here needs no spool");
+    await setReadOnly(namespace, `${data}/mail`);
     for (let i = 0; i < 3; i++) assertMatch(await submit("refused"), /451 4\.3\.0 /);
     assertMatch(
       await posthorn.waitForLog(/Cannot store message/),
       /Read-only file system .*\/spool\/incoming\/.*; the client was told to try later/,
     );
     await namespace.run(["umount", `${data}/spool`]);
+    await namespace.run(["umount", `${data}/mail`]);
     assertMatch(await submit("after"), /250 2\.0\.0 /);
     await posthorn.waitForEmptyQueue();
 
@@ -109,7 +112,7 @@ peerTest(
     await namespace.run(["umount", `${data}/mail`]);
     await posthorn.waitForEmptyQueue();
 
-    assertEquals(subjects(await posthorn.maildir(ALICE.address).messages()), ["after", "before", "waits"]);
+    assertEquals(subjects(await posthorn.maildir(ALICE.address).messages()), ["after", "before", "direct", "waits"]);
     assertEquals((await posthorn.maildir(ALICE.address).names("tmp")).length, 0);
     assert(!posthorn.log.includes("which belongs to no accepted message"), "there was nothing to take back");
   },

@@ -201,7 +201,7 @@ peerTest(
         timeoutMs: 60_000,
         detail: () => posthorn.log,
       });
-      assert(arrived.some(({ text }) => text.includes(`Subject: ${outage.name}\n`)), outage.name);
+      assert(arrived.some(({ text }) => text.includes(`Subject: ${outage.name}\r\n`)), outage.name);
       await posthorn.waitForEmptyQueue();
       await posthorn.restart();
     }

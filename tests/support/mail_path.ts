@@ -9,9 +9,10 @@ import type { RouteDecision } from "../../lib/delivery/next_hop.ts";
 import type { DeliveryRequest } from "../../lib/delivery/target.ts";
 import type { Logger } from "../../lib/log/logger.ts";
 import type { Envelope } from "../../lib/mail/envelope.ts";
+import { headerSectionEnd } from "../../lib/mail/header.ts";
 import type { Outcome } from "../../lib/mail/outcome.ts";
 import type { Deliver } from "../../lib/queue/attempt.ts";
-import { type DeliverDirectly, directDelivery } from "../../lib/queue/direct_delivery.ts";
+import { type DirectDelivery, directDelivery, type OpenMailbox } from "../../lib/queue/direct_delivery.ts";
 import { Intake } from "../../lib/queue/intake.ts";
 import { dsnReporter } from "../../lib/queue/reporter.ts";
 import { QueueRunner } from "../../lib/queue/runner.ts";
@@ -140,7 +141,7 @@ export class MailPath implements AsyncDisposable {
   readonly #folderSync: FolderSync;
   readonly spool: Spool;
   readonly runner: QueueRunner;
-  readonly #deliverDirectly: DeliverDirectly | undefined;
+  readonly #direct: DirectDelivery | undefined;
 
   private constructor(options: PathOptions, spool: Spool) {
     const { files, clock, outside, isOver = (): boolean => false } = options;
@@ -163,7 +164,13 @@ export class MailPath implements AsyncDisposable {
       return hop.kind === "maildir" ? maildir.deliver({ ...request, hop }) : outside.deliver(request);
     };
     const { signal } = new AbortController();
-    this.#deliverDirectly = options.isDirect ? directDelivery({ route, deliver, clock, logger, signal }) : undefined;
+    const openMailbox: OpenMailbox = async (request) => {
+      const { hop } = request;
+      return hop.kind === "maildir" ? await maildir.open({ ...request, hop }) : undefined;
+    };
+    this.#direct = options.isDirect
+      ? directDelivery({ route, deliver, openMailbox, clock, logger, signal })
+      : undefined;
     this.runner = new QueueRunner({
       spool: this.spool,
       clock: options.queueClock ?? clock,
@@ -204,9 +211,16 @@ export class MailPath implements AsyncDisposable {
     const { name, recipients, reversePath = SENDER } = message;
     const arrived = new Date(clock.now()).toISOString();
     const envelope: Envelope = { ...sampleEnvelope(recipients), reversePath, arrived, envid: name };
-    const intake = new Intake(this.spool.receive(), this.#deliverDirectly);
+    const content = contentOf(message);
+    const header = content.subarray(0, headerSectionEnd(content));
+    const intake = new Intake({
+      reception: this.spool.receive(),
+      direct: this.#direct,
+      draft: () => ({ envelope, header }),
+      streamFromOctets: 2_000,
+    });
     try {
-      await intake.write(contentOf(message));
+      for (let at = 0; at < content.length; at += 1_500) await intake.write(content.subarray(at, at + 1_500));
       const stored = await intake.commit(envelope);
       if (isOver?.() || stored.kind === "refused") return;
       told?.accepted.add(name);

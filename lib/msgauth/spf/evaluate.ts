@@ -4,8 +4,15 @@ import { parseIpAddress } from "../../dns/ip_address.ts";
 import { expandDomain } from "./domain_spec.ts";
 import type { SpfLookups } from "./lookups.ts";
 import { type MacroString, type MacroValues, usesMacro } from "./macro.ts";
-import { type Directive, parseRecord, type QualifierResult, selectRecord, type SpfRecord } from "./record.ts";
-import { quoted, SpfError } from "./spf_error.ts";
+import {
+  type Directive,
+  type Mechanism,
+  parseRecord,
+  type QualifierResult,
+  selectRecord,
+  type SpfRecord,
+} from "./record.ts";
+import { printable, quoted, SpfError } from "./spf_error.ts";
 
 /** What stays the same through a check, also in the records that it includes. */
 export interface SpfSession {
@@ -24,7 +31,7 @@ export type Verdict =
   | { readonly result: "none" }
   | {
     readonly result: QualifierResult;
-    /** The mechanism that matched; absent: none, so the result is the default one. */
+    /** The mechanism that matched, printable, cut where it is very long; absent: none, so the result is the default one. */
     readonly mechanism?: string;
     /** Where the explanation of a `fail` is, and the domain whose record says so. */
     readonly explanation?: { readonly spec: MacroString; readonly domain: string };
@@ -39,10 +46,10 @@ export type Verdict =
  * @throws {SpfError} With the result `temperror` or `permerror`.
  */
 export async function evaluate(session: SpfSession, domain: string): Promise<Verdict> {
-  for (let current = domain;;) {
+  for (let current = domain, isRedirected = false;; isRedirected = true) {
     const text = selectRecord(await session.lookups.texts(current), current);
     if (text === undefined) {
-      if (current === domain) return { result: "none" };
+      if (!isRedirected) return { result: "none" };
       throw new SpfError("permerror", `The redirect leads to ${quoted(current)}, which has no SPF record`);
     }
     const record = readRecord(text, current);
@@ -67,7 +74,7 @@ function verdict({ result, text }: Directive, { explanation }: SpfRecord, domain
   const explained = result === "fail" && explanation !== undefined
     ? { explanation: { spec: explanation, domain } }
     : {};
-  return { result, mechanism: text, ...explained };
+  return { result, mechanism: printable(text), ...explained };
 }
 
 /** Where a record without a match sends the check (§6.1); undefined: nowhere. */
@@ -87,21 +94,28 @@ async function firstMatch(
   domain: string,
 ): Promise<Directive | undefined> {
   for (const directive of directives) {
-    if (await matches(session, directive, domain)) return directive;
+    const { mechanism, text } = directive;
+    // Most directives need no waiting, and a record may have thousands of them.
+    const isMatch = mechanism.kind === "all" ||
+      (mechanism.kind === "network"
+        ? isInNetwork(session.address, mechanism.octets, mechanism.prefixBits)
+        : await matches(session, mechanism, text, domain));
+    if (isMatch) return directive;
   }
   return undefined;
 }
 
-/** Whether a mechanism matches the client (§5). */
-async function matches(session: SpfSession, { mechanism, text }: Directive, domain: string): Promise<boolean> {
-  const { address, lookups } = session;
-  switch (mechanism.kind) {
-    case "all":
-      return true;
-    case "ip4":
-    case "ip6":
-      return isInNetwork(address, mechanism.octets, mechanism.prefixBits);
-  }
+/** The mechanisms that need DNS. */
+type LookupMechanism = Exclude<Mechanism, { readonly kind: "all" | "network" }>;
+
+/** Whether one of them matches the client (§5). */
+async function matches(
+  session: SpfSession,
+  mechanism: LookupMechanism,
+  text: string,
+  domain: string,
+): Promise<boolean> {
+  const { lookups } = session;
   lookups.countTerm();
   const target = mechanism.domain === undefined ? domain : await targetName(session, mechanism.domain, domain);
   if (target === undefined) return false;

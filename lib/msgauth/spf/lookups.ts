@@ -20,7 +20,7 @@ export class SpfLookups {
   #terms = 0;
   #voids = 0;
 
-  /** @param address The client's, 4 or 16 octets. */
+  /** Takes the client's address: 4 or 16 octets. */
   constructor(resolver: Resolver, address: Uint8Array, signal?: AbortSignal) {
     this.#resolver = resolver;
     this.#address = address;

@@ -18,11 +18,13 @@ export type MacroLetter = "s" | "l" | "o" | "d" | "i" | "p" | "h" | "c" | "r" | 
 
 /** `%{…}` */
 export interface Macro {
+  /** Lower case. */
   readonly letter: MacroLetter;
   /** An upper-case letter: the text is escaped for a URL. */
   readonly isEscaped: boolean;
   /** How many parts are kept, from the right; Infinity: all. */
   readonly keptParts: number;
+  /** The parts change their order before some are kept. */
   readonly isReversed: boolean;
   /** Each of these characters splits the text into parts. */
   readonly delimiters: string;

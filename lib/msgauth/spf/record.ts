@@ -27,18 +27,19 @@
  * ```
  */
 
-import { isIPv4, isIPv6 } from "node:net";
 import { parseIpAddress } from "../../dns/ip_address.ts";
 import { parseDomainSpec } from "./domain_spec.ts";
 import { type MacroString, parseMacroString } from "./macro.ts";
-import { printable, quoted, SpfError } from "./spf_error.ts";
+import { quoted, SpfError } from "./spf_error.ts";
 
 /** What a directive gives where its mechanism matches (§4.6.2). */
 export type QualifierResult = "pass" | "fail" | "softfail" | "neutral";
 
 /** What is compared with the client. */
 export type Mechanism =
+  /** Always matches. */
   | { readonly kind: "all" }
+  /** Needs a domain. */
   | { readonly kind: "include" | "exists"; readonly domain: MacroString }
   /** Without `domain`: that of the record. */
   | { readonly kind: "ptr"; readonly domain: MacroString | undefined }
@@ -50,24 +51,31 @@ export type Mechanism =
     /** 0 to 128. */
     readonly ip6Bits: number;
   }
-  /** 4 or 16 octets, which may have bits set behind the prefix. */
-  | { readonly kind: "ip4" | "ip6"; readonly octets: Uint8Array; readonly prefixBits: number };
+  /** `ip4` or `ip6`: 4 or 16 octets, which may have bits set behind the prefix. */
+  | { readonly kind: "network"; readonly octets: Uint8Array; readonly prefixBits: number };
 
 /** A mechanism with its qualifier. */
 export interface Directive {
+  /** Where it matches. */
   readonly result: QualifierResult;
+  /** What it is about. */
   readonly mechanism: Mechanism;
-  /** The mechanism as in the record, without the qualifier; a very long one is cut. */
+  /** The mechanism as in the record, without the qualifier. */
   readonly text: string;
 }
 
 /** A whole record. */
 export interface SpfRecord {
+  /** In the order in which they are compared. */
   readonly directives: readonly Directive[];
+  /** Whose record counts where nothing matches (§6.1). */
   readonly redirect?: MacroString;
+  /** Where the text for those who are refused is (§6.2). */
   readonly explanation?: MacroString;
 }
 
+/** Others mean nothing (§6). */
+const KNOWN_MODIFIERS = new Map<string, "redirect" | "explanation">([["redirect", "redirect"], ["exp", "explanation"]]);
 const VERSION = /^v=spf1(?: |$)/i;
 const RESULTS: Readonly<Record<string, QualifierResult>> = {
   "": "pass",
@@ -100,13 +108,13 @@ export function parseRecord(text: string): SpfRecord {
   const modifiers: { redirect?: MacroString; explanation?: MacroString } = {};
   for (const term of text.split(" ").slice(1)) {
     if (term === "") continue;
-    const [, name, value = ""] = /^([a-z][a-z0-9._-]*)=(.*)$/is.exec(term) ?? [];
+    const [, name, value = ""] = term.includes("=") ? /^([a-z][a-z0-9._-]*)=(.*)$/i.exec(term) ?? [] : [];
     if (name === undefined) {
       directives.push(parseDirective(term));
       continue;
     }
-    const known = name.toLowerCase() === "exp" ? "explanation" : name.toLowerCase();
-    if (known !== "redirect" && known !== "explanation") {
+    const known = KNOWN_MODIFIERS.get(name.toLowerCase());
+    if (known === undefined) {
       parseMacroString(value);
       continue;
     }
@@ -120,7 +128,7 @@ export function parseRecord(text: string): SpfRecord {
 function parseDirective(term: string): Directive {
   const [, qualifier = "", name = "", argument = ""] = /^([+?~-]?)([a-z0-9]*)(.*)$/is.exec(term) ?? [];
   const mechanism = parseMechanism(name.toLowerCase(), argument, term);
-  return { result: RESULTS[qualifier] ?? "pass", mechanism, text: printable(name + argument) };
+  return { result: RESULTS[qualifier] ?? "pass", mechanism, text: term.slice(qualifier.length) };
 }
 
 function parseMechanism(name: string, argument: string, term: string): Mechanism {
@@ -158,11 +166,13 @@ function optionalDomain(argument: string, term: string): MacroString | undefined
   return parseDomainSpec(argument.slice(1));
 }
 
-function parseNetwork(kind: "ip4" | "ip6", argument: string, term: string): Mechanism {
+function parseNetwork(family: "ip4" | "ip6", argument: string, term: string): Mechanism {
   const [, address = "", bits] = /^:([\da-f.:]{2,45})(?:\/(\d{1,3}))?$/i.exec(argument) ?? [];
-  const octets = (kind === "ip4" ? isIPv4(address) : isIPv6(address)) ? parseIpAddress(address) : undefined;
-  if (octets === undefined) throw new SpfError("permerror", `No address behind ${kind}: ${quoted(term)}`);
-  return { kind, octets, prefixBits: prefixLength(bits, octets.length * 8, term) };
+  const octets = parseIpAddress(address);
+  if (octets?.length !== (family === "ip4" ? 4 : 16)) {
+    throw new SpfError("permerror", `No address behind ${family}: ${quoted(term)}`);
+  }
+  return { kind: "network", octets, prefixBits: prefixLength(bits, octets.length * 8, term) };
 }
 
 function prefixLength(digits: string | undefined, most: number, term: string): number {

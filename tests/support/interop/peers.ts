@@ -50,7 +50,7 @@ export type Program = keyof typeof PROGRAMS;
 type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM" | "Mail::SRS";
 
 /** Something else that a test may need. */
-export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | Unpacked | Optional;
+export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | "pyspf" | Unpacked | Optional;
 
 /** Names a program that `.ci/run` took out of a package which cannot be installed beside others. */
 type Unpacked = "POSTHORN_EXIM" | "POSTHORN_CYRUS_IMAPD";
@@ -97,6 +97,8 @@ function has(need: Need): boolean {
       return succeeds(findProgram("perl"), [`-M${need}`, "-e", "1"]);
     case "flufl.bounce":
       return succeeds(findProgram("python"), ["-c", "import flufl.bounce"]);
+    case "pyspf":
+      return succeeds(findProgram("python"), ["-c", "import spf"]);
     case "POSTHORN_BINARY":
     case "POSTHORN_EXIM":
     case "POSTHORN_CYRUS_IMAPD":

@@ -1,10 +1,11 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { getLogger } from "@logtape/logtape";
 import { type MaildirHop, MaildirTarget } from "../../../lib/delivery/maildir.ts";
 import { mailboxFolder } from "../../../lib/delivery/maildir_name.ts";
 import { memoryContent } from "../../../lib/mail/content.ts";
 import type { Envelope } from "../../../lib/mail/envelope.ts";
 import type { Outcome } from "../../../lib/mail/outcome.ts";
+import type { OpenDelivery } from "../../../lib/delivery/target.ts";
 import { FolderSync } from "../../../lib/system/folder_sync.ts";
 import { withCrlf } from "../../support/crlf.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
@@ -61,6 +62,14 @@ class Mailbox implements AsyncDisposable {
     const content = memoryContent(new TextEncoder().encode(text));
     const signal = new AbortController().signal;
     return (await this.target.deliver({ queueId: "q1", envelope, content, hop: HOP, recipients, signal }))[0];
+  }
+
+  async open(header: string): Promise<OpenDelivery | Outcome | undefined> {
+    const envelope = makeEnvelope([ACCOUNT, "alice+lists@example.org"]);
+    const content = memoryContent(new TextEncoder().encode(header));
+    const signal = new AbortController().signal;
+    const { recipients } = envelope;
+    return await this.target.open({ queueId: "q1", envelope, content, hop: HOP, recipients, signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -228,4 +237,50 @@ Deno.test("A delivery into a full mailbox does what one into an empty mailbox do
   assertEquals(files.tree("/mail/example.org/alice/new").size, 1000);
   // open, write, fdatasync, rename, fsync of new/: no folder is listed, and no file looked for.
   assertEquals(new Set(costs.slice(10)), new Set([5]));
+});
+
+/** The delivery that was opened, else the test fails. */
+function opened(delivery: OpenDelivery | Outcome | undefined): OpenDelivery {
+  assert(delivery !== undefined && !("action" in delivery), JSON.stringify(delivery));
+  return delivery;
+}
+
+Deno.test("A message that is written while it comes is in tmp/ until it is finished, then whole in new/", async () => {
+  await using mailbox = await Mailbox.make();
+  const delivery = opened(await mailbox.open("Subject: long\r\n"));
+  const encoder = new TextEncoder();
+  for (const piece of ["Subject: long\r\n\r", "\nline one\r\n", "line two\r\n"]) {
+    await delivery.write(encoder.encode(piece));
+  }
+  assertEquals([(await mailbox.names("tmp")).length, await mailbox.names("new")], [1, []]);
+  assertEquals((await delivery.finish()).action, "delivered");
+  assertEquals([await mailbox.names("tmp"), (await mailbox.names("new")).length], [[], 1]);
+  const text = new TextDecoder().decode((await mailbox.read())[0]);
+  assertMatch(text, /^Return-Path: <.*>\nDelivered-To: alice@example\.org\n/);
+  assertStringIncludes(text, "\nSubject: long\n\nline one\nline two\n");
+});
+
+Deno.test("A message that is given up while it comes leaves nothing", async () => {
+  await using mailbox = await Mailbox.make();
+  const delivery = opened(await mailbox.open("Subject: long\r\n"));
+  await delivery.write(new TextEncoder().encode("Subject: long\r\n"));
+  await delivery.abort();
+  assertEquals([await mailbox.names("tmp"), await mailbox.names("new")], [[], []]);
+});
+
+Deno.test("A message that is written while it comes and cannot be published is delayed, and leaves nothing", async () => {
+  await using mailbox = await Mailbox.make();
+  const delivery = opened(await mailbox.open("Subject: long\r\n"));
+  await delivery.write(new TextEncoder().encode("Subject: long\r\n"));
+  mailbox.disk.fault = (operation) => operation === "rename" ? brokenError() : undefined;
+  assertEquals((await delivery.finish()).action, "delayed");
+  assertEquals([await mailbox.names("tmp"), await mailbox.names("new")], [[], []]);
+});
+
+Deno.test("A message that comes back is known by its header section, before the rest of it has come", async () => {
+  await using mailbox = await Mailbox.make();
+  const refusal = await mailbox.open(`Delivered-To: ${ACCOUNT}\r\nSubject: again\r\n`);
+  assert(refusal !== undefined && "action" in refusal);
+  assertEquals([refusal.action, refusal.status], ["failed", "5.4.6"]);
+  assertEquals(await mailbox.names("tmp"), []);
 });

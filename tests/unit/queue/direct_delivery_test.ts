@@ -32,8 +32,9 @@ async function deliver(
 ): Promise<Course> {
   await using log = await catchLog();
   const requests: DeliveryRequest[] = [];
-  const directly = directDelivery({
+  const direct = directDelivery({
     route,
+    openMailbox: () => Promise.resolve(undefined),
     deliver: (request) => {
       requests.push(request);
       const outcome = outcomeOf(request.hop.kind === "maildir" ? request.hop.account : "");
@@ -43,7 +44,7 @@ async function deliver(
     logger: log.logger,
     signal: new AbortController().signal,
   });
-  const result = await directly({ queueId: "Q1", envelope, content: memoryContent(sampleContent(100)) });
+  const result = await direct.deliver({ queueId: "Q1", envelope, content: memoryContent(sampleContent(100)) });
   if (result.kind !== "refused") result.announce();
   return { result, requests, lines: [...log.lines] };
 }

@@ -8,7 +8,8 @@ Deno.test("of recipients that lead to several folders of one mailbox, only those
   await using log = await catchLog();
   const envelope = sampleEnvelope(["a+broken@here.example", "a@here.example", "a+x@here.example"]);
   const delivered = outcome("delivered", "2.0.0", "delivered to mailbox");
-  const directly = directDelivery({
+  const direct = directDelivery({
+    openMailbox: () => Promise.resolve(undefined),
     route: () => ({ kind: "hop", hop: { kind: "maildir", account: "a@here.example", key: "maildir:a@here.example" } }),
     deliver: ({ recipients }) =>
       Promise.resolve(
@@ -18,7 +19,7 @@ Deno.test("of recipients that lead to several folders of one mailbox, only those
     logger: log.logger,
     signal: new AbortController().signal,
   });
-  const result = await directly({ queueId: "Q1", envelope, content: memoryContent(sampleContent(100)) });
+  const result = await direct.deliver({ queueId: "Q1", envelope, content: memoryContent(sampleContent(100)) });
   assert(result.kind === "left");
   assertEquals(result.envelope.recipients.map(({ address }) => address), ["a+broken@here.example"]);
   result.announce();
