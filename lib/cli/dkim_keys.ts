@@ -5,7 +5,8 @@ import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Logger } from "../log/logger.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
-import { createDkimKey, DkimKeyError, dkimKeyPath, dkimRecord, listDkimSelectors } from "../msgauth/dkim/key.ts";
+import { createDkimKeys, dkimKeyPath, dkimPair, dkimRecord, listDkimSelectors } from "../msgauth/dkim/key.ts";
+import { DkimKeyError } from "../msgauth/dkim/key_error.ts";
 import { systemFiles } from "../system/files.ts";
 import { CANNOT_CREATE, DATA_ERROR } from "../system/sysexits.ts";
 import { giveFoldersToUser, giveToUser } from "./become_user.ts";
@@ -18,15 +19,21 @@ export async function makeMissingKeys(config: Config, logger: Logger): Promise<v
   const folder = keysFolder(config);
   for (const { name: domain, dkim } of config.domains.values()) {
     const existing = await listDkimSelectors(folder, domain, systemFiles);
-    for (const selector of dkim.filter((selector) => !existing.includes(selector.toLowerCase()))) {
-      const path = await createDkimKey(folder, { domain, selector }, systemFiles);
-      logger.info("Made DKIM key {path}; `posthorn dkim list {domain}` prints the record to publish", { path, domain });
+    for (const selector of dkim) {
+      if (dkimPair(selector.toLowerCase()).every((name) => existing.includes(name))) continue;
+      for (const made of await createDkimKeys(folder, { domain, selector }, systemFiles)) {
+        const path = dkimKeyPath(folder, made);
+        logger.info("Made DKIM key {path}; `posthorn dkim list {domain}` prints the record to publish", {
+          path,
+          domain,
+        });
+      }
     }
   }
 }
 
 /**
- * Carries out `dkim create DOMAIN [SELECTOR]` and `dkim list DOMAIN`.
+ * Carries out `dkim create DOMAIN [SELECTOR]` and `dkim list DOMAIN [SELECTOR]`. A selector means the pair of its keys.
  *
  * @returns Zone file lines.
  */
@@ -52,11 +59,13 @@ export async function dkim(file: string, words: readonly string[]): Promise<stri
 async function create(config: Config, domain: string, selector: string): Promise<string> {
   checkSelector(config, domain, selector);
   try {
-    const path = await createDkimKey(keysFolder(config), { domain, selector }, systemFiles);
-    const folder = dirname(path);
-    await giveToUser(path, config);
-    await giveFoldersToUser([config.data, keysFolder(config), dirname(folder), folder], config);
-    return await record(config, domain, selector);
+    const folder = keysFolder(config);
+    for (const made of await createDkimKeys(folder, { domain, selector }, systemFiles)) {
+      const path = dkimKeyPath(folder, made);
+      await giveToUser(path, config);
+      await giveFoldersToUser([config.data, folder, dirname(dirname(path)), dirname(path)], config);
+    }
+    return await list(config, domain, selector);
   } catch (error) {
     if (error instanceof DkimKeyError) throw new CommandError(CANNOT_CREATE, error.message, { cause: error });
     throw error;
@@ -75,7 +84,7 @@ function checkSelector(config: Config, domain: string, selector: string): void {
 
 async function list(config: Config, domain: string, only: string | undefined): Promise<string> {
   const all = await listDkimSelectors(keysFolder(config), domain, systemFiles);
-  const selectors = all.filter((selector) => only === undefined || selector === only.toLowerCase());
+  const selectors = all.filter((name) => only === undefined || dkimPair(only.toLowerCase()).includes(name));
   const lines: string[] = [];
   for (const selector of selectors) lines.push(await record(config, domain, selector));
   return lines.join("\n");

@@ -25,7 +25,10 @@ export interface SpfFinding {
   readonly explanation?: string;
 }
 
-/** RFC 8601 §2.7.1. `policy`: it verifies, and is not good enough for us (a short key, an unsigned From). */
+/**
+ * RFC 8601 §2.7.1. `policy`: something about it is not good enough for us, whether it verifies or not (a short key, From or a
+ * part of the body not signed, expired). `neutral`: it cannot be understood. `permerror`: it can never be verified.
+ */
 export type DkimResult = "none" | "pass" | "fail" | "policy" | "neutral" | "temperror" | "permerror";
 
 /** One DKIM-Signature field, checked. */

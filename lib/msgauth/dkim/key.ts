@@ -1,14 +1,13 @@
-/** DKIM key pairs on disk, and the DNS records that publish them (RFC 6376, RFC 8301). */
+/**
+ * DKIM key pairs on disk, and the DNS records that publish them (RFC 6376, RFC 8301, RFC 8463).
+ *
+ * A selector of the configuration names a pair of keys, because messages are signed twice: RSA under the selector itself,
+ * Ed25519 under the selector with `-ed` behind it. Each is a file and a record of its own.
+ */
 
-import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { type Files, parentOf, writeDurable } from "../../system/files.ts";
-import { toPem } from "../../tls/pem_file.ts";
-
-/** A key that cannot be made or used; the message names the file or name and says what to do. */
-export class DkimKeyError extends Error {
-  /** For `catch` across realms and log lines. */
-  override readonly name = "DkimKeyError";
-}
+import { DkimKeyError } from "./key_error.ts";
+import { dkimTxtValue, makePrivateKey } from "./private_key.ts";
 
 /** Which key: `SELECTOR._domainkey.DOMAIN`. */
 export interface DkimKeyName {
@@ -18,11 +17,15 @@ export interface DkimKeyName {
   readonly selector: string;
 }
 
-/** RFC 8301 §3.2: signers should use 2048 bits at least; larger keys do not fit into a DNS answer over UDP everywhere. */
-const RSA_BITS = 2048;
 /** A character-string of a TXT record holds at most 255 octets (RFC 1035 §3.3.14). */
 const MAX_STRING_OCTETS = 255;
 const LABELS = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
+const ED25519_SUFFIX = "-ed";
+
+/** The selectors of the keys that a selector of the configuration stands for: RSA, then Ed25519. */
+export function dkimPair(selector: string): readonly [rsa: string, ed25519: string] {
+  return [selector, `${selector}${ED25519_SUFFIX}`];
+}
 
 /**
  * Where the private key is kept.
@@ -35,29 +38,44 @@ export function dkimKeyPath(keysFolder: string, { domain, selector }: DkimKeyNam
 }
 
 /**
- * Makes an RSA key of 2,048 bits and keeps it, mode 0600.
+ * Makes the keys of a pair that are not there yet, RSA of 2,048 bits and Ed25519, and keeps them, mode 0600.
  *
- * @returns The path of the PEM file (PKCS#8).
- * @throws {DkimKeyError} When there is one already: it is in use, and is never replaced.
+ * @param name The selector of the configuration.
+ * @returns The names of the keys that were made: one where the other was there.
+ * @throws {DkimKeyError} When both are there already: they are in use, and are never replaced.
  */
-export async function createDkimKey(keysFolder: string, name: DkimKeyName, files: Files): Promise<string> {
-  const path = dkimKeyPath(keysFolder, name);
-  await files.makeFolder(parentOf(path), 0o700);
-  const publicExponent = Uint8Array.of(1, 0, 1);
-  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength: RSA_BITS, publicExponent };
-  const { privateKey } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const pem = toPem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey)));
-  try {
-    await writeDurable(files, path, pem, { mode: 0o600, replace: false });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    const mend = "choose another selector, or move the old key away once no mail signed with it is on its way";
-    throw new DkimKeyError(`Cannot create DKIM key "${path}": it exists; ${mend}`, { cause: error });
-  }
-  return path;
+export async function createDkimKeys(keysFolder: string, name: DkimKeyName, files: Files): Promise<DkimKeyName[]> {
+  const [rsa, ed25519] = dkimPair(name.selector).map((selector) => ({ domain: name.domain, selector }));
+  const made: DkimKeyName[] = [];
+  if (rsa === undefined || ed25519 === undefined) return made;
+  if (await createKey(keysFolder, rsa, "rsa-sha256", files)) made.push(rsa);
+  if (await createKey(keysFolder, ed25519, "ed25519-sha256", files)) made.push(ed25519);
+  if (made.length > 0) return made;
+  const mend = "choose another selector, or move the old keys away once no mail signed with them is on its way";
+  throw new DkimKeyError(`Cannot create DKIM key "${dkimKeyPath(keysFolder, name)}": it exists; ${mend}`);
 }
 
-/** Lists the selectors of a domain that have a key, sorted; none for a domain without keys. */
+/** @returns False where there is a key of this name. */
+async function createKey(
+  keysFolder: string,
+  name: DkimKeyName,
+  algorithm: "rsa-sha256" | "ed25519-sha256",
+  files: Files,
+): Promise<boolean> {
+  const path = dkimKeyPath(keysFolder, name);
+  await files.makeFolder(parentOf(path), 0o700);
+  try {
+    await writeDurable(files, path, await makePrivateKey(algorithm), { mode: 0o600, replace: false });
+    return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    return false;
+  }
+}
+
+/**
+ * Lists the selectors of a domain that have a key, sorted; none for a domain without keys. Both of a pair are in it.
+ */
 export async function listDkimSelectors(keysFolder: string, domain: string, files: Files): Promise<string[]> {
   const selectors: string[] = [];
   try {
@@ -70,32 +88,23 @@ export async function listDkimSelectors(keysFolder: string, domain: string, file
   return selectors.sort();
 }
 
-/**
- * Derives the TXT value that publishes a key from its private key: `v=DKIM1; k=rsa; p=…`.
- *
- * `p` is a SubjectPublicKeyInfo, as every signer and verifier has it, although RFC 6376 §3.6.1 speaks of an RSAPublicKey
- * (its Appendix C makes it with `openssl rsa -pubout`, which writes the former).
- *
- * @param pem Private key in PEM.
- * @throws {DkimKeyError} For anything but an RSA key of 1,024 bits or more (RFC 8301 §3.2).
- */
-export function dkimTxtValue(pem: string): string {
-  const key = parseKey(pem);
-  if (key.asymmetricKeyType !== "rsa" || (key.asymmetricKeyDetails?.modulusLength ?? RSA_BITS) < 1024) {
-    throw new DkimKeyError("Cannot use DKIM key: it is no RSA key of 1024 bits or more");
-  }
-  const publicKey: Uint8Array = createPublicKey(key).export({ type: "spki", format: "der" });
-  return `v=DKIM1; k=rsa; p=${new Uint8Array(publicKey).toBase64()}`;
-}
-
 /** Formats the record as one line of a zone file, the value in strings of at most 255 octets. */
-export function dkimRecord({ domain, selector }: DkimKeyName, pem: string): string {
+export function dkimRecord(name: DkimKeyName, pem: string): string {
   const value = dkimTxtValue(pem);
   const strings: string[] = [];
   for (let at = 0; at < value.length; at += MAX_STRING_OCTETS) {
     strings.push(`"${value.slice(at, at + MAX_STRING_OCTETS)}"`);
   }
-  return `${checkName("selector", selector)}._domainkey.${checkName("domain", domain)}. IN TXT ${strings.join(" ")}`;
+  return `${dkimRecordName(name)}. IN TXT ${strings.join(" ")}`;
+}
+
+/**
+ * The name of the record of a key, without final dot.
+ *
+ * @throws {DkimKeyError} Where it is no DNS name.
+ */
+export function dkimRecordName({ domain, selector }: DkimKeyName): string {
+  return `${checkName("selector", selector)}._domainkey.${checkName("domain", domain)}`;
 }
 
 function dkimKeyFolder(keysFolder: string, domain: string): string {
@@ -108,12 +117,4 @@ function checkName(what: string, name: string): string {
   throw new DkimKeyError(
     `Cannot use ${what} "${name}" for a DKIM key: it is no DNS name; use letters, digits and hyphens`,
   );
-}
-
-function parseKey(pem: string): KeyObject {
-  try {
-    return createPrivateKey(pem);
-  } catch (error) {
-    throw new DkimKeyError("Cannot parse DKIM key: no PEM private key found", { cause: error });
-  }
 }

@@ -73,14 +73,30 @@ export function colonList(value: string): string[] {
 }
 
 /**
- * Decodes base64 with white space in it (RFC 6376 §3.5). Strict: padding must be there, and what it pads must be zero bits,
- * so that a value has one spelling.
+ * Decodes base64 with white space in it.
+ *
+ * ```
+ * base64string = ALPHADIGITPS *([FWS] ALPHADIGITPS) [ [FWS] "=" [ [FWS] "=" ] ]
+ * ```
+ *
+ * So the padding may be left out, as it is in some records that were copied by hand.
  *
  * @returns Undefined for anything else; no octets for an empty value.
+ * @see RFC 6376 §2.10
  */
-export function decodeBase64(value: string): Uint8Array | undefined {
+export function decodeBase64(value: string): Uint8Array<ArrayBuffer> | undefined {
   try {
-    return Uint8Array.fromBase64(withoutFws(value), { lastChunkHandling: "strict" });
+    return Uint8Array.fromBase64(withoutFws(value), { lastChunkHandling: "loose" });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Decodes a value that may hold UTF-8 (RFC 8616 §5). @param value Octets as Latin-1. @returns Undefined: malformed. */
+export function decodeUtf8Value(value: string): string | undefined {
+  if (!/[\x80-\xff]/.test(value)) return value;
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(value, (octet) => octet.charCodeAt(0)));
   } catch {
     return undefined;
   }

@@ -1,63 +1,52 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { generateKeyPairSync } from "node:crypto";
-import {
-  createDkimKey,
-  DkimKeyError,
-  dkimKeyPath,
-  dkimRecord,
-  dkimTxtValue,
-  listDkimSelectors,
-} from "../../../../lib/msgauth/dkim/key.ts";
+import { createDkimKeys, dkimKeyPath, dkimRecord, listDkimSelectors } from "../../../../lib/msgauth/dkim/key.ts";
+import { DkimKeyError } from "../../../../lib/msgauth/dkim/key_error.ts";
+import { dkimTxtValue, readPrivateKey } from "../../../../lib/msgauth/dkim/private_key.ts";
 import { systemFiles } from "../../../../lib/system/files.ts";
+import { TemporaryFolder } from "../../../support/interop/temporary_folder.ts";
 
 const NAME = { domain: "example.org", selector: "s2026" };
 
-async function keysFolder(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await Deno.makeTempDir();
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+async function pemOf(folder: string, selector: string): Promise<string> {
+  return await Deno.readTextFile(`${folder}/dkim/example.org/${selector}.pem`);
 }
 
-Deno.test("a key is made once, 0600, and never replaced", async () => {
-  await using keys = await keysFolder();
+Deno.test("a pair of keys is made once, 0600, and never replaced; what is missing of it is made", async () => {
+  await using keys = await TemporaryFolder.create();
   assertEquals(await listDkimSelectors(keys.path, "example.org", systemFiles), []);
-  const path = await createDkimKey(keys.path, NAME, systemFiles);
-  assertEquals(path, `${keys.path}/dkim/example.org/s2026.pem`);
-  assertEquals(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
+  const made = await createDkimKeys(keys.path, NAME, systemFiles);
+  assertEquals(made.map(({ selector }) => selector), ["s2026", "s2026-ed"]);
+  for (const name of made) {
+    assertEquals(((await Deno.stat(dkimKeyPath(keys.path, name))).mode ?? 0) & 0o777, 0o600);
+  }
   assertEquals(((await Deno.stat(`${keys.path}/dkim/example.org`)).mode ?? 0) & 0o777, 0o700);
-  const pem = await Deno.readTextFile(path);
+  const pem = await pemOf(keys.path, "s2026");
   await assertRejects(
-    () => createDkimKey(keys.path, NAME, systemFiles),
+    () => createDkimKeys(keys.path, NAME, systemFiles),
     DkimKeyError,
     "it exists; choose another selector",
   );
-  assertEquals(await Deno.readTextFile(path), pem);
-  assertEquals(await listDkimSelectors(keys.path, "Example.ORG", systemFiles), ["s2026"]);
+  await Deno.remove(`${keys.path}/dkim/example.org/s2026-ed.pem`);
+  assertEquals((await createDkimKeys(keys.path, NAME, systemFiles)).map(({ selector }) => selector), ["s2026-ed"]);
+  assertEquals(await pemOf(keys.path, "s2026"), pem);
+  assertEquals(await listDkimSelectors(keys.path, "Example.ORG", systemFiles), ["s2026", "s2026-ed"]);
 });
 
-Deno.test("the published key verifies what the private key signs", async () => {
-  await using keys = await keysFolder();
-  const pem = await Deno.readTextFile(await createDkimKey(keys.path, NAME, systemFiles));
-  const value = dkimTxtValue(pem);
-  const encoded = /^v=DKIM1; k=rsa; p=([A-Za-z0-9+/]+=*)$/.exec(value)?.[1];
-  assert(encoded !== undefined);
-  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
-  const body = Uint8Array.fromBase64(pem.replace(/-----[A-Z ]+-----/g, "").replace(/\n/g, ""));
-  const privateKey = await crypto.subtle.importKey("pkcs8", body, algorithm, false, ["sign"]);
-  const publicKey = await crypto.subtle.importKey("spki", Uint8Array.fromBase64(encoded), algorithm, true, ["verify"]);
-  const message = new TextEncoder().encode("mail");
-  const signature = await crypto.subtle.sign(algorithm, privateKey, message);
-  assert(await crypto.subtle.verify(algorithm, publicKey, signature, message));
-});
-
-Deno.test("the record is one zone file line with strings of at most 255 octets that join to the value", async () => {
-  await using keys = await keysFolder();
-  const pem = await Deno.readTextFile(await createDkimKey(keys.path, NAME, systemFiles));
+Deno.test("the records are zone file lines with strings of at most 255 octets that join to the value", async () => {
+  await using keys = await TemporaryFolder.create();
+  await createDkimKeys(keys.path, NAME, systemFiles);
+  const pem = await pemOf(keys.path, "s2026");
   const line = dkimRecord(NAME, pem);
   assertMatch(line, /^s2026\._domainkey\.example\.org\. IN TXT "v=DKIM1; k=rsa; p=/);
   const strings = [...line.matchAll(/"([^"]*)"/g)].map((match) => match[1] ?? "");
   assertEquals(strings.length, 2);
   assert(strings.every((text) => text.length <= 255));
   assertEquals(strings.join(""), dkimTxtValue(pem));
+  assertMatch(
+    dkimRecord({ ...NAME, selector: "s2026-ed" }, await pemOf(keys.path, "s2026-ed")),
+    /^s2026-ed\._domainkey\.example\.org\. IN TXT "v=DKIM1; k=ed25519; p=[A-Za-z0-9+/]{43}="$/,
+  );
 });
 
 Deno.test("names that are no DNS names are refused before they become a path", () => {
@@ -68,10 +57,16 @@ Deno.test("names that are no DNS names are refused before they become a path", (
   }
 });
 
-Deno.test("a file that holds no RSA key is refused without showing what it holds", () => {
-  const { privateKey } = generateKeyPairSync("ed25519");
-  const pem = String(privateKey.export({ type: "pkcs8", format: "pem" }));
-  assertThrows(() => dkimTxtValue(pem), DkimKeyError, "no RSA key");
+Deno.test("a file that holds no key for DKIM is refused without showing what it holds", async () => {
+  const wrong = [
+    generateKeyPairSync("ec", { namedCurve: "P-256" }),
+    generateKeyPairSync("rsa", { modulusLength: 768 }),
+  ];
+  for (const { privateKey } of wrong) {
+    const pem = String(privateKey.export({ type: "pkcs8", format: "pem" }));
+    assertThrows(() => dkimTxtValue(pem), DkimKeyError, "neither an RSA key of 1024 to 4096 bits nor an Ed25519 key");
+    await assertRejects(() => readPrivateKey(pem), DkimKeyError);
+  }
   const error = assertThrows(() => dkimTxtValue("hunter2"), DkimKeyError, "no PEM private key found");
   assert(!error.message.includes("hunter2"));
 });
