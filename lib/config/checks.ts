@@ -8,6 +8,7 @@ import { DEFAULT_LISTENERS, type DomainDraft, type FileContent, type ListenerDra
 import type { RouteDraft, ServerDraft } from "./route_keys.ts";
 import type { ViaDraft } from "./via.ts";
 import { checkMailboxVia, checkWebhookRoute, checkWebhookSecrets } from "./webhook_checks.ts";
+import { checkMsgauth } from "./msgauth_keys.ts";
 import { checkOauth } from "./oauth.ts";
 import { nearMiss } from "./near_miss.ts";
 import type { Entry, Located } from "./schema.ts";
@@ -24,6 +25,7 @@ export function checkContent(content: Partial<FileContent>, source: Source): voi
   checkMailboxVia(mailboxes, source);
   checkWebhookSecrets(routes, mailboxes, source);
   checkAdmin(admin?.bind, listeners, source);
+  checkMsgauth(content.msgauth, source);
   // Without the domains, each mailbox would be one of a domain that is not ours.
   if (domains === undefined) return;
   checkDomains(domains, routes, source);

@@ -211,6 +211,27 @@ export interface Config {
     /** From the accept to our greeting; absent: none. */
     readonly greetDelayMs?: number;
   };
+  /** Who really sent a message, and what follows from it. */
+  readonly msgauth: {
+    /** Whose results they are (RFC 8601 §2.5): what our Authentication-Results begin with. */
+    readonly authservId: string;
+    /** Check SPF. */
+    readonly spf: boolean;
+    /** Verify DKIM signatures. */
+    readonly dkim: boolean;
+    /** How far the policies of author domains are followed; `off`: they are not looked up. */
+    readonly dmarc: "enforce" | "quarantine" | "none" | "off";
+    /** What quarantine is: the folder Junk, or what the header says. */
+    readonly quarantine: "junk" | "header";
+    /** What happens where DNS had no answer. */
+    readonly onTemporaryError: "accept" | "defer";
+    /** Addresses, CIDR blocks as text, checked, and domains in A-label form, each with all below it. */
+    readonly trustedForwarders: readonly string[];
+    /** Domains in A-label form, each with all below it, whose ARC seals are believed. */
+    readonly trustedSealers: readonly string[];
+    /** Seal what addresses of ours send on (RFC 8617). */
+    readonly arc: "off" | "seal";
+  };
   /** Mail from users who logged in. */
   readonly submission: {
     readonly senders: Senders;

@@ -24,6 +24,7 @@ import {
   unavailable,
   withDefault,
 } from "./schema.ts";
+import { msgauth, type MsgauthDraft } from "./msgauth_keys.ts";
 import { mailboxVia, type MailboxViaDraft } from "./mailbox_via.ts";
 import { sourceAddresses } from "./source_addresses.ts";
 import * as value from "./values.ts";
@@ -98,6 +99,8 @@ export interface FileContent extends
   readonly relayFrom: readonly string[];
   /** CIDR blocks. */
   readonly xclientFrom: readonly string[];
+  /** Of `msgauth`. */
+  readonly msgauth: MsgauthDraft;
   /** How users log in. */
   readonly auth: {
     /** Its path is absolute. */
@@ -337,6 +340,7 @@ export const configType: Type<Partial<FileContent>> = partial({
       "Wait before the greeting: who talks meanwhile is refused. Default: none, and a look at what has come.",
     ),
   }, "Mail from other servers."),
+  msgauth,
   submission: section("submission", {
     senders: withDefault(
       "senders",

@@ -7,6 +7,7 @@ import { checkContent, finalDomain, listenersOf } from "./checks.ts";
 import { ConfigError } from "./errors.ts";
 import { CONFIG_KEYS, configType, type FileContent } from "./keys.ts";
 import { type Includes, readIncludes } from "./includes.ts";
+import { usualDmarc } from "./msgauth_keys.ts";
 import { completeVia, usualTls } from "./mailbox_via.ts";
 import type { FallbackDraft, RouteDraft, ServerDraft } from "./route_keys.ts";
 import { oauthConfig, type OauthDraft } from "./oauth.ts";
@@ -65,6 +66,7 @@ function assemble(content: FileContent, source: Source, { files }: Includes): Co
     relayFrom: content.relayFrom,
     xclientFrom: content.xclientFrom,
     mx: content.mx,
+    msgauth: msgauthOf(content),
     submission: content.submission,
     auth: authOf(content, source.folder),
     routes: content.routes.map((route) => ({
@@ -94,6 +96,10 @@ function authOf({ auth: { dovecot, oauth, mechanisms } }: FileContent, folder: s
 
 function forwardingOf({ forwarding: { srs, domain, maxAgeMs } }: FileContent): Config["forwarding"] {
   return { srs, maxAgeMs, ...(domain === undefined ? {} : { domain: domain.value }) };
+}
+
+function msgauthOf({ msgauth: { authservId, dmarc, ...others }, hostname }: FileContent): Config["msgauth"] {
+  return { authservId: authservId ?? hostname, dmarc: dmarc?.value ?? usualDmarc(others), ...others };
 }
 
 function adminOf({ admin: { bind } }: FileContent, data: string): Config["admin"] {

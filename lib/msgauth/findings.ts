@@ -61,16 +61,62 @@ export type DmarcResult = "none" | "pass" | "fail" | "temperror" | "permerror";
 /** What a domain asks for mail that does not prove itself. */
 export type DmarcRequest = "none" | "quarantine" | "reject";
 
+/** A place that reports are asked to be sent to. */
+export interface DmarcReportUri {
+  /** E.g. `mailto:dmarc@example.org`; of URI characters only (RFC 3986 §2). */
+  readonly uri: string;
+  /** The largest report that is taken there (RFC 7489 §6.2, removed by RFC 9989), in octets; absent: no limit given. */
+  readonly maxOctets?: number;
+}
+
+/** What a DMARC record says (RFC 9989 §4.7, RFC 7489 §6.3), with defaults filled in. */
+export interface DmarcRecord {
+  /** `p`, for the domain itself. */
+  readonly policy: DmarcRequest;
+  /** `sp`, for domains below it; absent: as `p`. */
+  readonly subdomainPolicy?: DmarcRequest;
+  /** `np`, for domains below it that do not exist; absent: as `sp`. */
+  readonly absentDomainPolicy?: DmarcRequest;
+  /** `adkim=s`: only a signature of the very same domain counts. */
+  readonly isDkimStrict: boolean;
+  /** `aspf=s` */
+  readonly isSpfStrict: boolean;
+  /** Whether registrars sell names below this one: `y` or `n`, or `u` where the record leaves it open. */
+  readonly psd: "y" | "n" | "u";
+  /** `t`: one step milder than the policies say; absent: the record has no `t` that can be read. */
+  readonly isTesting?: boolean;
+  /** `pct`, 0 to 100; it counts only where `t` is absent. */
+  readonly percent: number;
+  /** `rua`, for aggregate reports. */
+  readonly aggregateUris: readonly DmarcReportUri[];
+  /** `ruf`, for reports on single messages. */
+  readonly failureUris: readonly DmarcReportUri[];
+  /** `fo` as published, `0` where it is absent. */
+  readonly failureOptions: string;
+}
+
 /** DMARC for the author domain. */
 export interface DmarcFinding {
   /** What came of it. */
   readonly result: DmarcResult;
-  /** The domain of the From field; absent where there is no single one that can be read. */
+  /**
+   * The domain of the From field, A-labels, lower case. Of several, the one that decided; absent where there is none that
+   * can be read.
+   */
   readonly fromDomain?: string;
   /** The domain whose record holds: the From domain or one above it. */
   readonly policyDomain?: string;
-  /** What its policy asks for this message, after sp, np, t and pct. */
+  /** That record, for reports; absent: there is none, or it asks for nothing that could be done. */
+  readonly record?: DmarcRecord;
+  /** The policy of that record for the From domain, after sp, np and t; absent where there is no record. */
+  readonly policy?: DmarcRequest;
+  /**
+   * What it asks for this message, after pct too: `none` unless the result is `fail`, or is `permerror` because nobody can
+   * tell whom the message is from.
+   */
   readonly request: DmarcRequest;
+  /** Why that is milder than published, for reports (RFC 9990, RFC 7489 appendix C); absent: it is not. */
+  readonly leniency?: "policy_test_mode" | "sampled_out";
   /** Whether an aligned SPF passed. */
   readonly isSpfAligned: boolean;
   /** Whether an aligned DKIM signature passed. */
@@ -85,6 +131,8 @@ export interface ArcFinding {
   readonly result: "none" | "pass" | "fail";
   /** Sealers from the oldest on, `d=` of each ARC-Seal. */
   readonly sealers: readonly string[];
+  /** What each of them found, in the same order: ARC-Authentication-Results without `i=`. Only where the chain passed. */
+  readonly authenticationResults?: readonly string[];
   /** In one line for people, for `fail`. */
   readonly problem?: string;
 }

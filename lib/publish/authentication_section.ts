@@ -55,7 +55,8 @@ function dkim({ domain, dkimKeys }: Site): readonly PublishedRecord[] {
       type: "TXT",
       value,
       purpose: "DKIM: the key that signs its mail",
-      importance: isConfigured ? "required" : "recommended",
+      // A key signs only once its record was seen; but where no RSA key has one, an RSA key signs all the same.
+      importance: isConfigured && /k=rsa/.test(value) ? "required" : "recommended",
     }]
   );
 }

@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import { isIP } from "node:net";
 import { getLogger } from "@logtape/logtape";
 import type { Config, ListenerConfig } from "../../config/config.ts";
-import { dkimKeyPath, dkimTxtValue, listDkimSelectors } from "../../msgauth/dkim/key.ts";
+import { dkimKeyPath, dkimPair, listDkimSelectors } from "../../msgauth/dkim/key.ts";
+import { dkimTxtValue } from "../../msgauth/dkim/private_key.ts";
 import type { Site, SiteCertificate, SiteKey, SitePolicy } from "../../publish/site.ts";
 import { ownStsPolicy } from "../../publish/sts_policy.ts";
 import { systemFiles } from "../../system/files.ts";
@@ -81,7 +82,8 @@ function isHomeOf(domain: string, hostname: string, ours: readonly string[]): bo
 async function keysOf(config: Config, domain: string): Promise<readonly SiteKey[]> {
   const folder = `${config.data}/keys`;
   const there = await listDkimSelectors(folder, domain, systemFiles);
-  const configured = (config.domains.get(domain)?.dkim ?? []).map((selector) => selector.toLowerCase());
+  const configured = (config.domains.get(domain)?.dkim ?? []).flatMap(dkimPair)
+    .map((selector) => selector.toLowerCase());
   const keys: SiteKey[] = [];
   for (const selector of new Set([...configured, ...there])) {
     const isConfigured = configured.includes(selector);

@@ -23,7 +23,7 @@ export async function checkDkimRecord(context: CheckContext, record: PublishedRe
   if (answer.kind !== "found") {
     const meaning = isInUse
       ? "There is no record of a key that signs our mail: receivers take its signatures for broken"
-      : "There is no record of this key, which is no reason to worry where it signs nothing";
+      : "There is no record of this key, so that it signs nothing";
     return (isInUse ? wrong : advice)(record, meaning, publish(record));
   }
   const [text = "", ...more] = answer.records;

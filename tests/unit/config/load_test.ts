@@ -50,6 +50,17 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
     binaryMime: false,
     relayFrom: [],
     xclientFrom: [],
+    msgauth: {
+      authservId: "mail.example.org",
+      spf: true,
+      dkim: true,
+      dmarc: "enforce",
+      quarantine: "junk",
+      onTemporaryError: "accept",
+      trustedForwarders: [],
+      trustedSealers: [],
+      arc: "off",
+    },
     mx: {},
     submission: { senders: "own", bareLf: "refuse" },
     auth: {},
@@ -125,6 +136,9 @@ binary_mime: true
 relay_from: [192.0.2.0/24, "2001:db8::/32", 198.51.100.7]
 xclient_from: [10.0.0.1]
 mx: { greet_delay: 6s }
+msgauth:
+  { authserv_id: Example.org, spf: true, dkim: true, dmarc: none, quarantine: header, on_temporary_error: defer,
+    trusted_forwarders: [192.0.2.0/24, "2001:db8::1", Lists.BÜCHER.example], trusted_sealers: [a.example], arc: seal }
 submission: { senders: any, rate: 500/1h, bare_lf: repair }
 auth: { dovecot: "unix:run/auth-client", mechanisms: [LOGIN, SCRAM-SHA-256-PLUS, PLAIN] }
 routes:
@@ -217,6 +231,17 @@ quick_start: Alice@bücher.example
     relayFrom: ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
     xclientFrom: ["10.0.0.1"],
     mx: { greetDelayMs: 6_000 },
+    msgauth: {
+      authservId: "Example.org",
+      spf: true,
+      dkim: true,
+      dmarc: "none",
+      quarantine: "header",
+      onTemporaryError: "defer",
+      trustedForwarders: ["192.0.2.0/24", "2001:db8::1", "lists.xn--bcher-kva.example"],
+      trustedSealers: ["a.example"],
+      arc: "seal",
+    },
     submission: { senders: "any", rate: { count: 500, perMs: 3_600_000 }, bareLf: "repair" },
     auth: {
       dovecot: { kind: "unix", path: "/etc/posthorn/run/auth-client" },
@@ -445,6 +470,15 @@ Deno.test("A problem is told in one line, also where an escape sequence that is 
   const error = await load('"\\U|\n').then(() => undefined, (error: unknown) => error);
   assert(error instanceof ConfigError);
   assertEquals(error.problems.map(({ message }) => message.includes("\n")), [false, false]);
+});
+
+Deno.test("Where SPF or DKIM is off, so is DMARC", async () => {
+  const dmarc = async (keys: string): Promise<unknown> =>
+    (await load(`${SHORTEST}msgauth: { ${keys} }\n`)).msgauth.dmarc;
+  assertEquals(await dmarc("spf: false"), "off");
+  assertEquals(await dmarc("dkim: false"), "off");
+  assertEquals(await dmarc("spf: false, dmarc: off"), "off");
+  assertEquals(await dmarc("dmarc: quarantine"), "quarantine");
 });
 
 Deno.test("admin.bind: off does without the control socket", async () => {
