@@ -3,7 +3,7 @@
  * POSTHORN_REQUIRE_PEERS=1, as in CI, it fails instead.
  */
 
-const CYRUS_FOLDERS = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
+const LIBRARY_FOLDERS = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
 
 /** A program that tests use: the names or paths under which it may be found. */
 const PROGRAMS = {
@@ -14,7 +14,9 @@ const PROGRAMS = {
   script: ["/usr/bin/script", "script"],
   openssl: ["openssl"],
   gsasl: ["gsasl"],
-  "cyrus-scram": CYRUS_FOLDERS.map((folder) => `${folder}/sasl2/libscram.so`),
+  "cyrus-scram": LIBRARY_FOLDERS.map((folder) => `${folder}/sasl2/libscram.so`),
+  libopendmarc: LIBRARY_FOLDERS.map((folder) => `${folder}/libopendmarc.so.2`),
+  publicsuffix: ["/usr/share/publicsuffix/public_suffix_list.dat"],
   python: ["/usr/bin/python3", "python3"],
   perl: ["/usr/bin/perl", "perl"],
   postfix: ["/usr/sbin/postfix", "postfix"],
@@ -50,7 +52,7 @@ export type Program = keyof typeof PROGRAMS;
 type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM" | "Mail::SRS";
 
 /** Something else that a test may need. */
-export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | "pyspf" | Unpacked | Optional;
+export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | "pyspf" | "authres" | Unpacked | Optional;
 
 /** Names a program that `.ci/run` took out of a package which cannot be installed beside others. */
 type Unpacked = "POSTHORN_EXIM" | "POSTHORN_CYRUS_IMAPD";
@@ -99,6 +101,8 @@ function has(need: Need): boolean {
       return succeeds(findProgram("python"), ["-c", "import flufl.bounce"]);
     case "pyspf":
       return succeeds(findProgram("python"), ["-c", "import spf"]);
+    case "authres":
+      return succeeds(findProgram("python"), ["-c", "import authres"]);
     case "POSTHORN_BINARY":
     case "POSTHORN_EXIM":
     case "POSTHORN_CYRUS_IMAPD":
