@@ -1,7 +1,7 @@
 /**
  * What is particular about a message for some of its recipients: the reverse-path that it goes on with, and the mark of the
- * address of ours that sends it on. The targets behind this know nothing of either; content, and with it a DKIM signature,
- * is not touched.
+ * address of ours that sends it on, with our ARC seal. The targets behind this know nothing of them; content, and with it a
+ * DKIM signature, is not touched.
  */
 
 import { hasUsualLength, parseMailbox } from "../mail/mailbox.ts";
@@ -19,7 +19,8 @@ const LOOP: Outcome = {
 };
 
 /**
- * Delivers with the reverse-path of the recipients and, where they are forwarded to, a Delivered-To in front.
+ * Delivers with the reverse-path of the recipients and, where they are forwarded to, a Delivered-To in front,
+ * and above it the ARC set where the envelope has one.
  *
  * @param deliver Sees the envelope as this transaction needs it. The recipients of a request have both in common.
  */
@@ -33,7 +34,8 @@ export function forwarded(deliver: DeliveryTarget["deliver"], logger: Logger): D
     let { trace } = envelope;
     if (forwardedBy !== undefined) {
       if (await wasDeliveredTo(forwardedBy, request.content)) return request.recipients.map(() => LOOP);
-      trace = `${deliveredTo(forwardedBy)}${trace}`;
+      // Trace fields change nothing that a seal covers, so they may stand below it (RFC 8617 §4.1.2).
+      trace = `${envelope.arcSeal ?? ""}${deliveredTo(forwardedBy)}${trace}`;
     }
     const outcomes = await deliver({ ...request, envelope: { ...sent, trace } });
     if (!isTooLongForThem(outcomes, recipient)) return outcomes;

@@ -86,6 +86,11 @@ export interface Envelope extends MailOptions {
   readonly arrived: string;
   /** Header fields to put in front of the content, each ended by CRLF: Received, and what a submission lacked. */
   readonly trace: string;
+  /**
+   * The ARC set that vouches for what was found out about the message (RFC 8617 §5.1): three header fields, each ended by
+   * CRLF. It goes in front only where an address of ours sends the message on (`forwardedBy`).
+   */
+  readonly arcSeal?: string;
   /** Of the connection that brought the message; `local` for a DSN of our own. */
   readonly session: SessionFacts;
   /** At least one that is not expanded; each of these addresses once. */

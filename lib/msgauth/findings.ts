@@ -129,12 +129,18 @@ export interface DmarcFinding {
 export interface ArcFinding {
   /** The cv of the chain. */
   readonly result: "none" | "pass" | "fail";
-  /** Sealers from the oldest on, `d=` of each ARC-Seal. */
+  /** Sealers from the oldest on, `d=` of each ARC-Seal; none where the fields form no chain. */
   readonly sealers: readonly string[];
   /** What each of them found, in the same order: ARC-Authentication-Results without `i=`. Only where the chain passed. */
   readonly authenticationResults?: readonly string[];
   /** In one line for people, for `fail`. */
   readonly problem?: string;
+  /** The highest instance that a field names, 1 to 50; absent: none does. */
+  readonly instance?: number;
+  /** For `fail`: a key could not be looked up, so that somebody else may find the chain good. */
+  readonly isTransient?: true;
+  /** For `fail`: the newest seal says so itself, and nothing is added to such a chain (RFC 8617 §5.1). */
+  readonly isEnded?: true;
 }
 
 /** The name of the client's address (RFC 8601 §2.7.3, iprev). */

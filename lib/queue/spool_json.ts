@@ -70,6 +70,7 @@ export function envelopeFrom(value: unknown): Envelope {
     arrived: time(fields, "arrived"),
     ...optionsFrom(fields),
     trace: text(fields, "trace"),
+    ...optionalTexts(fields, ["arcSeal"]),
     session: sessionFrom(fields.session),
     recipients,
   };

@@ -27,7 +27,8 @@ function textOf(octets: Uint8Array): string {
 
 /** Cuts octets into pieces of the given sizes, again and again. */
 function* pieces(octets: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
-  for (let at = 0, turn = 0; at < octets.length; turn++) {
+  let at = 0;
+  for (let turn = 0; at < octets.length; turn++) {
     const size = sizes[turn % sizes.length] ?? 1;
     yield octets.slice(at, at + size);
     at += size;
@@ -78,7 +79,7 @@ Deno.test("canonical fields stay as they are when they are canonicalized again",
   fc.assert(fc.property(value, fc.constantFrom("Subject:", "SUBJECT \t:", "x:"), (parts, name) => {
     const once = canonicalizeField(octetsOf(`${name}${parts.join("")}\r\n`), "relaxed");
     assertEquals(textOf(canonicalizeField(once, "relaxed")), textOf(once));
-    assertMatch(textOf(once), /^[a-z]+:(?! )(?:(?!  )[^\t\r\n])*(?<! )\r\n$/);
+    assertMatch(textOf(once), /^[a-z]+:(?! )(?:(?! {2})[^\t\r\n])*(?<! )\r\n$/);
   }));
 });
 

@@ -46,6 +46,7 @@ const envelope: fc.Arbitrary<Envelope> = fc.tuple(
   }),
   maybe("ret", fc.constantFrom("FULL", "HDRS")),
   maybe("envid", anyText),
+  maybe("arcSeal", anyText),
   maybe("requireTls", fc.constant(true)),
   maybe("holdUntil", time),
   maybe("deliverBy", fc.record({ until: time, mode: fc.constantFrom("return", "notify"), isTraced: fc.boolean() })),

@@ -20,6 +20,8 @@ const PROGRAMS = {
   python: ["/usr/bin/python3", "python3"],
   perl: ["/usr/bin/perl", "perl"],
   postfix: ["/usr/sbin/postfix", "postfix"],
+  opendkim: ["/usr/sbin/opendkim", "opendkim"],
+  opendmarc: ["/usr/sbin/opendmarc", "opendmarc"],
   postsrsd: ["/usr/sbin/postsrsd", "postsrsd"],
   haproxy: ["/usr/sbin/haproxy", "haproxy"],
   testssl: ["/usr/bin/testssl", "testssl.sh"],
@@ -49,10 +51,23 @@ const PROGRAMS = {
 export type Program = keyof typeof PROGRAMS;
 
 /** Modules of Perl: those that swaks uses, and another sender rewriting. */
-type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM" | "Mail::SRS";
+type PerlModule = "Net::SSLeay" | "Authen::SASL" | "Authen::NTLM" | "Mail::SRS" | "Mail::DKIM";
+
+/** Modules of Python, by the names of their packages. */
+type PythonModule = "python3-dkim" | "python3-authres";
 
 /** Something else that a test may need. */
-export type Need = Program | "root" | "sisimai" | PerlModule | "flufl.bounce" | "pyspf" | "authres" | Unpacked | Optional;
+export type Need =
+  | Program
+  | "root"
+  | "sisimai"
+  | PerlModule
+  | "flufl.bounce"
+  | "pyspf"
+  | "authres"
+  | PythonModule
+  | Unpacked
+  | Optional;
 
 /** Names a program that `.ci/run` took out of a package which cannot be installed beside others. */
 type Unpacked = "POSTHORN_EXIM" | "POSTHORN_CYRUS_IMAPD";
@@ -96,12 +111,16 @@ function has(need: Need): boolean {
     case "Authen::SASL":
     case "Authen::NTLM":
     case "Mail::SRS":
+    case "Mail::DKIM":
       return succeeds(findProgram("perl"), [`-M${need}`, "-e", "1"]);
     case "flufl.bounce":
       return succeeds(findProgram("python"), ["-c", "import flufl.bounce"]);
     case "pyspf":
       return succeeds(findProgram("python"), ["-c", "import spf"]);
+    case "python3-dkim":
+      return succeeds(findProgram("python"), ["-c", "import dkim"]);
     case "authres":
+    case "python3-authres":
       return succeeds(findProgram("python"), ["-c", "import authres"]);
     case "POSTHORN_BINARY":
     case "POSTHORN_EXIM":

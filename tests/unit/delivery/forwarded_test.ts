@@ -22,11 +22,15 @@ const MESSAGE = "DKIM-Signature: v=1; a=rsa-sha256; b=abc\r\nSubject:  x\r\n\r\n
 /** Delivers through the wrapper; returns what the target behind it saw. */
 async function deliver(
   recipient: Partial<EnvelopeRecipient>,
-  options: { readonly text?: string; readonly answer?: (reversePath: string) => Outcome } = {},
+  options: {
+    readonly text?: string;
+    readonly arcSeal?: string;
+    readonly answer?: (reversePath: string) => Outcome;
+  } = {},
 ): Promise<
   { readonly seen: readonly DeliveryRequest[]; readonly outcomes: readonly Outcome[]; readonly log: string[] }
 > {
-  const { text = MESSAGE, answer = () => TAKEN } = options;
+  const { text = MESSAGE, arcSeal, answer = () => TAKEN } = options;
   const logger = new LogLines();
   const seen: DeliveryRequest[] = [];
   const recipients = ["carol@elsewhere.example", "dave@elsewhere.example"].map((address) => ({
@@ -38,6 +42,7 @@ async function deliver(
     recipients: [{ address: "alice@example.org" }, ...recipients],
     envid: "envelope-1",
     ret: "HDRS",
+    ...(arcSeal !== undefined && { arcSeal }),
   });
   const outcomes = await forwarded((request) => {
     seen.push(request);
@@ -77,6 +82,21 @@ Deno.test("a forwarded message goes with the rewritten sender and a mark in fron
     [["failure"], "rfc822;team@example.org"],
   ]);
   assertEquals(outcomes, [TAKEN, TAKEN]);
+});
+
+Deno.test("the ARC set of a message stands above all else where it is sent on, and nowhere where it is not", async () => {
+  const arcSeal = "ARC-Seal: i=1; cv=none\r\nARC-Message-Signature: i=1\r\nARC-Authentication-Results: i=1; mx\r\n";
+  const answer = (reversePath: string): Outcome => reversePath === LONG_SRS ? REFUSED : TAKEN;
+  const forward = { reversePath: LONG_SRS, forwardedBy: "team@example.org" };
+  const { seen } = await deliver(forward, { arcSeal, answer });
+  assertEquals(
+    seen.map(({ envelope }) => envelope.trace.startsWith(`${arcSeal}Delivered-To: team@example.org\r\nReceived:`)),
+    [true, true],
+  );
+  for (const recipient of [{}, { reversePath: "owner-list@example.org", list: "member" } as const]) {
+    const { seen: [request] } = await deliver(recipient, { arcSeal });
+    assertMatch(request?.envelope.trace ?? "", /^Received:/);
+  }
 });
 
 Deno.test("a member of a list gets the message from the owner, and no mark where nobody forwards", async () => {
