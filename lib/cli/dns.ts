@@ -6,16 +6,17 @@ import { loadConfig } from "../config/load.ts";
 import { makeStsFetch } from "../delivery/remote/mta_sts_fetch.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
 import { checkSpf } from "../msgauth/spf/check.ts";
-import { checkRecords, findingLines } from "../publish/check/check.ts";
+import { checkRecords } from "../publish/check/check.ts";
 import type { Finding, SpfQuestion } from "../publish/check/finding.ts";
 import { type PublishedRecord, recordsOf, textStrings, zoneLine } from "../publish/record.ts";
 import { sectionsOf } from "../publish/sections.ts";
 import type { Site } from "../publish/site.ts";
 import { zoneText } from "../publish/zone_text.ts";
 import { systemClock } from "../system/clock.ts";
-import { DATA_ERROR, OK, UNAVAILABLE } from "../system/sysexits.ts";
+import { DATA_ERROR, OK } from "../system/sysexits.ts";
 import { CommandError } from "./command_error.ts";
 import { type CommandFlags, UsageError } from "./command_line.ts";
+import { checkReport } from "./dns/check_report.ts";
 import { gatherSite } from "./dns/gather_site.ts";
 import { publicAddresses } from "./dns/public_address.ts";
 import { processIo } from "./find_config.ts";
@@ -68,7 +69,7 @@ export async function dns(call: DnsCall): Promise<{ readonly text: string; reado
   }
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
   const site = await gatherSite(config, { domain, addresses, interfaces });
-  if (call.flags.has("check")) return report(domain, await compare(config, site), call.isJson);
+  if (call.flags.has("check")) return checkReport(domain, await compare(config, site), call.isJson);
   const sections = sectionsOf(site);
   const text = call.isJson ? JSON.stringify(recordsOf(sections).map(asJson), null, 2) : zoneText(domain, sections);
   return { text, exitCode: OK };
@@ -103,17 +104,6 @@ async function compare(config: Config, site: Site): Promise<readonly Finding[]> 
     });
   const fetchPolicy = makeStsFetch({ resolver, clock: systemClock });
   return await checkRecords({ site, resolver, isTrusted, checkSpf: spf, fetchPolicy, signal });
-}
-
-function report(domain: string, findings: readonly Finding[], isJson: boolean): { text: string; exitCode: number } {
-  const count = (kind: Finding["kind"]): number => findings.filter((finding) => finding.kind === kind).length;
-  const [wrong, unknown] = [count("wrong"), count("unknown")];
-  const exitCode = wrong > 0 ? DATA_ERROR : unknown > 0 ? UNAVAILABLE : OK;
-  if (isJson) return { text: JSON.stringify({ domain, isGood: exitCode === OK, findings }, null, 2), exitCode };
-  const sum = exitCode === OK
-    ? `Nothing is wrong with the records of ${domain}`
-    : `Of the records of ${domain}, ${wrong} are wrong, and ${unknown} could not be compared`;
-  return { text: [...findingLines(findings), "", sum].join("\n"), exitCode };
 }
 
 function asJson(record: PublishedRecord): Record<string, unknown> {
