@@ -19,6 +19,7 @@ import type { Files } from "../system/files.ts";
 import { CertificateError } from "../tls/certificate_error.ts";
 import { type Certificates, loadCertificates } from "../tls/certificates.ts";
 import { ensureSelfSigned } from "../tls/self_signed_files.ts";
+import { routingHints } from "./routing_hints.ts";
 import { fileStamp, StampingIo } from "./watched_files.ts";
 
 /** One reading of configuration, accounts and certificates. */
@@ -57,8 +58,10 @@ export interface LiveOptions {
   readonly files: Files;
   /** Whether a certificate or a rewritten sender is valid is judged by its wall clock. */
   readonly clock: Clock;
-  /** Warns of certificates that expire, and tells which accounts keep SCRAM from being offered. */
+  /** Warns of certificates that expire. */
   readonly logger: Logger;
+  /** Tells what keeps accounts, aliases and forwards from working as they were meant; absent: `logger` does. */
+  readonly accountsLogger?: Logger;
 }
 
 /**
@@ -69,11 +72,12 @@ export interface LiveOptions {
  * @throws {CertificateError} For a certificate or its key.
  */
 export async function loadLive(config: Config, options: LiveOptions, certificates?: Certificates): Promise<Live> {
-  return await assemble(
+  const live = await assemble(
     { config, stamps: new Map() },
     options,
     () => certificates ?? readCertificates(config, options),
   );
+  return logHints(live, options);
 }
 
 /**
@@ -99,7 +103,7 @@ export async function reloadLive(options: LiveOptions, old: Live): Promise<Live>
       return old.certificates;
     }
   });
-  return stillWithAccounts(live, old);
+  return logHints(stillWithAccounts(live, old), options);
 }
 
 /**
@@ -114,7 +118,7 @@ export async function reloadAccounts(options: LiveOptions, old: Live): Promise<L
   const live = stillWithAccounts({ ...old, config, ...read, settings: { ...old.settings, router: read.router } }, old);
   const { accountsFile: file } = config;
   if (live.accounts.length > 0 || old.accounts.length === 0 || (await options.io.readText(file)).trim() !== "") {
-    return live;
+    return logHints(live, options, old);
   }
   const message = `the accounts file is empty; "{}" in it says that there are no mailboxes any more`;
   throw new ConfigError([{ file, line: 1, column: 1, message }]);
@@ -143,7 +147,8 @@ function stillWithAccounts(live: Live, old: Live): Live {
   throw new ConfigError([{ file: live.config.accountsFile, line: 1, column: 1, message }]);
 }
 
-const ORPHANED_LIST = "The owner of the list {list} is no mailbox here: {owner}; reports on its messages will be lost";
+/** More lines than these would hide others; `posthorn check` prints them all. */
+const MAX_HINTS = 20;
 
 async function assemble(
   { config, stamps }: StampedConfig,
@@ -190,16 +195,13 @@ async function readAccounts(
   options: LiveOptions,
   stamps: ReadonlyMap<string, string>,
 ): Promise<Omit<Live, "config" | "certificates" | "settings">> {
-  const { io, files, logger } = options;
+  const { io, files } = options;
   const stamping = new StampingIo(io, files);
   const found = await loadAccounts(config, stamping);
   const accounts = found ?? [];
   const watchedFiles = new Map(stamping.stamps);
   for (const path of config.includeFiles) watchedFiles.set(path, stamps.get(path) ?? await fileStamp(files, path));
   const router = createRouter(config, accounts, await readForwarding(config, options));
-  const scram = scramGap(config, accounts);
-  if (scram !== undefined) logger.info("{note}", { note: scram });
-  for (const list of router.orphanedLists()) logger.warning(ORPHANED_LIST, { ...list });
   return {
     router,
     limitsOf: limitsOf(config.mailboxes.quota, accounts),
@@ -212,14 +214,39 @@ async function readAccounts(
   };
 }
 
-/** The secrets of rewritten senders are made where they are missing; undefined where there are none. */
-async function readForwarding(
+/** Says what is most likely a mistake in what is used from now on; @param old What was said of this is not said again. */
+function logHints(live: Live, { logger: usual, accountsLogger: logger = usual }: LiveOptions, old?: Live): Live {
+  const scram = scramGap(live.config, live.accounts);
+  const isNews = old === undefined || scramGap(old.config, old.accounts) !== scram;
+  if (scram !== undefined && isNews) logger.info("{note}", { note: scram });
+  const known = new Set(old === undefined ? [] : hintsOf(old));
+  const hints = hintsOf(live).filter((hint) => !known.has(hint));
+  for (const hint of hints.slice(0, MAX_HINTS)) logger.warning("{hint}", { hint });
+  const count = hints.length - MAX_HINTS;
+  if (count > 0) logger.warning("{count} more of this kind: `posthorn check` prints them all", { count });
+  return live;
+}
+
+/** Before there are accounts everything would lead nowhere. */
+function hintsOf({ router, hasAccounts }: Live): readonly string[] {
+  return hasAccounts ? routingHints(router) : [];
+}
+
+/**
+ * Reads the secrets of rewritten senders.
+ *
+ * @param options `isMade`: make one where there is none; default: where senders are rewritten.
+ * @returns Undefined where there are none.
+ * @throws {ConfigError} They cannot be used.
+ */
+export async function readForwarding(
   { data, forwarding: { srs: isOn, domain, maxAgeMs } }: Config,
-  { files, clock, logger }: LiveOptions,
+  options: Pick<LiveOptions, "files" | "clock" | "logger" | "accountsLogger"> & { readonly isMade?: boolean },
 ): Promise<Forwarding | undefined> {
+  const { files, clock, accountsLogger: logger = options.logger, isMade = isOn } = options;
   const file = `${data}/keys/srs`;
   try {
-    const secrets = await srsSecrets({ file, isMade: isOn, files, randomOctets, logger });
+    const secrets = await srsSecrets({ file, isMade, files, randomOctets, logger });
     if (secrets.length === 0) return undefined;
     const srs = createSrs({ secrets, now: () => clock.now(), maxAgeMs });
     return { srs, isOn, ...(domain === undefined ? {} : { domain }) };

@@ -47,6 +47,7 @@ export async function serve(file: string, print: (text: string) => void): Promis
     files: systemFiles,
     clock: systemClock,
     logger: logger("tls"),
+    accountsLogger: logger("accounts"),
   };
   const hangup = onHangup();
   await systemFiles.makeFolder(first.data, 0o700);

@@ -86,7 +86,7 @@ async function makeAnew(config: Config, words: readonly string[]): Promise<strin
 async function list(config: Config, words: readonly string[], { isJson }: UserCall): Promise<string> {
   if (words.length > 0) throw usage("user list takes no words; user show ADDRESS shows one mailbox");
   const accounts = await loadAccounts(config, processIo) ?? [];
-  if (isJson) return JSON.stringify(accounts.map(factsOf), null, 2);
+  if (isJson) return JSON.stringify(accounts.map((account) => factsOf(account, config.mailboxes.via)), null, 2);
   return accounts.map(({ address }) => address).join("\n");
 }
 
@@ -96,7 +96,9 @@ async function show(config: Config, words: readonly string[], { isJson }: UserCa
   const account = accounts.find((one) => one.address === address || one.addresses?.includes(address));
   if (account === undefined) throw noMailbox(address, accounts);
   const used = await usageOf(mailboxFolder(`${config.data}/mail`, account.address), systemFiles);
-  return isJson ? JSON.stringify({ ...factsOf(account), usage: used }, null, 2) : factLines(account, used).join("\n");
+  const { via } = config.mailboxes;
+  if (isJson) return JSON.stringify({ ...factsOf(account, via), usage: used }, null, 2);
+  return factLines(account, used, via).join("\n");
 }
 
 async function changeAddresses(config: Config, words: readonly string[]): Promise<string> {

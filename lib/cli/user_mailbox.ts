@@ -1,5 +1,6 @@
 /** `posthorn user mailbox`: makes the folders of a mailbox that was removed on purpose; else its mail would wait for them. */
 
+import process from "node:process";
 import { getLogger } from "@logtape/logtape";
 import { loadAccounts } from "../config/accounts.ts";
 import type { Config } from "../config/config.ts";
@@ -9,12 +10,13 @@ import { mailboxFolder } from "../delivery/maildir_name.ts";
 import { parentOf, systemFiles } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { DATA_ERROR } from "../system/sysexits.ts";
-import { giveFoldersToUser, giveToUser } from "./become_user.ts";
+import { becomeOwner, giveFoldersToUser, giveToUser } from "./become_user.ts";
 import { CommandError } from "./command_error.ts";
 import { processIo } from "./find_config.ts";
 
 /**
- * Makes what is missing of the mailbox of an account, whether it was there before or not.
+ * Makes what is missing of the mailbox of an account, whether it was there before or not. As root, the process becomes the
+ * owner of the data for good.
  *
  * @param address Of the account, folded.
  * @returns What goes to standard output.
@@ -26,6 +28,8 @@ export async function makeMailbox(config: Config, address: string): Promise<stri
   if (!accounts.some((account) => account.address === address)) {
     throw new CommandError(DATA_ERROR, `there is no ${address}; \`posthorn user list\` shows those that are there`);
   }
+  // Links in there are that user's: as root we could make and give away whatever they lead to.
+  await becomeOwner(config.data, process);
   const mailRoot = `${config.data}/mail`;
   const mailbox = mailboxFolder(mailRoot, address);
   const registry = registryOf(config);

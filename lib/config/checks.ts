@@ -28,18 +28,27 @@ export function checkContent(content: Partial<FileContent>, source: Source): voi
   checkMsgauth(content.msgauth, source);
   // Without the domains, each mailbox would be one of a domain that is not ours.
   if (domains === undefined) return;
-  checkDomains(domains, routes, source);
+  const byName = domainsByName(domains);
+  checkDomains(byName, routes, source);
   for (const { key, at, value: { owner } } of aliases) {
-    checkOurs(key, domains, (message) => source.report(at, `aliases: ${message}`));
+    checkOurs(key, byName, (message) => source.report(at, `aliases: ${message}`));
     if (owner === undefined || foldAddress(owner.value) !== key) continue;
     source.report(owner.at, `aliases.${key}.owner: expected another mailbox: reports would go to all members`);
   }
   const srsDomain = forwarding?.domain;
-  if (srsDomain !== undefined && !domains.some(({ key }) => key === srsDomain.value)) {
-    source.report(srsDomain.at, `forwarding.domain: expected ${ourDomain(srsDomain.value, domains)}`);
+  if (srsDomain !== undefined && !byName.has(srsDomain.value)) {
+    source.report(srsDomain.at, `forwarding.domain: expected ${ourDomain(srsDomain.value, byName)}`);
   }
   if (quickStart === undefined) return;
-  checkOurs(quickStart.value, domains, (message) => source.report(quickStart.at, `quick_start: ${message}`));
+  checkOurs(quickStart.value, byName, (message) => source.report(quickStart.at, `quick_start: ${message}`));
+}
+
+/** The entries of `domains` by their names: there may be thousands. */
+export type Domains = ReadonlyMap<string, Entry<DomainDraft>>;
+
+/** Makes the entries of `domains` easy to find. */
+export function domainsByName(entries: readonly Entry<DomainDraft>[]): Domains {
+  return new Map(entries.map((entry) => [entry.key, entry]));
 }
 
 /**
@@ -47,14 +56,13 @@ export function checkContent(content: Partial<FileContent>, source: Source): voi
  *
  * @returns Undefined where it ends at an unknown domain or in a loop.
  */
-export function finalDomain(name: string, domains: readonly Entry<DomainDraft>[]): string | undefined {
-  const byName = new Map(domains.map((entry) => [entry.key, entry.value]));
+export function finalDomain(name: string, domains: Domains): string | undefined {
   let current = name;
-  for (let steps = 0; steps <= domains.length; steps++) {
-    const entry = byName.get(current);
+  for (let steps = 0; steps <= domains.size; steps++) {
+    const entry = domains.get(current);
     if (entry === undefined) return undefined;
-    if (entry.aliasOf === undefined) return current;
-    current = entry.aliasOf.value;
+    if (entry.value.aliasOf === undefined) return current;
+    current = entry.value.aliasOf.value;
   }
   return undefined;
 }
@@ -145,14 +153,16 @@ function checkAuth({ mechanisms = [], oauth, dovecot }: Partial<FileContent["aut
   }
 }
 
-function checkDomains(entries: readonly Entry<DomainDraft>[], routes: readonly RouteDraft[], source: Source): void {
+function checkDomains(domains: Domains, routes: readonly RouteDraft[], source: Source): void {
   const looped = new Set<string>();
-  for (const { key, value: { aliasOf, catchAll } } of entries) {
+  // The first route of a domain counts.
+  const routesByName = new Map(routes.toReversed().map((route) => [route.domain.value, route]));
+  for (const { key, value: { aliasOf, catchAll } } of domains.values()) {
     const path = `domains.${key}`;
-    const route = routes.find(({ domain }) => domain.value === key);
+    const route = routesByName.get(key);
     if (aliasOf !== undefined) {
       const otherName = `because "${key}" is another name of "${aliasOf.value}"`;
-      checkAliasOf(key, aliasOf, entries, looped, source);
+      checkAliasOf(key, aliasOf, domains, looped, source);
       if (catchAll !== undefined) source.report(catchAll.at, `${path}.catch_all: never used, ${otherName}`);
       if (route !== undefined) source.report(route.domain.at, `routes.domain: never used, ${otherName}`);
     } else if (catchAll !== undefined && route !== undefined) {
@@ -165,15 +175,15 @@ function checkDomains(entries: readonly Entry<DomainDraft>[], routes: readonly R
 function checkAliasOf(
   name: string,
   { value, at }: Located<string>,
-  entries: readonly Entry<DomainDraft>[],
+  domains: Domains,
   looped: Set<string>,
   source: Source,
 ): void {
   const path = `domains.${name}.alias_of`;
-  if (!entries.some(({ key }) => key === value)) {
-    source.report(at, `${path}: expected ${ourDomain(value, entries)}`);
+  if (!domains.has(value)) {
+    source.report(at, `${path}: expected ${ourDomain(value, domains)}`);
   } else if (!looped.has(name)) {
-    const loop = loopFrom(name, entries);
+    const loop = loopFrom(name, domains);
     // One report for the whole loop.
     for (const member of loop) looped.add(member);
     if (loop.length > 0) {
@@ -183,33 +193,32 @@ function checkAliasOf(
 }
 
 /** The domains from `name` back to itself along `alias_of`; empty where it is in no loop. */
-function loopFrom(name: string, entries: readonly Entry<DomainDraft>[]): readonly string[] {
-  const names: string[] = [];
+function loopFrom(name: string, domains: Domains): readonly string[] {
+  const names = new Set<string>();
   let current: string | undefined = name;
-  while (current !== undefined && !names.includes(current)) {
-    names.push(current);
-    const next: string = current;
-    current = entries.find((entry) => entry.key === next)?.value.aliasOf?.value;
+  while (current !== undefined && !names.has(current)) {
+    names.add(current);
+    current = domains.get(current)?.value.aliasOf?.value;
   }
-  return current === name ? names : [];
+  return current === name ? [...names] : [];
 }
 
 /** Says what is wrong with the domain of a mailbox that must be ours. */
 function checkOurs(
   mailbox: string,
-  domains: readonly Entry<DomainDraft>[],
+  domains: Domains,
   report: (message: string) => void,
 ): void {
   const domain = domainOf(mailbox);
-  const entry = domains.find(({ key }) => key === domain);
+  const entry = domains.get(domain);
   if (entry === undefined) report(`expected a mailbox of ${ourDomain(domain, domains)}`);
   else if (entry.value.aliasOf !== undefined) {
     report(`expected a mailbox of "${entry.value.aliasOf.value}", because "${domain}" is another name of it`);
   }
 }
 
-function ourDomain(found: string, domains: readonly Entry<unknown>[]): string {
-  const meant = nearMiss(found, domains.map(({ key }) => key));
+function ourDomain(found: string, domains: Domains): string {
+  const meant = nearMiss(found, [...domains.keys()]);
   return `a domain of "domains", found ${quote(found)}${meant === undefined ? "" : `: did you mean "${meant}"?`}`;
 }
 

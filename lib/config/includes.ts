@@ -27,43 +27,55 @@ export async function readIncludes(
   source: Source,
   io: ConfigIo,
 ): Promise<Includes> {
-  const files = new Map<string, readonly string[]>();
-  const problems: ConfigProblem[] = [];
+  const read = new Map<string, MemberFile>();
   for (const { key, at, value: { members, include } } of aliases) {
-    let isRead = include.length > 0;
-    let isEmpty = members.length === 0;
+    const ofAlias: MemberFile[] = [];
     for (const { value, at: where } of include) {
       const path = resolve(source.folder, value);
-      let mailboxes = files.get(path);
-      if (mailboxes === undefined) {
-        try {
-          const parsed = parseMembers(path, await io.readText(path));
-          problems.push(...parsed.problems);
-          mailboxes = parsed.mailboxes;
-          isRead &&= parsed.problems.length === 0;
-        } catch (error) {
-          source.report(where, `aliases.${key}.include: cannot read ${quote(value)}: ${reasonOf(error)}`);
-          isRead = false;
-          mailboxes = [];
-        }
-        files.set(path, mailboxes);
-      }
-      isEmpty &&= mailboxes.length === 0;
+      const file = read.get(path) ?? await readMembers(path, io);
+      read.set(path, file);
+      ofAlias.push(file);
+      if (file.reason === undefined) continue;
+      source.report(where, `aliases.${key}.include: cannot read ${quote(value)}: ${file.reason}`);
     }
+    const isEmpty = members.length === 0 && ofAlias.every(({ mailboxes }) => mailboxes.length === 0);
+    const isRight = ofAlias.every(({ reason, problems }) => reason === undefined && problems.length === 0);
     // A file that is written at this moment may be empty: mail for nobody would be refused for good.
-    if (isRead && isEmpty) source.report(at, `aliases.${key}: expected one or more mailboxes, found files without any`);
+    if (isEmpty && isRight && ofAlias.length > 0) {
+      source.report(at, `aliases.${key}: expected one or more mailboxes, found files without any`);
+    }
   }
-  return { files, problems };
+  return {
+    files: new Map([...read].map(([path, { mailboxes }]) => [path, mailboxes])),
+    problems: [...read.values()].flatMap(({ problems }) => problems),
+  };
+}
+
+interface Members {
+  readonly mailboxes: readonly string[];
+  readonly problems: readonly ConfigProblem[];
+}
+
+interface MemberFile extends Members {
+  /** Why it cannot be read. */
+  readonly reason?: string;
+}
+
+async function readMembers(path: string, io: ConfigIo): Promise<MemberFile> {
+  let text: string;
+  try {
+    text = await io.readText(path);
+  } catch (error) {
+    return { mailboxes: [], problems: [], reason: reasonOf(error) };
+  }
+  return parseMembers(path, text);
 }
 
 /**
  * Reads a file of mailboxes: one a line, blanks around it, empty lines, and comments from `#` at the start of a line or after
  * a blank. Lines may end with CRLF.
  */
-export function parseMembers(
-  file: string,
-  text: string,
-): { readonly mailboxes: readonly string[]; readonly problems: readonly ConfigProblem[] } {
+function parseMembers(file: string, text: string): Members {
   const mailboxes: string[] = [];
   const problems: ConfigProblem[] = [];
   let count = 0;

@@ -3,7 +3,7 @@
 import { resolve } from "node:path";
 import type { Smarthost } from "../delivery/next_hop.ts";
 import type { Config, DomainConfig, FallbackConfig, RouteConfig } from "./config.ts";
-import { checkContent, finalDomain, listenersOf } from "./checks.ts";
+import { checkContent, domainsByName, finalDomain, listenersOf } from "./checks.ts";
 import { ConfigError } from "./errors.ts";
 import { CONFIG_KEYS, configType, type FileContent } from "./keys.ts";
 import { type Includes, readIncludes } from "./includes.ts";
@@ -108,8 +108,9 @@ function adminOf({ admin: { bind } }: FileContent, data: string): Config["admin"
 }
 
 function domainsOf({ domains: entries }: FileContent): ReadonlyMap<string, DomainConfig> {
+  const byName = domainsByName(entries);
   return new Map(entries.map(({ key, value: { catchAll, aliasOf, dkim, mx, mtaSts } }) => {
-    const target = aliasOf === undefined ? undefined : finalDomain(key, entries);
+    const target = aliasOf === undefined ? undefined : finalDomain(key, byName);
     return [key, {
       name: key,
       ...(catchAll === undefined ? {} : { catchAll: catchAll.value }),

@@ -88,7 +88,13 @@ export class Source {
   /** The position of an offset or node; starts at line 1, column 1. */
   position(where: Node | number): { readonly line: number; readonly column: number } {
     const offset = typeof where === "number" ? where : where.range?.[0] ?? 0;
-    const line = Math.max(1, this.#lineStarts.findLastIndex((start) => start <= offset) + 1);
+    let line = 1;
+    // Halved at each look: routes and accounts that stand in thousands of lines are each asked for theirs.
+    for (let behind = this.#lineStarts.length + 1; behind - line > 1;) {
+      const middle = (line + behind) >> 1;
+      if ((this.#lineStarts[middle - 1] ?? 0) <= offset) line = middle;
+      else behind = middle;
+    }
     return { line, column: offset - (this.#lineStarts[line - 1] ?? 0) + 1 };
   }
 

@@ -138,13 +138,15 @@ export class MailboxRegistry {
     const addresses = [...this.#unsaved];
     const lines = (this.#goodOctets === 0 ? HEADER : "") + addresses.map((address) => `${address}\n`).join("");
     const isNew = this.#version === undefined;
+    const octets = encoder.encode(lines);
+    const end = this.#goodOctets + octets.length;
     const file = await files.open(path, { read: true, write: true, create: true, mode: 0o600 });
     try {
       // Whatever goes wrong: what is there then is looked at anew.
       this.#version = "unknown";
       if (this.#isTorn) await file.truncate(this.#goodOctets);
       await file.seek(this.#goodOctets, Deno.SeekMode.Start);
-      await writeAll(file, encoder.encode(lines));
+      await writeAll(file, octets);
       await file.sync();
     } catch (error) {
       throw errorAt(path, "write", error);
@@ -153,6 +155,15 @@ export class MailboxRegistry {
     }
     if (isNew) await syncFolder(files, parentOf(path));
     for (const address of addresses) this.#unsaved.delete(address);
-    await this.#load();
+    const version = await this.#versionNow();
+    // Where others wrote as well, it has another size, and is read.
+    if (version?.startsWith(`${end} `) !== true) return await this.#load();
+    for (const address of addresses) {
+      this.#known.add(address);
+      this.#domains.add(domainOf(address));
+    }
+    this.#goodOctets = end;
+    this.#isTorn = false;
+    this.#version = version;
   }
 }

@@ -119,6 +119,8 @@ export class TmpCleaner implements AsyncDisposable {
   async #cleanTmp(folder: string, done: { seen: number; removed: number; octets: number }): Promise<void> {
     const { files, isOwn } = this.#options;
     try {
+      // A link may lead to files that are none of ours to remove.
+      if (!(await files.lstat(folder)).isDirectory) return;
       for await (const { name, isFile } of files.list(folder)) {
         if (this.#isOver || ++done.seen > MAX_FILES) return;
         if (!isFile || isOwn(name)) continue;

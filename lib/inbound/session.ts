@@ -18,8 +18,8 @@ export interface Transaction {
   readonly announcedOctets?: number;
   /** After alias expansion, each address once. */
   readonly recipients: EnvelopeRecipient[];
-  /** The addresses of `recipients`, to find a double one at once. */
-  readonly addresses: Set<string>;
+  /** Where each address stands in `recipients`, to find a double one at once; what was expanded is not in it. */
+  readonly addresses: Map<string, number>;
   /** The forward-paths of the RCPT commands that were accepted, in order: LMTP answers each (RFC 2033 §4.2). */
   readonly accepted: string[];
   /** What BDAT brings; undefined before the first chunk. */

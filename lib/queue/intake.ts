@@ -93,7 +93,11 @@ export class Intake {
     if (result?.kind === "delivered" || result?.kind === "refused") await this.abort();
     if (result?.kind === "delivered") return { kind: "taken", announce: result.announce };
     if (result?.kind === "refused") return result;
-    const queued = await this.#reception.commit(result?.envelope ?? envelope);
+    const queued = await this.#reception.commit(result?.envelope ?? envelope).catch((error) => {
+      // Its client sends it again: whoever finds a message twice finds here why.
+      result?.announce();
+      throw error;
+    });
     return { kind: "taken", queued, announce: result?.announce ?? ((): void => {}) };
   }
 

@@ -6,6 +6,7 @@ import { foldAddress } from "../mail/fold.ts";
 import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { accountOf, asOurs, buildDirectory, detailOf, type Directory, type RoutingConfig } from "./directory.ts";
 import type { BARE_POSTMASTER } from "../smtp/path.ts";
+import { type DeadEnd, deadEnds } from "./dead_ends.ts";
 import { type OrphanedList, orphanedLists } from "./list_owners.ts";
 import { mayUse } from "./own_addresses.ts";
 import type { ClientCertificate } from "../tls/tls_conn.ts";
@@ -46,6 +47,8 @@ export interface Router {
   mayUse(account: string, mailbox: Mailbox): boolean;
   /** The lists whose owners do not exist, for people. */
   orphanedLists(): readonly OrphanedList[];
+  /** Aliases, forwards and catch-alls that lead nowhere, for people. */
+  deadEnds(): readonly DeadEnd[];
 }
 
 const NO_HISTORY: RouteHistory = { isOnFallback: false };
@@ -57,6 +60,7 @@ const NO_HISTORY: RouteHistory = { isOnFallback: false };
  */
 export function createRouter(config: RoutingConfig, accounts: readonly Account[], forwarding?: Forwarding): Router {
   const directory = buildDirectory(config, accounts);
+  let found: readonly DeadEnd[] | undefined;
   const resolve = (recipient: Mailbox | typeof BARE_POSTMASTER, isOwnReport = false): RecipientResolution =>
     (forwarding && resolveRewritten(directory, forwarding, recipient, isOwnReport)) ??
       resolveRecipient(directory, recipient);
@@ -83,6 +87,7 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
     userAddress: (user) => userAddress(directory, user),
     mayUse: (account, mailbox) => mayUse(directory, account, mailbox),
     orphanedLists: () => orphanedLists(directory),
+    deadEnds: () => found ??= deadEnds(directory),
   };
 }
 

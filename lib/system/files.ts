@@ -12,8 +12,8 @@ export interface OpenFile {
   syncData(): Promise<void>;
   /** fsync; also for a folder. */
   sync(): Promise<void>;
-  /** `size` in octets. */
-  stat(): Promise<{ readonly size: number }>;
+  /** `size` in octets; the numbers tell which file it is, where the disk has such. */
+  stat(): Promise<{ readonly size: number } & Pick<FileFacts, "ino" | "dev">>;
   /** Cuts or extends the file to this size; the position stays. */
   truncate(octets: number): Promise<void>;
   /** flock, if it is free; false where another process holds it. Absent before Deno 2.6. */
@@ -44,8 +44,12 @@ export interface FileFacts {
   readonly atime?: Date | null;
   /** False for everything else. */
   readonly isDirectory: boolean;
+  /** False for pipes, devices, folders and, unless they are followed, symbolic links. */
+  readonly isFile: boolean;
   /** Its number on its disk: another file with the same name has another. */
   readonly ino?: number | null;
+  /** The number of its disk. */
+  readonly dev?: number | null;
 }
 
 /** The operations on paths that posthorn needs. Errors are those of Deno (`Deno.errors.NotFound`, …). */
@@ -62,6 +66,8 @@ export interface Files {
   list(path: string): AsyncIterable<FolderEntry>;
   /** Follows symbolic links. */
   stat(path: string): Promise<FileFacts>;
+  /** Tells of a symbolic link itself. */
+  lstat(path: string): Promise<FileFacts>;
 }
 
 /** The file system of the machine. */
@@ -72,7 +78,44 @@ export const systemFiles: Files = {
   makeFolder: (path, mode) => Deno.mkdir(path, { recursive: true, mode }),
   list: (path) => Deno.readDir(path),
   stat: (path) => Deno.stat(path),
+  lstat: (path) => Deno.lstat(path),
 };
+
+/**
+ * For files in folders that users can write into as well, e.g. over a shell: opens neither a symbolic link, which may lead to
+ * a file of somebody else, nor a pipe, which would hold up a thread until somebody opens its other end.
+ *
+ * @returns An `open` that throws an `Error` for either, and `NotFound` where there is nothing.
+ */
+export function plainly(files: Pick<Files, "open" | "lstat">): Pick<Files, "open"> {
+  return {
+    async open(path, options): Promise<OpenFile> {
+      // Whoever replaces the file in earnest does not do it at once again.
+      return await openPlain(files, path, options) ?? await openPlain(files, path, options) ??
+        Promise.reject(new Error(`Cannot open "${path}": others keep taking its place`));
+    },
+  };
+}
+
+/** Undefined where what was opened is not what was there before. */
+async function openPlain(
+  files: Pick<Files, "open" | "lstat">,
+  path: string,
+  options: Deno.OpenOptions,
+): Promise<OpenFile | undefined> {
+  const seen = await files.lstat(path);
+  if (!seen.isFile) throw new Error(`Cannot open "${path}": it is no plain file`);
+  const file = await files.open(path, options);
+  try {
+    const { ino, dev } = await file.stat();
+    if (ino === seen.ino && dev === seen.dev) return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  file.close();
+  return undefined;
+}
 
 /** Writes all octets; a single write may take fewer. */
 export async function writeAll(
@@ -102,7 +145,7 @@ export async function readFully(
  *
  * @throws {RangeError} It has more than `maxOctets`: not written by us.
  */
-export async function readSmallText(files: Files, path: string, maxOctets: number): Promise<string> {
+export async function readSmallText(files: Pick<Files, "open">, path: string, maxOctets: number): Promise<string> {
   const file = await files.open(path, { read: true });
   try {
     const { size } = await file.stat();

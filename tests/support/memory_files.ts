@@ -1,6 +1,6 @@
 /** A file system in memory that can fail at any operation, and that forgets at a crash what was not synced. */
 
-import type { Files, FolderEntry, OpenFile } from "../../lib/system/files.ts";
+import type { FileFacts, Files, FolderEntry, OpenFile } from "../../lib/system/files.ts";
 
 /** One operation, as the fault of a test sees it. */
 export interface FileOperation {
@@ -131,11 +131,20 @@ export class MemoryFiles implements Files {
     }
   }
 
-  stat(path: string): Promise<{ size: number; mtime: Date | null; isDirectory: boolean }> {
+  stat(path: string): Promise<FileFacts> {
     const node = this.#find(path);
     if (node === undefined) return Promise.reject(new Deno.errors.NotFound(path));
     const size = node.kind === "file" ? node.data.length : 0;
-    return Promise.resolve({ size, mtime: this.mtime, isDirectory: node.kind === "folder" });
+    return Promise.resolve({
+      size,
+      mtime: this.mtime,
+      isDirectory: node.kind === "folder",
+      isFile: node.kind === "file",
+    });
+  }
+
+  lstat(path: string): Promise<FileFacts> {
+    return this.stat(path);
   }
 
   /** All files below a folder, by path, for assertions. */

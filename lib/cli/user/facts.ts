@@ -1,6 +1,6 @@
 /** What is known of an account, for people and for scripts. Never a hash. */
 
-import type { Account, QuotaLimits } from "../../config/config.ts";
+import type { Account, MailboxVia, QuotaLimits } from "../../config/config.ts";
 import { formatSize } from "../../config/values.ts";
 import type { Usage } from "../../delivery/quota/limits.ts";
 import { countText, sizeText } from "../queue/units.ts";
@@ -13,19 +13,22 @@ export interface AccountFacts {
   readonly addresses: readonly string[];
   /** Null: its mail stays here. */
   readonly forward: { readonly to: readonly string[]; readonly keepCopy: boolean } | null;
+  /** Who keeps its mail: `maildir`, or the URL of a server or an application. */
+  readonly via: string;
   /** Octets and a number. Null: what the configuration says for all. */
   readonly quota: { readonly storage: number | "none" | null; readonly messages: number | "none" | null } | null;
   /** How its user can log in. */
   readonly login: { readonly password: boolean; readonly scram: boolean; readonly certificates: number };
 }
 
-/** The facts of an account. */
-export function factsOf(account: Account): AccountFacts {
+/** The facts of an account. @param usualVia Who keeps the mail of accounts that do not say it. */
+export function factsOf(account: Account, usualVia: MailboxVia = "maildir"): AccountFacts {
   const { address, addresses = [], forward, quota, passwordHash, scram, certificates = [] } = account;
   return {
     address,
     addresses,
     forward: forward === undefined ? null : { to: forward.to, keepCopy: forward.keepsCopy },
+    via: viaText(account.via ?? usualVia),
     quota: quota === undefined ? null : { storage: limit(quota.octets), messages: limit(quota.messages) },
     login: {
       password: passwordHash !== undefined,
@@ -35,9 +38,10 @@ export function factsOf(account: Account): AccountFacts {
   };
 }
 
-/** The facts as lines for people. */
-export function factLines(account: Account, usage: Usage): readonly string[] {
+/** The facts as lines for people. @param usualVia As with {@linkcode factsOf}. */
+export function factLines(account: Account, usage: Usage, usualVia: MailboxVia = "maildir"): readonly string[] {
   const { address, addresses = [], forward, quota, passwordHash, scram, certificates = [] } = account;
+  const { via = usualVia } = account;
   const logins = [
     ...(passwordHash === undefined ? [] : [scram === undefined ? "password" : "password, also with SCRAM"]),
     ...(certificates.length === 0 ? [] : [countText(certificates.length, "certificate")]),
@@ -47,9 +51,21 @@ export function factLines(account: Account, usage: Usage): readonly string[] {
     ...(addresses.length === 0 ? [] : [`  also:     ${addresses.join(", ")}`]),
     `  mail:     ${mailText(forward)}`,
     `  quota:    ${quota === undefined ? "as mailboxes.quota of the configuration says" : quotaText(quota)}`,
-    `  holds:    ${countText(usage.messages, "message")}, ${sizeText(usage.octets)}`,
+    via === "maildir"
+      ? `  holds:    ${countText(usage.messages, "message")}, ${sizeText(usage.octets)}`
+      : `  kept by:  ${viaText(via)}`,
     `  login:    ${logins.length === 0 ? "none of its own" : logins.join("; ")}`,
   ];
+}
+
+/** As `via` is written in the configuration; never a secret. */
+function viaText(via: MailboxVia): string {
+  if (via === "maildir") return via;
+  if ("url" in via) return via.url;
+  const { scheme, host, port, socketPath } = via;
+  return socketPath === undefined
+    ? `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`
+    : `${scheme}://unix:${socketPath}`;
 }
 
 function limit(value: number | undefined): number | "none" | null {

@@ -7,7 +7,7 @@ import type { Content } from "../../mail/content.ts";
 import type { Envelope, EnvelopeRecipient } from "../../mail/envelope.ts";
 import type { Files } from "../../system/files.ts";
 import { INBOX_FOLDER } from "./folder_name.ts";
-import { findFolder, listFolders } from "./subfolders.ts";
+import { findFolder, type FolderList, listFolders } from "./subfolders.ts";
 
 /** One copy of a message in a mailbox. */
 export interface Placement {
@@ -60,7 +60,7 @@ export interface SubaddressOptions {
  */
 export function subaddressFiling({ files, detailOf }: SubaddressOptions): Filing {
   // One message may have a thousand recipients: what they are looked for in is read once.
-  const lists = new WeakMap<FilingMessage, Promise<readonly string[]>>();
+  const lists = new WeakMap<FilingMessage, Promise<FolderList>>();
   return async (message, { address }) => {
     const detail = detailOf(address);
     if (detail === undefined) return [INBOX];

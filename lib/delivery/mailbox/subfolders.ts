@@ -15,7 +15,7 @@ import { ListLockedError, subscribe } from "./subscriptions.ts";
  *
  * @param mailbox Path of the mailbox; need not exist.
  * @param name As people write it; anything is taken.
- * @param list Lists the folders; for callers who look for several at the same time.
+ * @param list Lists the folders, as `listFolders`; for callers who look for several at the same time.
  * @returns Its name on the disk, `INBOX_FOLDER` for the inbox; undefined where there is none.
  * @throws {Deno.errors} What the disk said, other than that something is missing.
  */
@@ -23,13 +23,13 @@ export async function findFolder(
   files: Files,
   mailbox: string,
   name: string,
-  list: () => Promise<readonly string[]> = () => listFolders(files, mailbox),
+  list: () => Promise<FolderList> = () => listFolders(files, mailbox),
 ): Promise<string | undefined> {
   const exact = folderOnDisk(name);
   if (exact === undefined || exact === INBOX_FOLDER || await isFolder(files, `${mailbox}/${exact}`)) return exact;
   const wanted = foldAddress(folderName(exact) ?? "");
   // Always the same one of several.
-  const alike = (await list()).filter((folder) => foldFolder(folder) === wanted).sort();
+  const alike = [...(await list()).get(wanted) ?? []].sort();
   for (const folder of alike) if (await isFolder(files, `${mailbox}/${folder}`)) return folder;
   return undefined;
 }
@@ -51,12 +51,28 @@ async function isFolder(files: Files, path: string): Promise<boolean> {
   }
 }
 
-/** Lists what may be folders of a mailbox, by their names on the disk; none where there is no mailbox. */
-export async function listFolders(files: Files, mailbox: string): Promise<readonly string[]> {
-  const folders: string[] = [];
+/** Makes an empty file, unless there is anything of that name. */
+async function makeFile(files: Files, path: string): Promise<void> {
+  try {
+    (await files.open(path, { write: true, createNew: true, mode: 0o600 })).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+/** What may be folders of a mailbox: names on the disk, by the name as names are compared. */
+export type FolderList = ReadonlyMap<string, readonly string[]>;
+
+/** Lists what may be folders of a mailbox; none where there is no mailbox. */
+export async function listFolders(files: Files, mailbox: string): Promise<FolderList> {
+  const folders = new Map<string, string[]>();
   try {
     for await (const { name, isFile } of files.list(mailbox)) {
-      if (name.startsWith(".") && !isFile) folders.push(name);
+      const folded = name.startsWith(".") && !isFile ? foldFolder(name) : undefined;
+      if (folded === undefined) continue;
+      const alike = folders.get(folded);
+      if (alike === undefined) folders.set(folded, [name]);
+      else alike.push(name);
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -140,7 +156,7 @@ export class Subfolders {
     await this.#subscribe(mailbox, folder);
     for (const name of ["tmp", "new"]) await files.makeFolder(`${path}/${name}`, 0o700);
     // Tells maildrop and Courier that the quota of the mailbox counts here.
-    (await files.open(`${path}/maildirfolder`, { write: true, create: true, mode: 0o600 })).close();
+    await makeFile(files, `${path}/maildirfolder`);
     await files.makeFolder(`${path}/cur`, 0o700);
     this.#forget(path);
     logger.info('Made folder "{name}" in mailbox {mailbox}', { name: folderName(folder) ?? folder, mailbox });

@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from "../../system/clock.ts";
-import { type Files, type OpenFile, readFully, writeAll } from "../../system/files.ts";
+import { type Files, type OpenFile, plainly, readFully, writeAll } from "../../system/files.ts";
 
 /** Nobody subscribes to more: such a file is not a list of folders. */
 const MAX_FILE_OCTETS = 4 * 1024 * 1024;
@@ -107,7 +107,7 @@ async function isStale({ files, clock }: SubscriptionOptions, lock: string): Pro
 async function readIfThere(files: Files, path: string): Promise<Uint8Array> {
   let file: OpenFile;
   try {
-    file = await files.open(path, { read: true });
+    file = await plainly(files).open(path, { read: true });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return new Uint8Array(0);
     throw error;

@@ -131,13 +131,14 @@ export class MailboxQuotas {
     const change = { octets: octets ?? 1, messages: 1 };
     if (!isWithin(bounds, change)) return TOO_LARGE;
     const { usage } = this.#mailbox(account);
+    let isSure: boolean;
     try {
-      await withinTime(clock, RCPT_WAIT_MS, usage.refresh(limits, { change, bounds }));
+      isSure = await withinTime(clock, RCPT_WAIT_MS, usage.refresh(limits, { change, bounds }));
     } catch {
       return undefined; // Delivery meets the same trouble, and says so in the log.
     }
     // What is under way may still fail: it does not count here.
-    return isWithin(bounds, plus(usage.usage, change)) ? undefined : full(settings());
+    return isWithin(bounds, plus(usage.usage, change)) ? undefined : full(settings(), isSure);
   }
 
   /**
@@ -156,9 +157,9 @@ export class MailboxQuotas {
     if (!isWithin(bounds, change)) return TOO_LARGE;
     const mailbox = this.#mailbox(account);
     const { usage } = mailbox;
-    await withinTime(clock, DELIVERY_WAIT_MS, usage.refresh(limits, { change, bounds }));
+    const isSure = await withinTime(clock, DELIVERY_WAIT_MS, usage.refresh(limits, { change, bounds }));
     const held = plus(usage.usage, change);
-    if (!isWithin(bounds, held)) return full(settings());
+    if (!isWithin(bounds, held)) return full(settings(), isSure);
     if (!isWithin(bounds, plus(held, usage.underWay))) return FULL_FOR_NOW;
     usage.announce(change);
     return {
@@ -227,8 +228,9 @@ export class MailboxQuotas {
 }
 
 /** RFC 3463 §3.3 calls X.2.2 a persistent transient failure: the owner can make room. Many sites refuse all the same. */
-function full({ whenFull }: QuotaSettings): Outcome {
-  const isDeferred = whenFull === "defer";
+function full({ whenFull }: QuotaSettings, isSure: boolean): Outcome {
+  // What is still being counted may turn out to have room: no mail is sent back for that.
+  const isDeferred = whenFull === "defer" || !isSure;
   return {
     action: isDeferred ? "delayed" : "failed",
     status: isDeferred ? "4.2.2" : "5.2.2",

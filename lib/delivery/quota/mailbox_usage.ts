@@ -270,7 +270,6 @@ export class MailboxUsage {
   /** A sum that is too low must not stay. */
   async #forgetFile(): Promise<void> {
     this.#state = undefined;
-    this.#countedMs = -Infinity;
     await removeMaildirsize(this.#options.files, this.#mailbox).catch(() => undefined);
   }
 

@@ -1,6 +1,6 @@
 /** Reads, extends and replaces `maildirsize` on disk. Nothing of it is synced: losing it costs a walk, and no mail. */
 
-import { type Files, readSmallText, writeAll } from "../../system/files.ts";
+import { type Files, plainly, readSmallText, writeAll } from "../../system/files.ts";
 
 /** By which a change of the file by somebody else is noticed. */
 export interface FileState {
@@ -43,7 +43,7 @@ export function isUnchanged(before: FileState | undefined, now: FileState): bool
  * @throws {Deno.errors} What the disk said; NotFound where there is none.
  */
 export function readMaildirsize(files: Files, mailbox: string): Promise<string> {
-  return readSmallText(files, maildirsizePath(mailbox), MAX_OCTETS);
+  return readSmallText(plainly(files), maildirsizePath(mailbox), MAX_OCTETS);
 }
 
 /**
@@ -54,7 +54,7 @@ export function readMaildirsize(files: Files, mailbox: string): Promise<string> 
  */
 export async function appendLine(files: Files, mailbox: string, line: string): Promise<void> {
   const octets = encoder.encode(line);
-  const file = await files.open(maildirsizePath(mailbox), { append: true });
+  const file = await plainly(files).open(maildirsizePath(mailbox), { append: true });
   try {
     const written = await file.write(octets);
     if (written < octets.length) throw new Error(`Cannot write "${maildirsizePath(mailbox)}": a part was taken only`);

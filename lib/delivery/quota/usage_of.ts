@@ -7,15 +7,12 @@ import { readMaildirsize } from "./maildirsize_file.ts";
 import { measureMailbox } from "./measure.ts";
 
 /**
- * Reads the quota file of a mailbox; where there is none, or it has no sense, counts the mailbox. Writes nothing.
+ * Reads the quota file of a mailbox; where there is none, or it cannot be read or has no sense, counts the mailbox. Writes nothing.
  *
  * @param mailbox Its folder; nothing is in one that does not exist.
- * @throws {Deno.errors} What the disk said.
+ * @throws {Deno.errors} What the disk said about the mailbox.
  */
 export async function usageOf(mailbox: string, files: Files): Promise<Usage> {
-  const text = await readMaildirsize(files, mailbox).catch((error: unknown) => {
-    if (error instanceof Deno.errors.NotFound || error instanceof RangeError) return "";
-    throw error;
-  });
+  const text = await readMaildirsize(files, mailbox).catch(() => "");
   return parseMaildirsize(text)?.usage ?? (await measureMailbox(files, mailbox)).usage;
 }

@@ -43,7 +43,7 @@ export function mail(context: Context, { reversePath, isUtf8, parameters }: Mail
       options,
       ...announced(parameters),
       recipients: [],
-      addresses: new Set(),
+      addresses: new Map(),
       accepted: [],
       chunks: undefined,
     };

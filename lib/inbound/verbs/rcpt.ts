@@ -2,7 +2,7 @@
 
 import type { EnvelopeRecipient } from "../../mail/envelope.ts";
 import { mayRelay } from "../../policy/relay.ts";
-import type { ExpansionProblem, ResolvedTarget } from "../../routing/expansion.ts";
+import { type ExpansionProblem, MAX_TARGETS, type ResolvedTarget } from "../../routing/expansion.ts";
 import type { RcptCommand } from "../../smtp/command.ts";
 import { type Reply, reply, SmtpError } from "../../smtp/reply.ts";
 import { BARE_POSTMASTER } from "../../smtp/path.ts";
@@ -25,7 +25,7 @@ export function rcpt(context: Context, command: RcptCommand): Reply | Promise<Re
     throw new SmtpError(553, "5.6.7", "A non-ASCII address needs the SMTPUTF8 parameter");
   }
   if (transaction.accepted.length >= session.settings.limits.recipients) {
-    throw new SmtpError(452, "4.5.3", "Too many recipients; send to the others in another transaction");
+    throw tooMany();
   }
   checkRate(session, services);
   const refused = (error: unknown): never => {
@@ -44,7 +44,7 @@ export function rcpt(context: Context, command: RcptCommand): Reply | Promise<Re
     throw error;
   };
   try {
-    const senderFor = senderRewriter(context, transaction.reversePath);
+    const senderFor = senderRewriter(context);
     const result = accept(context, transaction, { forwardPath, path: command.forwardPath, options, senderFor });
     return result instanceof Promise ? result.catch(refused) : result;
   } catch (error) {
@@ -58,8 +58,8 @@ interface Request {
   readonly forwardPath: string;
   readonly path: RcptCommand["forwardPath"];
   readonly options: RcptOptions;
-  /** The reverse-path of what an address of ours sends on; undefined: as it came. */
-  readonly senderFor: (forwardedBy: string) => string | undefined;
+  /** The reverse-path of what an address of ours sends on for a sender or the owner of a list; undefined: as it is. */
+  readonly senderFor: (reversePath: string, forwardedBy: string) => string | undefined;
 }
 
 /** Answers at once, from memory, but where mailboxes with a quota have to be looked at. */
@@ -94,6 +94,7 @@ function accept({ session, services }: Context, transaction: Transaction, reques
       ) {
         throw new SmtpError(554, "5.6.1", "This mailbox takes no binary content; send it encoded");
       }
+      checkCount(transaction, resolved.targets, session.settings.limits.recipients);
       const take = (): Reply => {
         addTargets(transaction, resolved.targets, request);
         return accepted();
@@ -106,6 +107,25 @@ function accept({ session, services }: Context, transaction: Transaction, reques
       return room === undefined ? take() : room.then(take);
     }
   }
+}
+
+/**
+ * Bounds what aliases make of one message: with a detail, the same alias has other targets at each RCPT. The first RCPT always
+ * fits, so whoever sends to the others in another transaction gets on (RFC 5321 §4.5.3.1.10).
+ */
+function checkCount(
+  { addresses, recipients }: Transaction,
+  targets: readonly ResolvedTarget[],
+  limit: number,
+): void {
+  const most = Math.max(limit, MAX_TARGETS);
+  if (recipients.length === 0 || recipients.length + targets.length <= most) return;
+  const fresh = targets.reduce((count, { address }) => addresses.has(address) ? count : count + 1, 0);
+  if (recipients.length + fresh > most) throw tooMany();
+}
+
+function tooMany(): SmtpError {
+  return new SmtpError(452, "4.5.3", "Too many recipients; send to the others in another transaction");
 }
 
 /** RFC 3463 §3.5 and §3.6. The cause is for the log: it is not the client who can mend it. */
@@ -153,24 +173,26 @@ function recipientOf(target: ResolvedTarget, { reversePath }: Transaction, reque
   const { forwardPath: original, options } = request;
   const forwarded = forwardedBy === undefined ? {} : { forwardedBy };
   if (target.reversePath === undefined) {
-    const sender = forwardedBy === undefined ? undefined : request.senderFor(forwardedBy);
+    const sender = forwardedBy === undefined ? undefined : request.senderFor(reversePath, forwardedBy);
     const rewritten = sender === undefined ? {} : { reversePath: sender };
     return { address, ...(address === original ? {} : { original }), ...options, ...forwarded, ...rewritten };
   }
   // To a member the message comes from the list. The owner has to know which member fails, and hears of nothing else;
   // a report goes to nobody (RFC 5321 §6.1).
-  const owner = reversePath === "" ? {} : { reversePath: target.reversePath };
-  return { address, notify: ["failure"], list: "member", ...owner, ...forwarded };
+  if (reversePath === "") return { address, notify: ["failure"], list: "member", ...forwarded };
+  const owner = forwardedBy === undefined ? undefined : request.senderFor(target.reversePath, forwardedBy);
+  return { address, notify: ["failure"], list: "member", reversePath: owner ?? target.reversePath, ...forwarded };
 }
 
 /**
- * Rewrites the sender of what is sent on, once for each address that does. Where that cannot be, the message goes with the
- * sender that it has.
+ * Rewrites the sender of what is sent on, or the owner in its place, once for each address that does. Where that cannot be,
+ * the message goes with the sender that it has.
  */
-function senderRewriter({ session, services }: Context, reversePath: string): Request["senderFor"] {
+function senderRewriter({ session, services }: Context): Request["senderFor"] {
   const known = new Map<string, string | undefined>();
-  return (forwardedBy) => {
-    if (known.has(forwardedBy)) return known.get(forwardedBy);
+  return (reversePath, forwardedBy) => {
+    const key = `${forwardedBy}\n${reversePath}`;
+    if (known.has(key)) return known.get(key);
     const sender = session.settings.router.rewriteSender(reversePath, forwardedBy);
     if (sender?.kind === "kept") {
       services.logger.info("{forwardedBy} sends mail from <{reversePath}> on without rewriting this sender: {reason}", {
@@ -181,7 +203,7 @@ function senderRewriter({ session, services }: Context, reversePath: string): Re
       });
     }
     const address = sender?.kind === "rewritten" ? sender.address : undefined;
-    known.set(forwardedBy, address);
+    known.set(key, address);
     return address;
   };
 }
@@ -193,11 +215,7 @@ function senderRewriter({ session, services }: Context, reversePath: string): Re
 function add(transaction: Transaction, recipient: EnvelopeRecipient): void {
   const { addresses, recipients } = transaction;
   const { address, list } = recipient;
-  if (!addresses.has(address)) {
-    addresses.add(address);
-    recipients.push(recipient);
-  } else if (list === undefined) {
-    const member = recipients.findIndex((known) => known.address === address && known.list === "member");
-    if (member >= 0) recipients[member] = recipient;
-  }
+  const known = addresses.get(address);
+  if (known === undefined) addresses.set(address, recipients.push(recipient) - 1);
+  else if (list === undefined && recipients[known]?.list === "member") recipients[known] = recipient;
 }

@@ -126,6 +126,21 @@ Deno.test("changed accounts are in use after two looks, with one log line; nothi
   assertEquals(2 * ACCOUNTS_CHECK_MS < 1_000 * ACCOUNTS_KNOWN_WITHIN_S, true);
 });
 
+Deno.test("what is most likely a mistake is said when it comes in, and not again at each change", async () => {
+  await using fixture = await Fixture.start();
+  const lost = "alice@example.org: { forward: allice@example.org }\n";
+  await fixture.write(lost);
+  await fixture.look(2);
+  const hint =
+    "warning: The mailbox alice@example.org forwards to allice@example.org, which is no mailbox here and gets " +
+    "none of its mail";
+  assertEquals(fixture.lines.filter((line) => line.startsWith("warning")), [hint]);
+  await fixture.write(`${lost}bob@example.org: {}\n`);
+  await fixture.look(2);
+  assertEquals(fixture.known, "alice bob");
+  assertEquals(fixture.lines.filter((line) => line.startsWith("warning")), [hint]);
+});
+
 Deno.test("an accounts file that another one took the place of is noticed at the same time and size", async () => {
   await using fixture = await Fixture.start();
   await fixture.write("carol@example.org: {}\n", "new.yaml");

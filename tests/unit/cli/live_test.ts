@@ -111,7 +111,8 @@ Deno.test("the log names a list whose owner is nobody here, at each reading", as
   const aliases = "aliases: { a@example.org: { members: alice@example.org, owner: boss@example.org } }\n";
   files.set("/etc/posthorn.yaml", CONFIG + aliases);
   await using log = await catchLog();
-  const options = { ...optionsFor(files), logger: log.logger };
+  // Not among the lines about TLS.
+  const options = { ...optionsFor(files), accountsLogger: log.logger };
   const live = await loadLive(await loadConfig(options.file, options.io), options);
   const lines = (): number => log.lines.filter((line) => /list a@example\.org.*boss@example\.org/.test(line)).length;
   assertEquals(lines(), 1, log.lines.join("\n"));

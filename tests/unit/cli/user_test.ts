@@ -137,6 +137,7 @@ Deno.test("user show and list tell addresses, forward, quota and login of a mail
     address: "alice@example.org",
     addresses: ["al@example.org"],
     forward: null,
+    via: "maildir",
     quota: null,
     login: { password: true, scram: true, certificates: 0 },
   };
@@ -144,6 +145,7 @@ Deno.test("user show and list tell addresses, forward, quota and login of a mail
     address: "bob@example.org",
     addresses: [],
     forward: { to: ["b@elsewhere.example"], keepCopy: false },
+    via: "maildir",
     quota: { storage: 2 ** 20, messages: null },
     login: { password: false, scram: false, certificates: 0 },
   };
@@ -157,6 +159,35 @@ Deno.test("user show and list tell addresses, forward, quota and login of a mail
     usage: { messages: 0, octets: 0 },
   });
   assertEquals(await site.run("list"), "alice@example.org\nbob@example.org");
+});
+
+Deno.test("user show and list tell who keeps the mail of an account that has no Maildir here", async () => {
+  await using site = new Site(
+    `alice@example.org: { via: "lmtp://unix:/run/lmtp" }
+bob@example.org: { via: "lmtp://[::1]:24" }
+carol@example.org: { via: "https://app.example/mail" }
+dora@example.org: { via: maildir }
+erin@example.org: {}
+`,
+  );
+  const secret = "mailboxes: { secret: 0123456789abcdef, via: lmtp://127.0.0.1 }\n";
+  await Deno.writeTextFile(site.file, secret, { append: true });
+  assertEquals(
+    await site.run("show alice@example.org"),
+    `alice@example.org
+  mail:     into the mailbox
+  quota:    as mailboxes.quota of the configuration says
+  kept by:  lmtp://unix:/run/lmtp
+  login:    none of its own`,
+  );
+  const vias = (JSON.parse(await site.run("list --json")) as { via: string }[]).map(({ via }) => via);
+  assertEquals(vias, [
+    "lmtp://unix:/run/lmtp",
+    "lmtp://[::1]:24",
+    "https://app.example/mail",
+    "maildir",
+    "lmtp://127.0.0.1:24",
+  ]);
 });
 
 Deno.test("input that does not fit is refused with what is the matter, and nothing is changed", async () => {

@@ -46,12 +46,27 @@ Deno.test("Many mailboxes noted at the same time share their syncs, and none is 
   assertEquals(textOf(files).split("\n").slice(1, -1).sort(), addresses.sort());
 });
 
+Deno.test("What we noted ourselves is not read again, what others noted meanwhile is", async () => {
+  const files = await makeDisk();
+  const registry = open(files);
+  await registry.add("first@example.org");
+  let reads = 0;
+  files.fault = ({ name, path }): void => void (name === "read" && path === FILE && reads++);
+  for (let at = 0; at < 10; at++) await registry.add(`user${at}@example.net`);
+  assertEquals(reads, 0);
+  assert(await registry.has("user3@example.net") && await registry.hasAny("example.net"));
+  await open(files).add("other@example.com");
+  assert(await registry.has("other@example.com") && await registry.hasAny("example.com"));
+  await registry.add("last@example.org");
+  assertEquals(textOf(files).split("\n").length, 15);
+});
+
 Deno.test("A line torn by a crash is no mailbox, and the next one does not stick to it", async () => {
   const files = await makeDisk();
   await open(files).add(ALICE);
-  files.overwrite(FILE, new TextEncoder().encode(`${textOf(files)}bob@exa`));
+  files.overwrite(FILE, new TextEncoder().encode(`${textOf(files)}bob.with.a.long.name@exa`));
   const registry = open(files);
-  assertFalse(await registry.has("bob@exa"));
+  assertFalse(await registry.has("bob.with.a.long.name@exa"));
   await registry.add("c@x.org");
   assertEquals(textOf(files).split("\n").slice(1), [ALICE, "c@x.org", ""]);
 });

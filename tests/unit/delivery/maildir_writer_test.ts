@@ -28,6 +28,7 @@ class Lab implements AsyncDisposable {
       makeFolder: (path) => disk.makeFolder(path),
       list: (path) => disk.list(path),
       stat: (path) => disk.stat(path),
+      lstat: (path) => disk.lstat(path),
       ...changes(disk),
     };
     this.sync = new FolderSync(disk);

@@ -115,6 +115,19 @@ Deno.test("Folders and links in tmp/, and folders that are not of mail, are left
   assertEquals(lab.lines, []);
 });
 
+Deno.test("A tmp/ that is a link leads to nothing that is removed", async () => {
+  await using lab = await Lab.make();
+  await Deno.mkdir(`${lab.mailbox}/keys`);
+  await lab.put("keys/old", 100);
+  for (const tmp of ["tmp", ".Archive/tmp"]) {
+    await Deno.remove(`${lab.mailbox}/${tmp}`);
+    await Deno.symlink(`${lab.mailbox}/keys`, `${lab.mailbox}/${tmp}`);
+  }
+  await lab.clean();
+  assertEquals(await lab.left(), [".Archive/tmp", "keys/old", "tmp"]);
+  assertEquals(lab.lines, []);
+});
+
 Deno.test("A mailbox is cleaned at its first use, and again a day later", async () => {
   await using lab = await Lab.make();
   await lab.clean();

@@ -4,6 +4,8 @@ import type { Session } from "../../../lib/inbound/session.ts";
 import type { EnvelopeRecipient } from "../../../lib/mail/envelope.ts";
 import { relayBlocks } from "../../../lib/policy/relay.ts";
 import { parseCommand } from "../../../lib/smtp/command.ts";
+import type { RecipientResolver } from "../../../lib/inbound/services.ts";
+import { testResolver } from "../../support/inbound_server.ts";
 import { LogLines } from "../../support/log_lines.ts";
 import { testServices, testSession } from "../../support/test_session.ts";
 
@@ -21,7 +23,7 @@ function recipientsOf(
     reversePath,
     options: { body: "7BIT", smtpUtf8: false },
     recipients,
-    addresses: new Set(),
+    addresses: new Map(),
     accepted: [],
     chunks: undefined,
   };
@@ -60,4 +62,24 @@ Deno.test("a sender that cannot be rewritten is kept, and the log says why", () 
       `info: team@example.org sends mail from <${sender}> on without rewriting this sender: ${reason}`,
     ]);
   }
+});
+
+Deno.test("a list whose owner is elsewhere is sent on with the owner rewritten, and to mailboxes here with the owner as it is", () => {
+  const owner = "boss@sender.test";
+  const router: RecipientResolver = {
+    ...testResolver,
+    resolveRecipient: () => ({
+      kind: "local",
+      targets: [
+        { address: "alice@example.org", reversePath: owner },
+        { address: "dora@elsewhere.test", forwardedBy: "list@example.org", reversePath: owner },
+      ],
+    }),
+  };
+  const { recipients } = recipientsOf("RCPT TO:<list@example.org>", "bob@other.test", testSession({}, { router }));
+  const [alice, dora] = recipients.map(({ reversePath }) => reversePath ?? "");
+  assertEquals(alice, owner);
+  assertMatch(dora ?? "", /^SRS0=[^=]{8}=GO=sender\.test=boss@example\.org$/);
+  const { recipients: ofNobody } = recipientsOf("RCPT TO:<list@example.org>", "", testSession({}, { router }));
+  assertEquals(ofNobody.map(({ reversePath }) => reversePath), [undefined, undefined]);
 });

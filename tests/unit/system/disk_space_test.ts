@@ -13,6 +13,8 @@ class Lab {
   free: FreeSpace = { octets: 500 * MIB, totalOctets: 1000 * MIB, files: 50_000, totalFiles: 100_000 };
   error: Error | undefined;
   hangs = false;
+  /** Lets what hangs answer. */
+  answer = (): void => {};
   asked = 0;
   readonly disk: DiskSpace;
 
@@ -21,7 +23,7 @@ class Lab {
       folder: "/data/spool",
       read: () => {
         this.asked++;
-        if (this.hangs) return new Promise(() => {});
+        if (this.hangs) return new Promise((resolve) => this.answer = () => resolve(this.free));
         return this.error === undefined ? Promise.resolve(this.free) : Promise.reject(this.error);
       },
       limit: () => this.limit,
@@ -121,6 +123,21 @@ Deno.test("A disk that does not answer is waited for no longer than a second, an
   assertEquals(await answer, true, "the write will tell");
   lab.clock.skip(60_000);
   assertEquals(lab.disk.hasRoomFor(0), true);
+  assertEquals(lab.asked, 2);
+});
+
+Deno.test("A disk that answers late is believed, and asked again from then on", async () => {
+  const lab = new Lab({ octets: 100 * MIB });
+  lab.hangs = true;
+  const first = lab.disk.hasRoomFor(0);
+  await lab.clock.advance(1_000);
+  assertEquals(await first, true);
+  lab.free = { ...lab.free, octets: 0 };
+  lab.answer();
+  await lab.clock.advance(0);
+  assertEquals(await lab.disk.hasRoomFor(0), false);
+  lab.hangs = false;
+  assert(await lab.with({ octets: 500 * MIB }));
   assertEquals(lab.asked, 2);
 });
 

@@ -2,9 +2,11 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { getLogger } from "@logtape/logtape";
 import { findFolder, Subfolders } from "../../../../lib/delivery/mailbox/subfolders.ts";
 import { ListLockedError } from "../../../../lib/delivery/mailbox/subscriptions.ts";
+import { systemFiles } from "../../../../lib/system/files.ts";
 import { FolderSync } from "../../../../lib/system/folder_sync.ts";
 import { FakeClock } from "../../../support/fake_clock.ts";
 import { MemoryFiles } from "../../../support/memory_files.ts";
+import { makePipe } from "../../../support/pipe.ts";
 
 const MAILBOX = "/data/mail/example.org/alice";
 
@@ -197,4 +199,23 @@ Deno.test("What the disk says of folders is passed on: it does not mean that the
     if (name === "list") throw new Deno.errors.PermissionDenied("no");
   };
   await assertRejects(() => findFolder(files, MAILBOX, "Junk"), Deno.errors.PermissionDenied);
+});
+
+Deno.test("Pipes in the place of the files of a folder, and of the list of subscriptions, hold nobody up", async () => {
+  const mailbox = await Deno.makeTempDir();
+  await using folderSync = new FolderSync(systemFiles);
+  const subfolders = new Subfolders({
+    files: systemFiles,
+    folderSync,
+    clock: new FakeClock(new Date().toISOString()),
+    logger: getLogger(["test"]),
+  });
+  try {
+    for (const name of ["tmp", "new", "cur", ".Junk"]) await Deno.mkdir(`${mailbox}/${name}`);
+    for (const name of ["subscriptions", ".Junk/maildirfolder"]) await makePipe(`${mailbox}/${name}`);
+    assertEquals(await subfolders.prepare(mailbox, ".Junk", true), true);
+    assertEquals((await Deno.stat(`${mailbox}/.Junk/cur`)).isDirectory, true);
+  } finally {
+    await Deno.remove(mailbox, { recursive: true });
+  }
 });

@@ -61,6 +61,7 @@ class Lab {
         this.looks++;
         return { ...await disk.stat(path), mtime: new Date(this.mtimeMs ?? this.clock.now()) };
       },
+      lstat: (path) => disk.lstat(path),
     };
   }
 
@@ -343,6 +344,13 @@ Deno.test("Deliveries to one mailbox wait for one count together", async () => {
   assertEquals(lab.lists, 3, "the mailbox, new and cur");
 });
 
+Deno.test("Who waited for a look that was enough for a smaller message has the mailbox counted for a larger one", async () => {
+  const lab = new Lab();
+  await lab.mailbox(100);
+  lab.write("1000S,100C\n950 5\n-10 0\n");
+  assertEquals(await Promise.all([lab.refusal(10), lab.refusal(200)]), [undefined, undefined]);
+});
+
 Deno.test("A count that takes long holds a client up for a second, a delivery for half a minute", async () => {
   const lab = new Lab();
   await lab.mailbox(100);
@@ -362,6 +370,24 @@ Deno.test("A count that takes long holds a client up for a second, a delivery fo
   await lab.clock.advance(1);
   await reserved;
   assertEquals(room, undefined);
+});
+
+Deno.test("Nothing is refused for good while it is still being counted whether the mailbox is full", async () => {
+  const lab = new Lab();
+  lab.settings = { whenFull: "refuse", warnAt: [] };
+  await lab.mailbox(100);
+  const gate = Promise.withResolvers<void>();
+  lab.gate = gate.promise;
+  lab.write("1000S,100C\n950 5\n40 1\n");
+  const checked = lab.check(100);
+  await lab.clock.advance(1_000);
+  assertEquals(await checked, "4.2.2");
+  const reserved = lab.refusal(100);
+  await lab.clock.advance(30_000);
+  assertEquals(await reserved, "delayed 4.2.2 mailbox is full");
+  gate.resolve();
+  assertEquals(await lab.refusal(100), undefined);
+  assertEquals(await lab.refusal(901), "failed 5.2.2 mailbox is full");
 });
 
 Deno.test("A mailbox of which nothing is known takes mail while it is being counted", async () => {
@@ -450,6 +476,35 @@ Deno.test("What a count could not see of a mailbox is not written down", async (
   assertEquals(lab.file, undefined);
   assertEquals(lab.log, [`Cannot count all of the mailbox of ${FILE}: no entry`]);
   assertEquals(await lab.refusal(891), "delayed 4.2.2 mailbox is full");
+});
+
+Deno.test("A count that could not see all takes a file away that says otherwise, and believes the next one", async () => {
+  const lab = new Lab();
+  await lab.mailbox(100);
+  await lab.disk.makeFolder(`${MAILBOX}/.Locked/new`);
+  lab.disk.fault = ({ name, path }) => {
+    if (name === "list" && path.includes("Locked")) throw new Deno.errors.PermissionDenied("no entry");
+  };
+  lab.write("1000S,100C\n990 5\n5 1\n");
+  assertEquals(await lab.refusal(100), undefined);
+  assertEquals(lab.file, undefined);
+  lab.write("1000S,100C\n300 3\n");
+  await lab.deliver(10);
+  lab.limits = { octets: 2000, messages: 100 };
+  await lab.deliver(20);
+  assertEquals(lab.file, "2000S,100C\n310 4\n20 1\n");
+});
+
+Deno.test("A mailbox that changes while it is counted is counted again", async () => {
+  const lab = new Lab();
+  await lab.mailbox(100);
+  lab.disk.fault = ({ name, path }) => {
+    if (name !== "list" || path !== `${MAILBOX}/cur` || lab.lists > 3) return;
+    lab.put(50);
+    lab.mtimeMs = lab.clock.now() + 1_000;
+  };
+  await lab.deliver(10);
+  assertEquals(lab.file, "1000S,100C\n150 2\n10 1\n");
 });
 
 Deno.test("The owner is warned when a threshold is reached, once a day for each", async () => {
