@@ -75,7 +75,7 @@ async function create(config: Config, domain: string, selector: string): Promise
 /** A selector that is no DNS name is a mistake of the command line, not of the disk. */
 function checkSelector(config: Config, domain: string, selector: string): void {
   try {
-    dkimKeyPath(keysFolder(config), { domain, selector });
+    for (const name of dkimPair(selector)) dkimKeyPath(keysFolder(config), { domain, selector: name });
   } catch (error) {
     if (error instanceof DkimKeyError) throw new CommandError(DATA_ERROR, error.message, { cause: error });
     throw error;

@@ -53,7 +53,7 @@ export interface DomainConfig {
   readonly catchAll?: string;
   /** The domain of ours that this one is another name of; it has no `aliasOf` itself. */
   readonly aliasOf?: string;
-  /** DKIM selectors. */
+  /** DKIM selectors, from the oldest to the newest; each stands for a pair of keys, RSA and Ed25519. */
   readonly dkim: readonly string[];
   /** The hosts that take its mail, in the order of preference; each in A-label form. Absent: `hostname` alone. */
   readonly mx?: readonly string[];

@@ -167,17 +167,20 @@ const certificate = object({
   key: required("key", value.path, "PEM file of the private key."),
 });
 
+/** Labels (RFC 6376 §3.1), and room for the "-ed" of the Ed25519 key. */
+const DKIM_SELECTOR = /^(?=.{1,60}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/i;
+
 const domain: Type<DomainDraft> = object({
   catchAll: optional("catch_all", located(value.mailbox), "Takes what no account and no alias takes."),
   aliasOf: optional("alias_of", located(value.domainName), "The domain that this one is another name of."),
   dkim: withDefault(
     "dkim",
     listOf(
-      value.matching(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/i, 'a DKIM selector such as "s2026"'),
+      value.matching(DKIM_SELECTOR, 'a DKIM selector such as "s2026"'),
       "DKIM selectors",
     ),
     [],
-    "Selectors of the keys in data/keys that sign its mail.",
+    "Selectors of the keys in data/keys that sign its mail, from the oldest to the newest.",
   ),
   mx: optional(
     "mx",

@@ -67,15 +67,19 @@ function facts({ method, result, reason, properties }: MethodResult): unknown {
   return [method, result, reason ?? null, properties.map(({ type, name, value }) => [type, name, value])];
 }
 
-peerTest("What posthorn writes, Python's authres reads, and both read the same", ["python", "authres"], async () => {
-  const contents = fc.sample(findings, { numRuns: 500, seed: 8601 })
-    .map((found) => resultsOf({ authservId: "mail.example.org", findings: found, clientAddress: "2001:db8::1" }));
-  const written = contents.map((content) => formatResults(content).slice(0, -2));
-  const read = JSON.parse(await mustRun([programPath("python"), "-c", SCRIPT], { stdin: JSON.stringify(written) }));
-  for (const [i, content] of contents.entries()) {
-    const expected = [content.authservId, content.results.map(facts)];
-    assertEquals<unknown>(read[i], expected, written[i]);
-    const ours = parseResults(written[i]?.slice("Authentication-Results:".length) ?? "");
-    assertEquals<unknown>([ours?.authservId, ours?.results.map(facts)], expected, written[i]);
-  }
-});
+peerTest(
+  "What posthorn writes, Python's authres reads, and both read the same",
+  ["python", "python3-authres"],
+  async () => {
+    const contents = fc.sample(findings, { numRuns: 500, seed: 8601 })
+      .map((found) => resultsOf({ authservId: "mail.example.org", findings: found, clientAddress: "2001:db8::1" }));
+    const written = contents.map((content) => formatResults(content).slice(0, -2));
+    const read = JSON.parse(await mustRun([programPath("python"), "-c", SCRIPT], { stdin: JSON.stringify(written) }));
+    for (const [i, content] of contents.entries()) {
+      const expected = [content.authservId, content.results.map(facts)];
+      assertEquals<unknown>(read[i], expected, written[i]);
+      const ours = parseResults(written[i]?.slice("Authentication-Results:".length) ?? "");
+      assertEquals<unknown>([ours?.authservId, ours?.results.map(facts)], expected, written[i]);
+    }
+  },
+);

@@ -19,7 +19,7 @@ export type TagList =
   | { readonly kind: "malformed"; /** In one line, for people. */ readonly problem: string };
 
 const NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
-/** All of VALCHAR, white space, line ends (checked as folds below), and octets of UTF-8 (RFC 8616 §5, RFC 6532 §3.1). */
+/** All of VALCHAR, white space, line ends (checked as folds below), and octets of UTF-8 (RFC 8616 §5). */
 const FORBIDDEN_IN_VALUE = /[^\x21-\x3a\x3c-\x7e \t\r\n\x80-\xff]/;
 /** A line end that is no fold. */
 const NO_FOLD = /\r(?!\n[ \t])|(?<!\r)\n/;
