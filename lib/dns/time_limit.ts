@@ -2,6 +2,9 @@
 
 import type { Clock } from "../system/clock.ts";
 
+/** The reason of a signal whose run has ended. */
+const OVER = new DOMException("The run has ended", "AbortError");
+
 /** The time limit of {@linkcode withTimeLimit} has passed. */
 export class TimeLimitError extends Error {
   /** Tells this error from others. */
@@ -32,6 +35,7 @@ export async function withTimeLimit<T>(
     return await run(controller.signal);
   } finally {
     signal?.removeEventListener("abort", onAbort);
-    controller.abort();
+    // A reason made once: an exception for each run that ends well would cost more than the rest of this.
+    controller.abort(OVER);
   }
 }

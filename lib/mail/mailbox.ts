@@ -1,7 +1,7 @@
 /** Mailbox addresses (RFC 5321 §4.1.2, RFC 6531 §3.3): the one parser that every part of posthorn uses. */
 
 import { isIPv4, isIPv6 } from "node:net";
-import { domainToASCII } from "node:url";
+import { domainToAscii } from "./domain_to_ascii.ts";
 
 /** The parts of an address and its one spelling. */
 export interface Mailbox {
@@ -83,7 +83,7 @@ export function formatLocalPart(localPart: string): string {
  */
 export function normalizeDomain(text: string): string | undefined {
   if (text === "" || text.length > MAX_DOMAIN_OCTETS) return undefined;
-  const domain = ASCII.test(text) ? text.toLowerCase() : domainToASCII(text);
+  const domain = ASCII.test(text) ? text.toLowerCase() : domainToAscii(text);
   if (domain.length > MAX_DOMAIN_OCTETS || !DOMAIN.test(domain)) return undefined;
   return domain;
 }

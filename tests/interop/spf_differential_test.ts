@@ -15,6 +15,9 @@ const DRIVER = resolve(import.meta.dirname ?? ".", "../support/interop/pyspf.py"
 /** What pyspf says where a domain explains nothing. */
 const DEFAULT_EXPLANATION = "SPF fail - not authorized";
 
+/** We cut explanations at 400 octets, and put dots there. */
+const COMPARED = 397;
+
 /** Result and explanation. */
 type Said = readonly [result: string, text: string];
 
@@ -36,7 +39,7 @@ async function theirs(cases: readonly SpfCase[]): Promise<readonly (readonly [as
 }
 
 function agree(a: Said | undefined, b: Said | undefined): boolean {
-  return a?.[0] === b?.[0] && (a?.[0] !== "fail" || a[1] === b?.[1]);
+  return a?.[0] === b?.[0] && (a?.[0] !== "fail" || a[1].slice(0, COMPARED) === b?.[1].slice(0, COMPARED));
 }
 
 peerTest(

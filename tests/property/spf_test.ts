@@ -105,7 +105,7 @@ Deno.test("records of 64 KiB cost no more than their length", async () => {
       reversePath: `${local}@sender.example`,
     });
     const elapsedMs = performance.now() - start;
-    assert(elapsedMs < 1000, `${what}: ${elapsedMs} ms`);
+    assert(elapsedMs < 2000, `${what}: ${elapsedMs} ms`);
     assert(resolver.questions <= 15, `${what}: ${resolver.questions} questions`);
     assert((finding.problem ?? "").length < 400, what);
   }

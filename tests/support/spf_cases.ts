@@ -74,8 +74,8 @@ class CaseMaker {
   #domain(domain: string): SpfZoneRecord[] {
     if (this.#chance(0.03)) return ["TIMEOUT"];
     const records = this.#host();
-    for (let count = this.#int(4), preference = 0; count > 0; count--) {
-      preference += 10;
+    const exchanges = this.#int(4);
+    for (let preference = 10; preference <= exchanges * 10; preference += 10) {
       records.push({ MX: [preference, this.#pick(HOSTS)] });
     }
     if (this.#chance(0.02)) {
@@ -118,7 +118,7 @@ class CaseMaker {
       }
     }
     if (this.#chance(0.5)) terms.push(`${this.#pick(["-", "-", "~", "?", "+", ""])}all`);
-    else if (this.#chance(0.5)) this.#insert(terms, `redirect=${this.#target()}`);
+    else if (!this.#chance(0.5)) this.#insert(terms, `redirect=${this.#target()}`);
     if (this.#chance(0.4)) {
       this.#insert(terms, `exp=${this.#pick(["why.example", "why.%{d1}", "none.example", "%{p}"])}`);
     }

@@ -1,7 +1,7 @@
 /** Writes the arguments of MAIL and RCPT for what a peer offers, and tells what the peer cannot take. */
 
-import { domainToASCII } from "node:url";
 import { type Content, contentKind } from "../../mail/content.ts";
+import { domainToAscii } from "../../mail/domain_to_ascii.ts";
 import { readHeaderSection } from "../../mail/header.ts";
 import type { Envelope, EnvelopeRecipient } from "../../mail/envelope.ts";
 import { isNonAscii } from "../../mail/mailbox.ts";
@@ -146,7 +146,7 @@ function utf8Xtext(address: string): string {
 function wireAddress(address: string, extensions: PeerExtensions): string | undefined {
   if (extensions.smtpUtf8 || !isNonAscii(address)) return address;
   const at = address.lastIndexOf("@");
-  const domain = domainToASCII(address.slice(at + 1));
+  const domain = domainToAscii(address.slice(at + 1));
   return at > 0 && domain !== "" && !isNonAscii(address.slice(0, at)) ? `${address.slice(0, at)}@${domain}` : undefined;
 }
 

@@ -46,18 +46,21 @@ export type Verdict =
  * @throws {SpfError} With the result `temperror` or `permerror`.
  */
 export async function evaluate(session: SpfSession, domain: string): Promise<Verdict> {
-  for (let current = domain, isRedirected = false;; isRedirected = true) {
+  let isRedirected = false;
+  for (let current = domain;;) {
     const text = selectRecord(await session.lookups.texts(current), current);
     if (text === undefined) {
       if (!isRedirected) return { result: "none" };
       throw new SpfError("permerror", `The redirect leads to ${quoted(current)}, which has no SPF record`);
     }
+    session.lookups.countRecord(text);
     const record = readRecord(text, current);
     const matched = await firstMatch(session, record.directives, current);
     if (matched !== undefined) return verdict(matched, record, current);
     const target = await redirectTarget(session, record, current);
     if (target === undefined) return { result: "neutral" };
     current = target;
+    isRedirected = true;
   }
 }
 

@@ -9,6 +9,8 @@ import { printable, quoted, SpfError } from "./spf_error.ts";
 const MAX_TERMS = 10;
 /** Lookups without a result, over all records of a check. */
 const MAX_VOID_LOOKUPS = 2;
+/** Octets of all records of a check that are read: twice as much as one answer of DNS can hold. */
+const MAX_RECORD_OCTETS = 131_072;
 
 /** Lives as long as one check; keeps what was found about the client's names. */
 export class SpfLookups {
@@ -18,6 +20,7 @@ export class SpfLookups {
   readonly #confirmed = new Map<string, boolean>();
   #names: Promise<ClientNames> | undefined;
   #terms = 0;
+  #recordOctets = 0;
   #voids = 0;
 
   /** Takes the client's address: 4 or 16 octets. */
@@ -30,6 +33,13 @@ export class SpfLookups {
   /** Counts a term that needs DNS. @throws {SpfError} `permerror` when there are too many. */
   countTerm(): void {
     if (++this.#terms > MAX_TERMS) throw new SpfError("permerror", `More than ${MAX_TERMS} terms need DNS lookups`);
+  }
+
+  /** Counts a record that is read. @throws {SpfError} `permerror` when they are too long together. */
+  countRecord(record: string): void {
+    this.#recordOctets += record.length;
+    if (this.#recordOctets <= MAX_RECORD_OCTETS) return;
+    throw new SpfError("permerror", `The SPF records have more than ${MAX_RECORD_OCTETS} octets in all`);
   }
 
   /**

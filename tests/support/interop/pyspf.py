@@ -17,6 +17,8 @@ CHANGES = [
     # 7.3: labels are removed until the name has at most 253 characters, not only one.
     ("                result = result[(result.index('.')+1):]",
      "                while len(result) > 253 and '.' in result: result = result[(result.index('.')+1):]"),
+    # 7.3: that is about names, not about explanations.
+    ("        if result.count('.') != 0:", "        if stripdot and result.count('.') != 0:"),
     # 7.3: parts are joined by "." for all letters, not only l and s.
     ("JOINERS.get(letter)", "'.'"),
     # 4.6.4: one lookup that ends at an alias of nothing is one void lookup, not one for each link.

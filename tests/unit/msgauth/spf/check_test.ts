@@ -61,6 +61,10 @@ Deno.test("a HELO that is no full domain name, and a client without an address, 
       ".",
       "x".repeat(300),
       "a b\r\nX: y",
+      "a b.example",
+      "é b.example",
+      'a"b.example',
+      "a@b.example",
     ]
   ) {
     const finding = await check(resolver, { identity: "helo", helo });
@@ -185,6 +189,35 @@ Deno.test("terms that need DNS are counted over all records, and void lookups, t
   assertEquals((await check(zone, { reversePath: "a@tight.example" })).result, "pass");
   const { result, problem } = await check(zone, { reversePath: "a@void.example" });
   assertEquals([result, problem], ["permerror", 'More than 2 lookups gave nothing, the last one MX of "no3.example"']);
+});
+
+Deno.test("records that are longer together than two DNS answers can be are not read", async () => {
+  const long = (next: string): string => `v=spf1 ${"ip4:10.0.0.0/8 ".repeat(4_000)} ${next}`;
+  const zone = {
+    "sender.example": [{ TXT: long("redirect=two.example") }],
+    "two.example": [{ TXT: long("redirect=three.example") }],
+    "three.example": [{ TXT: long("+all") }],
+  };
+  assertEquals((await check(zone)).problem, "The SPF records have more than 131072 octets in all");
+  assertEquals((await check(zone, { reversePath: "a@two.example" })).result, "pass");
+});
+
+Deno.test("%{p} is the domain itself rather than a name below it, and that rather than any other", async () => {
+  const explainedBy = async (...names: readonly string[]): Promise<string | undefined> => {
+    const zone: Record<string, readonly Record<string, string>[]> = {
+      "sender.example": [{ TXT: "v=spf1 -all exp=why.example" }, { A: CLIENT }],
+      "why.example": [{ TXT: "%{p}" }],
+      "7.2.0.192.in-addr.arpa": names.map((PTR) => ({ PTR })),
+      "other.example": [{ A: CLIENT }],
+      "sub.sender.example": [{ A: CLIENT }],
+    };
+    return (await check(zone)).explanation;
+  };
+  assertEquals(await explainedBy("other.example", "sub.sender.example", "Sender.Example."), "sender.example");
+  assertEquals(await explainedBy("other.example", "sub.sender.example"), "sub.sender.example");
+  assertEquals(await explainedBy("gone.example", "other.example"), "other.example");
+  assertEquals(await explainedBy("gone.sender.example"), "unknown");
+  assertEquals(await explainedBy(), "unknown");
 });
 
 Deno.test("the owner of an address cannot turn fail into permerror or temperror by its PTR records", async () => {
