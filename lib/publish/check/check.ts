@@ -52,10 +52,10 @@ function missingKey({ site: { domain } }: CheckContext, selector: string): Findi
   );
 }
 
-/** The findings as lines for people, what has to be mended behind each. */
+/** The findings as lines for people, what has to be mended behind each. What servers said cannot steer the terminal. */
 export function findingLines(findings: readonly Finding[]): readonly string[] {
   return findings.flatMap(({ kind, name, type, text, mend }) => [
     `${kind.padEnd(8)} ${type} ${name}: ${text}`,
     ...(mend === undefined ? [] : [`${" ".repeat(8)} → ${mend}`]),
-  ]);
+  ]).map((line) => line.replace(/[\0-\x1f\x7f-\x9f]/g, "?"));
 }

@@ -482,6 +482,15 @@ Deno.test("a zone without DNSSEC is told where the resolver validates", async ()
   );
 });
 
+Deno.test("what a policy server says cannot steer the terminal", async () => {
+  const policy = {
+    kind: "failed",
+    failure: "sts-policy-fetch-error",
+    reason: 'the media type is "\x1b[2J\r\n\x9b"',
+  } as const;
+  assertMatch(problems(await checkAgainst(zoneOf(FULL_SITE), { policy })), /the media type is "\?\[2J\?\?\?"\n/);
+});
+
 Deno.test("a TTL of nothing or of a week is told", async () => {
   const check = async (ttlSeconds: number): Promise<string> =>
     problems(await checkAgainst(zoneOf(FULL_SITE), { ttlSeconds }));
@@ -501,7 +510,7 @@ Deno.test("whatever stands in TXT records, the check ends, and prints one printa
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...names), fc.array(text, { maxLength: 3 }), async (name, TXT) => {
       const findings = await checkAgainst(changed({ [name]: { TXT } }));
-      for (const line of findingLines(findings)) assertMatch(line, /^[\x20-\x7e→…]+$/);
+      for (const line of findingLines(findings)) assertMatch(line, /^[\x20-\x7e→…§]+$/);
     }),
     { numRuns: 60 },
   );
