@@ -3,6 +3,7 @@
 import { check } from "./lib/cli/check.ts";
 import { type CommandLine, parseCommandLine, UsageError } from "./lib/cli/command_line.ts";
 import { dkim } from "./lib/cli/dkim_keys.ts";
+import { dns, DNS_FLAGS } from "./lib/cli/dns.ts";
 import { explain } from "./lib/cli/explain.ts";
 import { findConfig } from "./lib/cli/find_config.ts";
 import { queue, QUEUE_FLAGS } from "./lib/cli/queue.ts";
@@ -50,6 +51,11 @@ async function runCommand({ command, words, configFile, isJson, flags }: Command
         await dkim(await findConfig(configFile), words),
         "There is no such DKIM key; `dkim create` makes one",
       );
+    case "dns": {
+      const { text, exitCode } = await dns({ findFile: () => findConfig(configFile), words, flags, isJson });
+      print(text);
+      return Deno.exit(exitCode);
+    }
     case "queue":
       return Deno.exit(await queue({ findFile: () => findConfig(configFile), words, flags, isJson }));
     case "reports":
@@ -63,7 +69,8 @@ async function runCommand({ command, words, configFile, isJson, flags }: Command
 
 if (import.meta.main) {
   try {
-    await runCommand(parseCommandLine(Deno.args, { queue: QUEUE_FLAGS, reports: REPORTS_FLAGS, user: USER_FLAGS }));
+    const flags = { dns: DNS_FLAGS, queue: QUEUE_FLAGS, reports: REPORTS_FLAGS, user: USER_FLAGS };
+    await runCommand(parseCommandLine(Deno.args, flags));
   } catch (error) {
     // Whoever reads what we print has seen enough, as `head` does.
     if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0);

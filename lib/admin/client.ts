@@ -1,7 +1,8 @@
 /** The commands' side of the control socket. */
 
 import type { Clock } from "../system/clock.ts";
-import { HttpError, readHttp, writeHttp } from "./http_message.ts";
+import { HttpError } from "../web/http_head.ts";
+import { readHttp, writeHttp } from "./http_message.ts";
 import {
   type ChangeResult,
   changeResultFromJson,

@@ -4,7 +4,8 @@ import type { Logger } from "../log/logger.ts";
 import { BindError, removeStaleSocket } from "../inbound/bind.ts";
 import type { Clock } from "../system/clock.ts";
 import { type Api, type ApiRequest, type ApiResponse, failure } from "./api.ts";
-import { type HttpConn, HttpError, type HttpMessage, readHttp, writeHttp } from "./http_message.ts";
+import { type HttpConn, HttpError } from "../web/http_head.ts";
+import { type HttpMessage, readHttp, writeHttp } from "./http_message.ts";
 import { MAX_REQUEST_OCTETS } from "./protocol.ts";
 
 /** What the server is made of. */

@@ -7,6 +7,7 @@ import { createRouter } from "../routing/router.ts";
 import { systemClock } from "../system/clock.ts";
 import { systemFiles } from "../system/files.ts";
 import { loadCertificates, loadClientAuthorities } from "../tls/certificates.ts";
+import { policyGaps } from "./dns/policy_gaps.ts";
 import { findOwnUser } from "./become_user.ts";
 import { processIo } from "./find_config.ts";
 import { readForwarding, scramGap } from "./live.ts";
@@ -24,9 +25,9 @@ export async function check(file: string): Promise<string> {
   const accounts = await loadAccounts(config, processIo);
   const options = { read: processIo.readText, now: Date.now };
   const [first, ...others] = config.certificates;
-  if (first !== undefined) {
-    await loadCertificates([first, ...others], { ...options, logger: getLogger(["posthorn", "tls"]) });
-  }
+  const certificates = first === undefined
+    ? undefined
+    : await loadCertificates([first, ...others], { ...options, logger: getLogger(["posthorn", "tls"]) });
   if (config.clientCa !== undefined) await loadClientAuthorities(config.clientCa, options);
   await readForwarding(config, {
     files: systemFiles,
@@ -40,6 +41,7 @@ export async function check(file: string): Promise<string> {
   const hints = accounts === undefined ? [] : routingHints(createRouter(config, accounts));
   return `${file} is right: ${config.domains.size} domain(s), ${accounts?.length ?? 0} account(s), ` +
     `${config.listeners.length} listener(s)${hint}${
-      [...gap === undefined ? [] : [gap], ...hints].map((line) => `\n${line}`).join("")
+      [...gap === undefined ? [] : [gap], ...policyGaps(config, certificates), ...hints].map((line) => `\n${line}`)
+        .join("")
     }`;
 }

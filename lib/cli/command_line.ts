@@ -51,6 +51,7 @@ export const USAGE = `usage: posthorn [--config FILE] COMMAND
   user list [--json], user show ADDRESS [--json]
   user address|forward|quota …   what a mailbox gets and holds; user alone: all it can do
   dkim create|list DOMAIN [SELECTOR]
+  dns DOMAIN [--check] [--json]  the records to publish, as zone file lines; --check compares them with live DNS
   queue list|show|why …          what waits, and why; queue alone: all it can do
   queue retry|hold|release|remove|fail ID…|FILTER…
   queue suspend|resume PATTERN, queue suspensions|destinations|drain

@@ -13,12 +13,7 @@ import type { TlsResults } from "../delivery/remote/tls_results.ts";
 import { TlsTally } from "../delivery/remote/tls_tally.ts";
 import type { DeliveryRequest } from "../delivery/target.ts";
 import { WebhookTarget } from "../delivery/webhook/webhook_target.ts";
-import { DnsCache } from "../dns/cache.ts";
-import { CachingResolver } from "../dns/caching_resolver.ts";
 import type { Resolver } from "../dns/resolver.ts";
-import { isLocalServer } from "../dns/server.ts";
-import { StubResolver } from "../dns/stub_resolver.ts";
-import { systemServers } from "../dns/system_servers.ts";
 import type { Config } from "../config/config.ts";
 import type { ConfigIo } from "../config/source.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../inbound/bind.ts";
@@ -51,6 +46,7 @@ import { makeLogins } from "./logins.ts";
 import { openReports, type ReportSystem } from "./report_system.ts";
 import { diskRooms } from "./disk_rooms.ts";
 import { isOwnAddress } from "./own_addresses.ts";
+import { makeResolver } from "./resolver.ts";
 
 /** What the parts are made from. */
 export interface MailSystemOptions {
@@ -283,7 +279,7 @@ async function makeDelivery(options: MailSystemOptions, folderSync: FolderSync, 
   });
   const webhook = new WebhookTarget({ fetch, clock, logger: logger("webhook") });
   const interfaces = (): string[] => Deno.networkInterfaces().map(({ address }) => address);
-  const { resolver, isTrusted } = await makeResolver(options);
+  const { resolver, isTrusted } = await makeResolver({ config, io: options.io, clock, logger: logger("dns") });
   const tlsTally = new TlsTally({ clock });
   const mtaSts = config.delivery.mtaSts ? makeMtaSts(options, resolver, tlsTally) : undefined;
   if (config.delivery.dane && isTrusted && !canJudgePeers) {
@@ -335,17 +331,6 @@ function makeMtaSts(
   const log = logger("remote");
   const store = new StsStore({ files, folder: `${live().config.data}/mta-sts`, logger: log });
   return new MtaSts({ resolver, fetch: makeStsFetch({ resolver, clock }), store, clock, logger: log, results });
-}
-
-/** `isTrusted`: what the servers say about DNSSEC is believed. */
-async function makeResolver(
-  { live, io, clock, logger }: MailSystemOptions,
-): Promise<{ readonly resolver: Resolver; readonly isTrusted: boolean }> {
-  const { dnsServers, isDnsValidating } = live().config;
-  const servers = dnsServers.length > 0 ? dnsServers : await systemServers(io.readText);
-  const isTrusted = isDnsValidating ?? servers.every(isLocalServer);
-  const resolver = new StubResolver({ servers, clock, logger: logger("dns"), isTrusted });
-  return { resolver: new CachingResolver({ resolver, cache: new DnsCache({ clock }) }), isTrusted };
 }
 
 function queueSettings({ queue, delivery, destinations }: Config, clock: Clock): QueueSettings {

@@ -8,10 +8,12 @@ import { loadConfig } from "../config/load.ts";
 import { bindListener, type BoundListener, formatBind } from "../inbound/bind.ts";
 import type { Logger } from "../log/logger.ts";
 import { startLog } from "../log/setup.ts";
+import { stsPolicyOfHost } from "../publish/sts_policy.ts";
 import { systemClock } from "../system/clock.ts";
 import { systemFiles } from "../system/files.ts";
 import type { Certificates } from "../tls/certificates.ts";
 import { canUpgradeServer } from "../tls/server_tls.ts";
+import { WebServer } from "../web/server.ts";
 import { watchAccounts } from "./accounts_watch.ts";
 import { becomeUser, giveDataFolder } from "./become_user.ts";
 import { watchCertificates } from "./certificate_watch.ts";
@@ -62,6 +64,12 @@ export async function serve(file: string, print: (text: string) => void): Promis
   certificates = live.certificates;
   const system = await makeMailSystem({ ...options, live: () => live, logger });
   const admin = await openAdmin(first, system, logger("admin"));
+  const web = new WebServer({
+    clock: systemClock,
+    logger: logger("web"),
+    policyOf: (host) => stsPolicyOfHost(live.config, host)?.text,
+    limits: () => live.config.limits,
+  });
   await writeProcessId(`${first.data}/posthorn.pid`, server);
   hangup.reload(async () => {
     const before = live;
@@ -80,7 +88,7 @@ export async function serve(file: string, print: (text: string) => void): Promis
     const hint = quickStartText(live.config, password);
     if (hint !== undefined) print(hint);
   };
-  await run(system, admin, listeners, server, greet);
+  await run({ system, admin, web }, listeners, server, greet);
   await Deno.remove(`${first.data}/posthorn.pid`).catch(() => {});
   server.info("posthorn stopped");
 }
@@ -144,10 +152,16 @@ async function writeProcessId(file: string, server: Logger): Promise<void> {
   }
 }
 
+/** What serves. */
+interface Parts {
+  readonly system: MailSystem;
+  readonly admin: AsyncDisposable;
+  readonly web: WebServer;
+}
+
 /** Serves until a signal ends it. */
 async function run(
-  system: MailSystem,
-  admin: AsyncDisposable,
+  { system, admin, web }: Parts,
   listeners: readonly BoundListener[],
   server: Logger,
   greet: () => void,
@@ -157,7 +171,8 @@ async function run(
   for (const { name, handler } of onEnd) Deno.addSignalListener(name as Deno.Signal, handler);
   try {
     for (const listener of listeners) {
-      system.inbound.serve(listener);
+      if (listener.config.service === "web") web.serve(listener);
+      else system.inbound.serve(listener);
       server.info("Listening on {address} for {service}", {
         address: formatBind(listener.config.bind),
         service: serviceText(listener.config),
@@ -167,7 +182,7 @@ async function run(
     greet();
     const signal = await end.promise;
     server.info("{signal}: finishing what runs", { signal });
-    await admin[Symbol.asyncDispose]();
+    await Promise.all([admin[Symbol.asyncDispose](), web[Symbol.asyncDispose]()]);
     await system.stop(GRACE_MS);
   } finally {
     for (const { name, handler } of onEnd) Deno.removeSignalListener(name as Deno.Signal, handler);

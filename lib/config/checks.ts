@@ -69,14 +69,17 @@ export function finalDomain(name: string, domains: Domains): string | undefined 
 }
 
 /** The TLS use of a listener: what it says, or what is usual for its service. */
-export function listenerTls({ service, tls }: ListenerDraft): ListenerConfig["tls"] {
+export function listenerTls({ bind, service, tls }: ListenerDraft): ListenerConfig["tls"] {
+  if (service === "web") return tls?.value ?? (bind.value.kind === "unix" ? "off" : "implicit");
   return tls?.value ?? (service === "lmtp" ? "off" : "starttls");
 }
 
 function checkListeners(listeners: readonly ListenerDraft[], source: Source): void {
   const lines = new Map<string, number>();
-  for (const { bind, tls, proxyProtocol } of listeners) {
+  for (const draft of listeners) {
+    const { bind, tls, proxyProtocol } = draft;
     const { value, at } = bind;
+    if (draft.service === "web") checkWebListener(draft, source);
     const key = value.kind === "unix"
       ? `unix:${value.path}`
       : `${parseIpAddress(value.host) ?? value.host}:${value.port}`;
@@ -90,6 +93,20 @@ function checkListeners(listeners: readonly ListenerDraft[], source: Source): vo
       source.report(proxyProtocol.at, "listeners.proxy_protocol: not for a Unix socket, whose clients have no address");
     }
   }
+}
+
+/** Behind a proxy that does the TLS, `off` is right; on the port of HTTPS itself everybody comes with TLS. */
+function checkWebListener({ bind, tls, clientCertificates }: ListenerDraft, source: Source): void {
+  if (tls?.value === "starttls") {
+    source.report(tls.at, 'listeners.tls: expected "implicit" or "off" for the service web, found "starttls"');
+  } else if (tls?.value === "off" && bind.value.kind === "tcp" && bind.value.port === 443) {
+    source.report(tls.at, 'listeners.tls: expected "implicit" on port 443, found "off": off is for behind a proxy');
+  }
+  if (clientCertificates === undefined) return;
+  source.report(
+    clientCertificates.at,
+    "listeners.client_certificates: not for the service web, which is for everybody",
+  );
 }
 
 function checkAdmin(
@@ -112,7 +129,7 @@ function checkClientCertificates(
 ): void {
   let isUsed = false;
   for (const draft of listeners) {
-    if (draft.clientCertificates === undefined) continue;
+    if (draft.clientCertificates === undefined || draft.service === "web") continue;
     isUsed = true;
     const { value, at } = draft.clientCertificates;
     const report = (problem: string): void => source.report(at, `listeners.client_certificates: ${problem}`);

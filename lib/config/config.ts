@@ -6,7 +6,7 @@ import type { SpaceLimit } from "../system/disk_space.ts";
 import type { Smarthost, SourceAddresses, TlsUse, Webhook } from "../delivery/next_hop.ts";
 import type { TokenRules } from "../sasl/oauth/claims.ts";
 
-/** What a listener is for. */
+/** What a listener that takes mail is for. */
 export type Service = "mx" | "submission" | "lmtp";
 
 /** Which sender addresses a login may use: those of its account (RFC 6409 §6.1), or any. */
@@ -21,8 +21,8 @@ export type BindAddress =
 export interface ListenerConfig {
   /** Its socket. */
   readonly bind: BindAddress;
-  /** What it is for. */
-  readonly service: Service;
+  /** What it is for; `web`: the MTA-STS policies of our domains, over HTTP. */
+  readonly service: Service | "web";
   /** `implicit`: TLS from the first octet (RFC 8314); `starttls`: after the command; `off`: never. */
   readonly tls: "implicit" | "starttls" | "off";
   /**
@@ -55,7 +55,14 @@ export interface DomainConfig {
   readonly aliasOf?: string;
   /** DKIM selectors, from the oldest to the newest; each stands for a pair of keys, RSA and Ed25519. */
   readonly dkim: readonly string[];
+  /** The hosts that take its mail, in the order of preference; each in A-label form. Absent: `hostname` alone. */
+  readonly mx?: readonly string[];
+  /** The mode of its MTA-STS policy (RFC 8461 §5); absent: it has none. */
+  readonly mtaSts?: StsMode;
 }
+
+/** What senders that know MTA-STS do where a host is not as the policy says: report it, keep the mail, or nothing. */
+export type StsMode = "testing" | "enforce" | "none";
 
 /** An entry of `aliases`, with what its files say. */
 export interface AliasConfig {

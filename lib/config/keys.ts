@@ -5,7 +5,7 @@
 
 import type { DestinationRule } from "../queue/destination_rules.ts";
 import { alias, type AliasDraft, NO_ALIAS } from "./alias_keys.ts";
-import type { BindAddress, Config, ListenerConfig, Service } from "./config.ts";
+import type { BindAddress, Config, ListenerConfig, StsMode } from "./config.ts";
 import { oauth, type OauthDraft } from "./oauth.ts";
 import { route, type RouteDraft, tlsUse } from "./route_keys.ts";
 import {
@@ -36,7 +36,7 @@ export interface ListenerDraft {
   /** Its socket, with a path as written. */
   readonly bind: Located<BindDraft>;
   /** What it is for. */
-  readonly service: Service;
+  readonly service: ListenerConfig["service"];
   /** Absent: what is usual for the service. */
   readonly tls?: Located<ListenerConfig["tls"]>;
   /** Absent: clients connect themselves. */
@@ -53,6 +53,10 @@ export interface DomainDraft {
   readonly aliasOf?: Located<string>;
   /** Selectors. */
   readonly dkim: readonly string[];
+  /** Absent: our hostname. */
+  readonly mx?: readonly string[];
+  /** Absent: no policy. */
+  readonly mtaSts?: StsMode;
 }
 
 /** The whole file: every single value is right, and defaults are filled in where they depend on nothing else. */
@@ -138,11 +142,11 @@ export const DEFAULT_LISTENERS: readonly ListenerConfig[] = [
 
 const listener: Type<ListenerDraft> = object({
   bind: required("bind", located(bindAddress), "Address and port, or a socket in the data folder."),
-  service: required("service", value.oneOf("mx", "submission", "lmtp"), "What the listener is for."),
+  service: required("service", value.oneOf("mx", "submission", "lmtp", "web"), "What the listener is for."),
   tls: optional(
     "tls",
     located(value.oneOf("implicit", "starttls", "off")),
-    "TLS from the first octet, after STARTTLS, or never. Default: starttls; off for lmtp.",
+    "TLS from the first octet, after STARTTLS, or never. Default: starttls; off for lmtp, implicit for web.",
   ),
   proxyProtocol: optional(
     "proxy_protocol",
@@ -185,6 +189,16 @@ const domain: Type<DomainDraft> = object({
     ),
     [],
     "Selectors of the keys in data/keys that sign its mail, from the oldest to the newest.",
+  ),
+  mx: optional(
+    "mx",
+    listOf(value.hostName, "host names", 1),
+    "The hosts that take its mail, preferred first. Default: hostname.",
+  ),
+  mtaSts: optional(
+    "mta_sts",
+    value.oneOf("testing", "enforce", "none"),
+    "Mode of the MTA-STS policy that listeners of service web give away. Default: there is no policy.",
   ),
 });
 

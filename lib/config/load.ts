@@ -124,13 +124,15 @@ function adminOf({ admin: { bind } }: FileContent, data: string): Config["admin"
 
 function domainsOf({ domains: entries }: FileContent): ReadonlyMap<string, DomainConfig> {
   const byName = domainsByName(entries);
-  return new Map(entries.map(({ key, value: { catchAll, aliasOf, dkim } }) => {
+  return new Map(entries.map(({ key, value: { catchAll, aliasOf, dkim, mx, mtaSts } }) => {
     const target = aliasOf === undefined ? undefined : finalDomain(key, byName);
     return [key, {
       name: key,
       ...(catchAll === undefined ? {} : { catchAll: catchAll.value }),
       ...(target === undefined ? {} : { aliasOf: target }),
       dkim,
+      ...(mx === undefined ? {} : { mx: [...new Set(mx)] }),
+      ...(mtaSts === undefined ? {} : { mtaSts }),
     }];
   }));
 }

@@ -110,6 +110,7 @@ function weigh(answer: CachedAnswer): number {
   if (answer.kind !== "found") return 0;
   return answer.records.reduce((sum, record) => {
     if (typeof record === "string") return sum + 40 + 2 * record.length;
-    return sum + 120 + ("exchange" in record ? 2 * record.exchange.length : record.data.length);
+    if ("data" in record) return sum + 120 + record.data.length;
+    return sum + 120 + 2 * ("exchange" in record ? record.exchange : record.target).length;
   }, 0);
 }

@@ -15,7 +15,7 @@ export interface WireRecordData extends RecordData {
 /** A record type that is decoded; others are skipped. */
 export type WireRecordType = keyof WireRecordData;
 
-/** The numbers of the record types (RFC 1035 §3.2.2, RFC 3596 §2.1, RFC 6698 §7.1). */
+/** The numbers of the record types (RFC 1035 §3.2.2, RFC 3596 §2.1, RFC 2782, RFC 6698 §7.1). */
 export const typeCodes: Readonly<Record<WireRecordType, number>> = {
   A: 1,
   CNAME: 5,
@@ -24,6 +24,7 @@ export const typeCodes: Readonly<Record<WireRecordType, number>> = {
   MX: 15,
   TXT: 16,
   AAAA: 28,
+  SRV: 33,
   TLSA: 52,
 };
 
@@ -41,6 +42,12 @@ export const readData: { readonly [T in WireRecordType]: (reader: WireReader) =>
     selector: reader.uint8(),
     matchingType: reader.uint8(),
     data: reader.octets(reader.left),
+  }),
+  SRV: (reader) => ({
+    priority: reader.uint16(),
+    weight: reader.uint16(),
+    port: reader.uint16(),
+    target: reader.name(),
   }),
   SOA: (reader) => {
     reader.name();

@@ -16,6 +16,14 @@ export interface RecordData {
   PTR: string;
   /** RFC 6698 §2.1; the data as octets. */
   TLSA: { readonly usage: number; readonly selector: number; readonly matchingType: number; readonly data: Uint8Array };
+  /** RFC 2782; lower priority is tried first. */
+  SRV: {
+    readonly priority: number;
+    readonly weight: number;
+    readonly port: number;
+    /** Without final dot; empty: there is no such service. */
+    readonly target: string;
+  };
 }
 
 /** A record type that can be asked for. */

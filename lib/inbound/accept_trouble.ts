@@ -45,3 +45,9 @@ export class AcceptTrouble {
     this.#logger.info("Connections on {address} are accepted again", { address: this.#address });
   }
 }
+
+/** A file descriptor or memory is missing; anything else concerns one connection. */
+export function isOutOfResources(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "EMFILE" || code === "ENFILE" || code === "ENOMEM" || code === "ENOBUFS";
+}

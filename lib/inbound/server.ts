@@ -1,13 +1,13 @@
 /** Accepts connections, keeps the limits, and stops when told. */
 
-import type { ListenerConfig } from "../config/config.ts";
+import type { ListenerConfig, Service } from "../config/config.ts";
 import { isListed } from "../policy/relay.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import { BufferPool } from "../smtp/octet_input.ts";
 import { formatReply, type Reply, reply } from "../smtp/reply.ts";
 import type { SocketTurn } from "../system/socket_turn.ts";
 import { type TlsConn, tlsFacts } from "../tls/tls_conn.ts";
-import { AcceptTrouble } from "./accept_trouble.ts";
+import { AcceptTrouble, isOutOfResources } from "./accept_trouble.ts";
 import { type BoundListener, formatBind, type IncomingConn } from "./bind.ts";
 import { admit } from "./client_certificate.ts";
 import { Connection } from "./connection.ts";
@@ -41,6 +41,9 @@ export interface InboundServerOptions {
   readonly timeouts?: InboundTimeouts;
 }
 
+/** A bound socket on which mail comes. */
+type MailListener = BoundListener & { readonly config: { readonly service: Service } };
+
 /** The receiving side of posthorn. */
 export class InboundServer {
   readonly #options: InboundServerOptions;
@@ -67,8 +70,9 @@ export class InboundServer {
     return this.#limits.total;
   }
 
-  /** Serves a bound socket until `stop`. */
+  /** Serves a bound socket, which is for mail, until `stop`. */
   serve(listener: BoundListener): void {
+    if (!isForMail(listener)) throw new TypeError("Cannot serve a listener that is not for mail");
     this.#listeners.push(listener);
     this.#acceptLoop(listener);
   }
@@ -98,7 +102,7 @@ export class InboundServer {
     this.#sweeping.abort();
   }
 
-  async #acceptLoop(listener: BoundListener): Promise<void> {
+  async #acceptLoop(listener: MailListener): Promise<void> {
     const { clock, logger } = this.#options.services;
     const trouble = new AcceptTrouble(clock, logger, formatBind(listener.config.bind));
     while (!this.#isStopping) {
@@ -118,7 +122,7 @@ export class InboundServer {
     }
   }
 
-  async #welcome(accepted: IncomingConn, config: ListenerConfig): Promise<void> {
+  async #welcome(accepted: IncomingConn, config: MailListener["config"]): Promise<void> {
     const { clock, logger } = this.#options.services;
     const { signal } = this.#handshakes;
     const settings = this.#options.settings();
@@ -175,7 +179,7 @@ export class InboundServer {
   /** Starts a session and does not wait for its end. @returns False where it closed the connection instead. */
   #run(
     conn: OctetConn | TlsConn,
-    { service, tls, clientCertificates }: ListenerConfig,
+    { service, tls, clientCertificates }: MailListener["config"],
     settings: Settings,
     counted: string | undefined,
   ): boolean {
@@ -242,10 +246,8 @@ export class InboundServer {
   }
 }
 
-/** A file descriptor or memory is missing; anything else concerns one connection. */
-function isOutOfResources(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return code === "EMFILE" || code === "ENFILE" || code === "ENOMEM" || code === "ENOBUFS";
+function isForMail(listener: BoundListener): listener is MailListener {
+  return listener.config.service !== "web";
 }
 
 /** Says why, where the client can read it, and closes. */

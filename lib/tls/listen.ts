@@ -65,6 +65,8 @@ function listenUpgrading(
   const listener = Deno.listen({ hostname, port });
   const accept = async (): Promise<AcceptedConn> => {
     const conn = await listener.accept();
+    // As on plain listeners: else what follows the handshake waits 40 ms for the client to acknowledge the session tickets.
+    conn.setNoDelay(true);
     return {
       remoteAddr: conn.remoteAddr,
       handshake: (signal) =>

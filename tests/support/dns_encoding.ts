@@ -84,6 +84,11 @@ export function mxData(preference: number, exchange: string): number[] {
   return [...uint16(preference), ...nameOctets(exchange)];
 }
 
+/** Data of SRV. */
+export function srvData(priority: number, weight: number, port: number, target: string): number[] {
+  return [...uint16(priority), ...uint16(weight), ...uint16(port), ...nameOctets(target)];
+}
+
 /** Data of TXT: character-strings of at most 255 octets; a longer text is cut into several. */
 export function textData(text: string | readonly string[]): number[] {
   const pieces = typeof text === "string" ? text.match(/[^]{1,255}/g) ?? [""] : text;

@@ -30,6 +30,7 @@ import {
   mxData,
   nameOctets,
   soaData,
+  srvData,
   textData,
 } from "./dns_encoding.ts";
 
@@ -71,6 +72,8 @@ export interface DnsEntry {
   readonly PTR?: readonly string[];
   /** Usage, selector, matching type, data. */
   readonly TLSA?: readonly (readonly [usage: number, selector: number, matchingType: number, data: Uint8Array])[];
+  /** Priority, weight, port, target. */
+  readonly SRV?: readonly (readonly [priority: number, weight: number, port: number, target: string])[];
   readonly CNAME?: string;
   /** Default: 300; that of negative answers, too. */
   readonly ttlSeconds?: number;
@@ -377,6 +380,7 @@ function encodeEntry(owner: string, entry: DnsEntry): EncodedRecord[] {
   for (const [usage, selector, matchingType, data] of entry.TLSA ?? []) {
     add("TLSA", [usage, selector, matchingType, ...data]);
   }
+  for (const [priority, weight, port, target] of entry.SRV ?? []) add("SRV", srvData(priority, weight, port, target));
   if (entry.CNAME !== undefined) add("CNAME", nameOctets(entry.CNAME));
   return records;
 }

@@ -10,6 +10,7 @@ export interface FakeRecords {
   readonly TXT?: readonly string[];
   readonly PTR?: readonly string[];
   readonly TLSA?: readonly RecordData["TLSA"][];
+  readonly SRV?: readonly RecordData["SRV"][];
   /** Another name of the zone whose records count. Whether the link is secure is said by `isSecure` here. */
   readonly cname?: string;
   /** What a lookup of type CNAME gives: set by `cname`. */

@@ -2,7 +2,7 @@
 
 import { SharedMemory } from "../../lib/inbound/header_window.ts";
 import { getLogger } from "@logtape/logtape";
-import type { ListenerConfig } from "../../lib/config/config.ts";
+import type { ListenerConfig, Service } from "../../lib/config/config.ts";
 import type { Logger } from "../../lib/log/logger.ts";
 import { bindListener } from "../../lib/inbound/bind.ts";
 import { InboundServer } from "../../lib/inbound/server.ts";
@@ -31,7 +31,7 @@ import { testLogins } from "./test_logins.ts";
 
 /** What a test may choose. */
 export interface InboundFixtureOptions {
-  readonly service?: ListenerConfig["service"];
+  readonly service?: Service;
   readonly tls?: ListenerConfig["tls"];
   readonly binaryMime?: boolean;
   readonly xclientFrom?: readonly string[];

@@ -12,7 +12,7 @@ import { waitUntil } from "./interop/wait.ts";
 
 /** What a listener does and where. */
 export interface ProcessListener {
-  readonly service: "mx" | "submission" | "lmtp";
+  readonly service: "mx" | "submission" | "lmtp" | "web";
   /** Default: what is usual for the service. */
   readonly tls?: "implicit" | "starttls" | "off";
   /** Default 127.0.0.1. */
@@ -217,7 +217,8 @@ export class PosthornProcess implements AsyncDisposable {
   }
 
   async #answers(listener: BoundListener): Promise<boolean> {
-    const speaksFirst = listener.tls !== "implicit" && listener.proxyProtocol === undefined;
+    const speaksFirst = listener.service !== "web" && listener.tls !== "implicit" &&
+      listener.proxyProtocol === undefined;
     const prefix = this.#options.prefix ?? [];
     if (prefix.length > 0 && listener.socket === undefined) {
       const greeting = speaksFirst ? "read -t 5 line <&3" : "true";

@@ -10,8 +10,8 @@ const RANKS: readonly (readonly string[])[] = [
   ["mail"],
   ["smtp", "dns", "tls", "sasl", "state"],
   ["delivery", "dsn", "msgauth"],
-  ["policy", "routing", "queue", "reports"],
-  ["inbound"],
+  ["policy", "routing", "queue", "publish", "reports"],
+  ["inbound", "web"],
   ["cli", "admin"],
 ];
 /** What surrounds the path: types for everybody, and functions without state from the files named. */

@@ -34,6 +34,7 @@ const PROGRAMS = {
   knotc: ["/usr/sbin/knotc", "knotc"],
   keymgr: ["/usr/sbin/keymgr", "keymgr"],
   kdig: ["kdig"],
+  "named-checkzone": ["/usr/bin/named-checkzone", "/usr/sbin/named-checkzone", "named-checkzone"],
   unbound: ["/usr/sbin/unbound", "unbound"],
   unshare: ["unshare"],
   nsenter: ["nsenter"],
@@ -64,6 +65,7 @@ export type Need =
   | PerlModule
   | "flufl.bounce"
   | "pyspf"
+  | "authres"
   | PythonModule
   | Unpacked
   | Optional;
@@ -118,6 +120,7 @@ function has(need: Need): boolean {
       return succeeds(findProgram("python"), ["-c", "import spf"]);
     case "python3-dkim":
       return succeeds(findProgram("python"), ["-c", "import dkim"]);
+    case "authres":
     case "python3-authres":
       return succeeds(findProgram("python"), ["-c", "import authres"]);
     case "POSTHORN_BINARY":

@@ -116,9 +116,12 @@ listeners:
   - { bind: "localhost:587", service: submission, proxy_protocol: [10.0.0.1, "2001:db8::/32"] }
   - { bind: "unix:lmtp.sock", service: lmtp }
   - { bind: "unix:/run/lmtp.sock", service: lmtp }
+  - { bind: "[::]:443", service: web }
+  - { bind: "127.0.0.1:8080", service: web, tls: off }
+  - { bind: "unix:web.sock", service: web }
 tls: { certificates: [{ chain: tls/chain.pem, key: /etc/ssl/key.pem }] }
 domains:
-  Bücher.example: { catch_all: Carol@elsewhere.EXAMPLE, dkim: [s2026, rsa.2026] }
+  Bücher.example: { catch_all: Carol@elsewhere.EXAMPLE, dkim: [s2026, rsa.2026], mx: [MX.Bücher.example, mx.b.example], mta_sts: enforce }
   b.example: { alias_of: c.example }
   c.example: { alias_of: bücher.example }
 recipient_delimiter: ""
@@ -199,6 +202,9 @@ quick_start: Alice@bücher.example
       },
       { bind: { kind: "unix", path: "/var/lib/posthorn/lmtp.sock" }, service: "lmtp", tls: "off" },
       { bind: { kind: "unix", path: "/run/lmtp.sock" }, service: "lmtp", tls: "off" },
+      { bind: { kind: "tcp", host: "::", port: 443 }, service: "web", tls: "implicit" },
+      { bind: { kind: "tcp", host: "127.0.0.1", port: 8080 }, service: "web", tls: "off" },
+      { bind: { kind: "unix", path: "/var/lib/posthorn/web.sock" }, service: "web", tls: "off" },
     ],
     certificates: [{ chain: "/etc/posthorn/tls/chain.pem", key: "/etc/ssl/key.pem" }],
     domains: new Map<string, unknown>([
@@ -206,6 +212,8 @@ quick_start: Alice@bücher.example
         name: "xn--bcher-kva.example",
         catchAll: "Carol@elsewhere.example",
         dkim: ["s2026", "rsa.2026"],
+        mx: ["mx.xn--bcher-kva.example", "mx.b.example"],
+        mtaSts: "enforce",
       }],
       ["b.example", { name: "b.example", aliasOf: "xn--bcher-kva.example", dkim: [] }],
       ["c.example", { name: "c.example", aliasOf: "xn--bcher-kva.example", dkim: [] }],
@@ -472,8 +480,10 @@ Deno.test("The commented keys of config.example.yaml are right when they are use
   assertEquals([...config.aliases.keys()], ["sales@example.org", "announce@example.org"]);
   assertEquals(config.includeFiles.length, 1);
   assertEquals(config.domains.size, 2);
-  assertEquals(config.listeners.length, 7);
+  assertEquals(config.listeners.length, 9);
   assertEquals(config.listeners[6]?.clientCertificates, "require");
+  assertEquals(config.listeners[7]?.service, "web");
+  assertEquals(config.domains.get("example.org")?.mtaSts, "testing");
   assertEquals(config.clientCa?.endsWith("/clients.pem"), true);
   for (const group of ["queue", "delivery", "limits", "log", "admin"] as const) {
     assertEquals<unknown>(config[group], shipped[group]);

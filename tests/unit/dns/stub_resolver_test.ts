@@ -20,6 +20,7 @@ Deno.test("Each record type is found with its data, owner and TTL", async () => 
       TXT: ["v=spf1 -all", ["one ", "two"], long, "\xff"],
       PTR: ["host.example.test"],
       TLSA: [[3, 1, 1, digest]],
+      SRV: [[0, 1, 465, "Mail.example.test"]],
       ttlSeconds: 77,
     },
     "null.test": { MX: [[0, "."]] },
@@ -40,6 +41,10 @@ Deno.test("Each record type is found with its data, owner and TTL", async () => 
   assertEquals<unknown>(await resolver.lookup("example.test", "TLSA"), {
     ...found,
     records: [{ usage: 3, selector: 1, matchingType: 1, data: digest }],
+  });
+  assertEquals<unknown>(await resolver.lookup("example.test", "SRV"), {
+    ...found,
+    records: [{ priority: 0, weight: 1, port: 465, target: "mail.example.test" }],
   });
   const nullMx = await resolver.lookup("null.test", "MX");
   assertEquals<unknown>(nullMx.kind === "found" && nullMx.records, [{ preference: 0, exchange: "" }]);
