@@ -32,6 +32,17 @@ export async function makeMissingKeys(config: Config, logger: Logger): Promise<v
   }
 }
 
+/** The same in a running server: keys that cannot be made are an error in the log, and the server goes on. */
+export async function makeKeysOnReload(config: Config, logger: Logger): Promise<void> {
+  try {
+    await makeMissingKeys(config, logger);
+  } catch (error) {
+    logger.error("Cannot make the DKIM keys that are new in the configuration: {error}", {
+      error: error instanceof Error ? error.message : String(error),
+    });
+  }
+}
+
 /**
  * Carries out `dkim create DOMAIN [SELECTOR]` and `dkim list DOMAIN [SELECTOR]`. A selector means the pair of its keys.
  *

@@ -17,7 +17,7 @@ import { WebServer } from "../web/server.ts";
 import { watchAccounts } from "./accounts_watch.ts";
 import { becomeUser, giveDataFolder } from "./become_user.ts";
 import { watchCertificates } from "./certificate_watch.ts";
-import { makeMissingKeys } from "./dkim_keys.ts";
+import { makeKeysOnReload, makeMissingKeys } from "./dkim_keys.ts";
 import { processIo } from "./find_config.ts";
 import { type Live, type LiveOptions, loadLive, readCertificates, reloadLive } from "./live.ts";
 import { type MailSystem, makeMailSystem } from "./mail_system.ts";
@@ -75,7 +75,10 @@ export async function serve(file: string, print: (text: string) => void): Promis
     const before = live;
     const next = await reloaded(options, before, system, server);
     // Where it failed, certificates that were renewed meanwhile stay.
-    if (next !== before) live = next;
+    if (next !== before) {
+      live = next;
+      await makeKeysOnReload(live.config, server);
+    }
     certificates = live.certificates;
     log.configure(live.config.log);
   });

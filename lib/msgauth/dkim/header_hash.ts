@@ -2,7 +2,9 @@
 
 import { type HeaderField, headerFields } from "../../mail/header.ts";
 import { type Canonicalization, canonicalizeField } from "./canonicalize.ts";
-import { parseTagList } from "./tag_list.ts";
+import { parseTagList, type Tag } from "./tag_list.ts";
+
+const COLON = 58;
 
 /** A header section, its fields found by name. */
 export interface IndexedHeader {
@@ -94,12 +96,11 @@ export function headerHashInput({ header, fields, canonicalization, signatureFie
  * the tag with an empty value). A field that is no tag list, or has no `b=`, stays as it is.
  *
  * @param field The whole field.
+ * @param known The tag `b`, where the field was read before.
  */
-export function withEmptySignature(field: Uint8Array): Uint8Array {
-  const text = latin1(field);
-  const valueStart = text.indexOf(":") + 1;
-  const list = parseTagList(withoutLineEnd(text.slice(valueStart)));
-  const tag = list.kind === "tags" ? list.tags.get("b") : undefined;
+export function withEmptySignature(field: Uint8Array, known?: Tag): Uint8Array {
+  const valueStart = field.indexOf(COLON) + 1;
+  const tag = known ?? findSignatureTag(field.subarray(valueStart));
   if (tag === undefined) return field;
   const start = valueStart + tag.start;
   const end = valueStart + tag.end;
@@ -107,6 +108,11 @@ export function withEmptySignature(field: Uint8Array): Uint8Array {
   emptied.set(field.subarray(0, start));
   emptied.set(field.subarray(end), start);
   return emptied;
+}
+
+function findSignatureTag(value: Uint8Array): Tag | undefined {
+  const list = parseTagList(withoutLineEnd(latin1(value)));
+  return list.kind === "tags" ? list.tags.get("b") : undefined;
 }
 
 function withoutFinalLineEnd(field: Uint8Array): Uint8Array {

@@ -4,7 +4,7 @@ import { normalizeDomain } from "../../mail/mailbox.ts";
 import type { DkimFinding } from "../findings.ts";
 import type { BodyHashRequest } from "./body_hash.ts";
 import type { Canonicalization, Canonicalizations } from "./canonicalize.ts";
-import { colonList, decodeBase64, decodeUtf8Value, parseTagList, type Tags, withoutFws } from "./tag_list.ts";
+import { colonList, decodeBase64, decodeUtf8Value, parseTagList, type Tag, type Tags, withoutFws } from "./tag_list.ts";
 
 /** The algorithms that count today (RFC 8301 §3.1, RFC 8463 §3). */
 export type SignatureAlgorithm = "rsa-sha256" | "ed25519-sha256";
@@ -57,7 +57,13 @@ export type SignatureFacts = Pick<DkimFinding, "domain" | "selector" | "algorith
 
 /** A DKIM-Signature field that was read. */
 export type ParsedSignature =
-  | { readonly kind: "signature"; readonly signature: DkimSignature; readonly facts: SignatureFacts }
+  | {
+    readonly kind: "signature";
+    readonly signature: DkimSignature;
+    readonly facts: SignatureFacts;
+    /** Where `b=` is. */
+    readonly signatureTag: Tag | undefined;
+  }
   | { readonly kind: "unusable"; readonly fault: SignatureFault; readonly facts: SignatureFacts };
 
 /** Stops the reading of one field; never leaves this file. */
@@ -83,7 +89,7 @@ export function parseSignature(rawValue: string): ParsedSignature {
   }
   const facts = signatureFacts(list.tags);
   try {
-    return { kind: "signature", signature: readSignature(list.tags), facts };
+    return { kind: "signature", signature: readSignature(list.tags), facts, signatureTag: list.tags.get("b") };
   } catch (error) {
     if (error instanceof Unusable) return { kind: "unusable", fault: error.fault, facts };
     throw error;
@@ -148,9 +154,11 @@ function signatureFacts(tags: Tags): SignatureFacts {
     ...identity !== undefined && isShowable(identity) && { identity },
     // Whatever stands there goes into our own header field: only what looks like an algorithm.
     ...isAlgorithmName(algorithm) && { algorithm },
-    ...rawSignature !== "" && decodeBase64(rawSignature) !== undefined && { rawSignature },
+    ...BASE64.test(rawSignature) && { rawSignature },
   };
 }
+
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 
 function isAlgorithmName(text: string): boolean {
   return text.length <= 40 && /^[a-z][a-z0-9]*-[a-z][a-z0-9]*$/.test(text);

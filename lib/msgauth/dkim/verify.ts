@@ -133,7 +133,7 @@ export class DkimVerifier {
       header: this.#header,
       fields: selectFields(this.#header, signature.fieldNames),
       canonicalization: signature.canonicalization.header,
-      signatureField: withEmptySignature(octets),
+      signatureField: withEmptySignature(octets, parsed.signatureTag),
     });
     return await judge(signature, { message, body, records: lookup.records });
   }
