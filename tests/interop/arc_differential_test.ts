@@ -19,7 +19,7 @@ import { latin1Octets } from "../support/interop/maildir.ts";
 import { peerTest, report } from "../support/interop/peers.ts";
 import { seededRandom } from "../support/seeded_random.ts";
 
-const MESSAGES = 320;
+const MESSAGES = 120;
 const MAX_SETS = 5;
 const SEED = 8617;
 const AUTHOR = "author.example";
