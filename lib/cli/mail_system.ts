@@ -94,6 +94,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     randomOctets,
     processId: Deno.pid,
     openBulkReader,
+    memoryOctets: MESSAGE_MEMORY_OCTETS,
   });
   const suspensions = await openSuspensions({
     folder: `${config.data}/spool`,
@@ -222,6 +223,11 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   };
 }
 
+/**
+ * What checks find out stands in front of a message, and is known when all of it has passed: one that is still in memory then
+ * goes straight into its mailbox, a longer one through the spool.
+ */
+const MESSAGE_MEMORY_OCTETS = 1024 * 1024;
 /** For header sections of more than 64 KiB, of all sessions together. */
 const HEADER_MEMORY_OCTETS = 32 * 1024 * 1024;
 
