@@ -39,7 +39,11 @@ function silent(heedsSignal: boolean): Resolver {
 
 /** As the real one: what is asked with an aborted signal has no answer. */
 class HeedfulResolver extends FakeResolver {
-  override lookup<T extends RecordType>(name: string, type: T, signal?: AbortSignal): Promise<DnsAnswer<RecordData[T]>> {
+  override lookup<T extends RecordType>(
+    name: string,
+    type: T,
+    signal?: AbortSignal,
+  ): Promise<DnsAnswer<RecordData[T]>> {
     return signal?.aborted ? Promise.resolve({ kind: "failed", reason: "given up" }) : super.lookup(name, type);
   }
 }
