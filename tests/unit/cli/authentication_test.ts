@@ -1,8 +1,9 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MailAuthentication } from "../../../lib/cli/authentication.ts";
 import type { Config } from "../../../lib/config/config.ts";
 import { loadConfig } from "../../../lib/config/load.ts";
 import { dkimKeyPath } from "../../../lib/msgauth/dkim/key.ts";
+import { SmtpError } from "../../../lib/smtp/reply.ts";
 import { systemFiles } from "../../../lib/system/files.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { FakeResolver } from "../../support/fake_resolver.ts";
@@ -128,4 +129,26 @@ Deno.test("mail is sealed where the configuration says so, by whoever sends it o
     const { envelope } = await takeMessage([FORGED], authentication.current(), { ...FROM_STRANGER, recipients });
     assertMatch(envelope.arcSeal ?? "", pattern);
   }
+});
+
+Deno.test("what we seal passes at the next server, with what we found out, also of content with fields that were forged", async () => {
+  await using site = await Site.create();
+  const recipients = [{ address: "carol@elsewhere.test", forwardedBy: "team@example.org" }];
+  const authentication = await site.start({ arc: "seal", dmarc: "none" });
+  const message = `Authentication-Results: mail.example.org; dmarc=pass\r\n${FORGED}`;
+  const { envelope, content } = await takeMessage([message], authentication.current(), {
+    ...FROM_STRANGER,
+    recipients,
+  });
+  const sent = `${envelope.arcSeal}Delivered-To: team@example.org\r\n${envelope.trace}${content}`;
+  const next = await site.start({ authserv_id: "next.example", trusted_sealers: ["example.org"] });
+  const there = await assertRejects(() => takeMessage([sent], next.current(), FROM_STRANGER), SmtpError);
+  assertEquals(there.reply.code, 550, "we said that DMARC failed");
+  const lenient = await site.start({ authserv_id: "next.example", dmarc: "none" });
+  const taken = await takeMessage([sent], lenient.current(), FROM_STRANGER);
+  assertMatch(
+    taken.envelope.trace.replace(/\r\n[ \t]+/g, " "),
+    /^Authentication-Results: next\.example; [^\r]*arc=pass/,
+  );
+  assertEquals(taken.content, sent);
 });
