@@ -27,6 +27,9 @@ export interface MailAuthenticationOptions {
   readonly random: () => number;
 }
 
+/** CRLF, as in all that we write. */
+const EMPTY_LINE_OCTETS = 2;
+
 /** Message authentication of a running server. */
 export class MailAuthentication implements Disposable {
   readonly #options: MailAuthenticationOptions;
@@ -97,7 +100,7 @@ export class MailAuthentication implements Disposable {
     });
     const end = headerSectionEnd(content);
     if (end === undefined) return "";
-    signature.push(content.subarray(end));
+    signature.push(content.subarray(end + EMPTY_LINE_OCTETS));
     const headerSection = content.subarray(0, end);
     return await signature.sign({ headerSection, trace: "", nowMs: this.#options.clock.now() });
   }

@@ -76,6 +76,8 @@ export interface MailSystem {
   readonly drain: { isDraining: boolean };
   /** Takes a new configuration to the parts that keep some of it. */
   update(config: Config): void;
+  /** Takes it to the checks and signatures, once the keys that it names are there. */
+  updateAuthentication(config: Config): void;
   /** Ends sessions and deliveries, waiting for what runs up to `graceMs`, and closes everything. */
   stop(graceMs: number): Promise<void>;
 }
@@ -207,8 +209,8 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     update: (config) => {
       queue.update(queueSettings(config, clock));
       logins.update(config);
-      void authentication.update(config);
     },
+    updateAuthentication: (config) => void authentication.update(config),
     stop: async (graceMs) => {
       await Promise.all([inbound.stop(graceMs), queue.drain(graceMs)]);
       stopping.abort(new Error("The server stops"));

@@ -33,6 +33,9 @@ export async function makeFirstMailbox(
   return password;
 }
 
+/** Of a domain that cannot exist, so that no DMARC policy has the message refused. */
+const SAMPLE_SENDER = "you@sender.example";
+
 /** What to type next, as lines for people; the sample is one line that begins with `curl `. */
 export function quickStartText(config: Config, password: string | undefined): string | undefined {
   const { quickStart: address, listeners } = config;
@@ -42,8 +45,8 @@ export function quickStartText(config: Config, password: string | undefined): st
   return `${made}
 Send a message to it:
 
-curl -sS --url smtp://${reachable(mx.bind)} --mail-from you@example.net --mail-rcpt ${address} ` +
-    `-H "From: You <you@example.net>" -H "To: <${address}>" -H "Subject: Hello" -F "=It works;type=text/plain"
+curl -sS --url smtp://${reachable(mx.bind)} --mail-from ${SAMPLE_SENDER} --mail-rcpt ${address} ` +
+    `-H "From: You <${SAMPLE_SENDER}>" -H "To: <${address}>" -H "Subject: Hello" -F "=It works;type=text/plain"
 
 It will appear in ${mailboxFolder(`${config.data}/mail`, address)}/new
 `;

@@ -77,7 +77,8 @@ export async function serve(file: string, print: (text: string) => void): Promis
     // Where it failed, certificates that were renewed meanwhile stay.
     if (next !== before) {
       live = next;
-      await makeKeysOnReload(live.config, server);
+      await makeKeysOnReload(next.config, server);
+      system.updateAuthentication(next.config);
     }
     certificates = live.certificates;
     log.configure(live.config.log);

@@ -11,7 +11,11 @@ const USUAL_OCTETS = 64 * 1024;
 export class SharedMemory {
   #freeOctets: number;
 
-  /** @param octets How much there is. */
+  /**
+   * All of it is free.
+   *
+   * @param octets How much there is.
+   */
   constructor(octets: number) {
     this.#freeOctets = octets;
   }
@@ -40,6 +44,8 @@ export class HeaderWindow implements Disposable {
   #lineStart = 0;
 
   /**
+   * Keeps nothing yet.
+   *
    * @param memory For header sections that are longer than usual.
    * @param maxOctets How much is kept at most; what is longer is not accepted.
    */
@@ -61,7 +67,7 @@ export class HeaderWindow implements Disposable {
     this.#keep(end === piece.length ? piece : piece.subarray(0, end));
     if (!this.#isComplete) return undefined;
     const rest = piece.subarray(end);
-    return isBehindCr && rest[0] === LF ? Uint8Array.of(CR, ...rest) : rest;
+    return isBehindCr && rest[0] === LF ? behindCr(rest) : rest;
   }
 
   /** Gives memory back. */
@@ -128,7 +134,9 @@ export class HeaderWindow implements Disposable {
   }
 
   #keep(piece: Uint8Array): void {
-    const isLong = this.#reserved > 0 || (this.#octetCount > USUAL_OCTETS && this.#takeMemory());
+    // What was not kept once is lost.
+    const isLost = this.#octetCount - piece.length > this.#length;
+    const isLong = this.#reserved > 0 || (this.#octetCount > USUAL_OCTETS && !isLost && this.#takeMemory());
     const most = isLong ? this.#maxOctets : Math.min(USUAL_OCTETS, this.#maxOctets);
     const wanted = this.#length + Math.min(piece.length, most - this.#length);
     this.#reserve(wanted);
@@ -136,9 +144,8 @@ export class HeaderWindow implements Disposable {
     this.#length = wanted;
   }
 
-  /** What was not kept once is lost. */
   #takeMemory(): boolean {
-    if (this.#length === USUAL_OCTETS || !this.#memory.reserve(this.#maxOctets)) return false;
+    if (!this.#memory.reserve(this.#maxOctets)) return false;
     this.#reserved = this.#maxOctets;
     return true;
   }
@@ -149,4 +156,12 @@ export class HeaderWindow implements Disposable {
     larger.set(this.octets());
     this.#kept = larger;
   }
+}
+
+/** The CR was kept with the piece before. */
+function behindCr(rest: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(1 + rest.length);
+  whole[0] = CR;
+  whole.set(rest, 1);
+  return whole;
 }

@@ -23,6 +23,9 @@ import type { ContentSink, Context, Replies } from "./verb.ts";
 /** More Received fields than this mean a loop (RFC 5321 §6.3: at least 100). */
 const MAX_RECEIVED_FIELDS = 100;
 
+/** CRLF: it belongs neither to the header section nor to the body. */
+const EMPTY_LINE_OCTETS = 2;
+
 /** Takes the content of the session's transaction; ends with exactly one of `accept`, `refuse` and `abort`. */
 export class IncomingMessage implements ContentSink {
   readonly #session: Session;
@@ -58,7 +61,7 @@ export class IncomingMessage implements ContentSink {
     // What is not kept of the header section will be refused.
     if (rest === undefined || this.#header.isCut) return undefined;
     const head = isHeader ? this.#writeHeader() : undefined;
-    this.#judgement.body(rest);
+    this.#judgement.body(isHeader ? rest.subarray(EMPTY_LINE_OCTETS) : rest);
     return bothOf(head, this.#store(rest));
   }
 

@@ -43,6 +43,7 @@ export class Judgement {
   readonly #authentication: Authentication | undefined;
   readonly #checks: MessageChecks | undefined;
   readonly #mail: CheckedMail | undefined;
+  readonly #isFromOthers: boolean = false;
   /** The header section as it goes on. */
   #kept: readonly Uint8Array[] = [];
   readonly #signature: OutgoingSignature | undefined;
@@ -53,7 +54,10 @@ export class Judgement {
     const { service, clientAddress, login, settings, greeting } = session;
     if (authentication === undefined || service === "lmtp") return;
     if (mayRelay(clientAddress, login, settings.relayFrom)) this.#signature = authentication.sign();
-    else if (service === "mx" && clientAddress !== undefined) {
+    else if (service === "mx") {
+      this.#isFromOthers = true;
+      // A socket of this machine, or a proxy that does not know.
+      if (clientAddress === undefined) return;
       const { reversePath, options: { smtpUtf8: isSmtpUtf8 } } = transaction;
       this.#mail = { clientAddress, helo: greeting?.name ?? "", reversePath, isSmtpUtf8 };
       this.#checks = authentication.check(this.#mail);
@@ -68,11 +72,11 @@ export class Judgement {
   /**
    * Takes the header section as it came.
    *
-   * @returns What of it goes on: fields that pretend to be ours are left out (RFC 8601 §5).
+   * @returns What of it goes on: fields that pretend to be ours are left out (RFC 8601 §5), also where nothing is checked.
    */
   header(section: Uint8Array): readonly Uint8Array[] {
     this.#checks?.header(section);
-    if (this.#checks === undefined || this.#authentication === undefined) return [section];
+    if (!this.#isFromOthers || this.#authentication === undefined) return [section];
     const kept: Uint8Array[] = [];
     let from = 0;
     for (const { start, end } of forgedFields(section, this.#authentication.authservId)) {
@@ -84,7 +88,7 @@ export class Judgement {
     return kept;
   }
 
-  /** Takes the next octets from the empty line behind the header section on. */
+  /** Takes the next octets of the body, which is what comes behind the empty line. */
   body(piece: Uint8Array): void {
     this.#checks?.body(piece);
     this.#signature?.push(piece);

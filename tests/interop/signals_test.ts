@@ -131,3 +131,22 @@ Deno.test("SIGHUP with a broken configuration names the mistake and leaves the s
   assertMatch(await dialog.send("x@elsewhere.example", [ALICE.address], octets), /^250 2\.0\.0 /);
   assert((await posthorn.maildir(ALICE.address).waitFor(1)).length === 1);
 });
+
+Deno.test("keys that a reload makes sign from then on", async () => {
+  await using posthorn = await PosthornProcess.start({
+    listeners: [{ service: "mx" }],
+    accounts: [ALICE],
+    config: { relay_from: ["127.0.0.0/8"] },
+  });
+  await posthorn.configure({ domains: { "example.org": { dkim: ["s1"] } } });
+  posthorn.signal("SIGHUP");
+  await posthorn.waitForLog(/Made DKIM key .*s1-ed\.pem/);
+  let sent = 0;
+  await waitUntil(async () => {
+    const { octets } = awkwardMessage({ from: ALICE.address, to: ALICE.address, subject: `signed ${++sent}` });
+    using client = await SmtpDialog.open(posthorn.port("mx"));
+    assertMatch(await client.send(ALICE.address, [ALICE.address], octets), /^250 /);
+    const messages = await posthorn.maildir(ALICE.address).waitFor(sent);
+    return messages.some(({ text }) => /^DKIM-Signature: [^]* s=s1;/m.test(text)) || undefined;
+  }, { what: "a signature", detail: () => posthorn.log });
+});

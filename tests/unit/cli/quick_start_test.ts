@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { makeFirstMailbox } from "../../../lib/cli/quick_start.ts";
+import { makeFirstMailbox, quickStartText } from "../../../lib/cli/quick_start.ts";
 import { loadConfig } from "../../../lib/config/load.ts";
 import { systemClock } from "../../../lib/system/clock.ts";
 import { systemFiles } from "../../../lib/system/files.ts";
@@ -20,4 +20,11 @@ Deno.test("the first mailbox is made once, also where the folder of the accounts
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("the sample message is from a domain that has no DMARC policy, because it does not exist", async () => {
+  const config = await loadConfig(`${import.meta.dirname}/../../../config.example.yaml`, processIo);
+  const text = quickStartText(config, undefined) ?? "";
+  const senders = Array.from(text.matchAll(/(?:--mail-from |From: You <)([^ >]+)/g), ([, sender]) => sender);
+  assertEquals(senders, ["you@sender.example", "you@sender.example"]);
 });
