@@ -70,7 +70,11 @@ export interface Checked {
   readonly bodyHash: Uint8Array;
 }
 
-/** From the end of the header section on, all lookups together; what is not known then is a temporary error. */
+/**
+ * From the end of the header section on, all lookups of the sender's evidence together; and then once more for DMARC. What is
+ * not known then is a temporary error. Both for themselves, because the sender says how long the first ones take: a body that
+ * comes slowly, or a server of his that does not answer, must not leave the policy of the author without time.
+ */
 const TIME_LIMIT_MS = 20_000;
 
 const ACCEPTED: DmarcDecision = { action: "accept", disposition: "none" };
@@ -79,7 +83,10 @@ const ACCEPTED: DmarcDecision = { action: "accept", disposition: "none" };
 export class MessageChecks {
   readonly #mail: CheckedMail;
   readonly #options: MessageChecksOptions;
-  readonly #abort = new AbortController();
+  /** Ends the lookups of SPF, of the client's name and of keys. */
+  readonly #evidence = new AbortController();
+  /** Ends those of DMARC. */
+  readonly #policy = new AbortController();
   readonly #iprev: Promise<IprevFinding>;
   readonly #spf: Promise<readonly SpfFinding[]>;
   #header: Uint8Array = new Uint8Array(0);
@@ -92,7 +99,7 @@ export class MessageChecks {
     this.#mail = mail;
     this.#options = options;
     const { resolver, clock } = options;
-    const { signal } = this.#abort;
+    const { signal } = this.#evidence;
     this.#iprev = checkIprev({ ip: mail.clientAddress, resolver, clock, signal });
     this.#spf = options.settings.spf ? this.#checkSpf() : Promise.resolve([]);
   }
@@ -101,10 +108,10 @@ export class MessageChecks {
   header(section: Uint8Array): void {
     const { resolver, clock, settings } = this.#options;
     this.#header = section;
-    this.#limitTime();
+    this.#limitTime(this.#evidence);
     if (settings.dkim) {
       const indexed = indexHeader(section);
-      const options = { resolver, nowMs: clock.now(), signal: this.#abort.signal };
+      const options = { resolver, nowMs: clock.now(), signal: this.#evidence.signal };
       this.#dkim = new DkimVerifier(indexed, options);
       this.#arc = new ArcValidator(indexed, options);
     }
@@ -116,7 +123,7 @@ export class MessageChecks {
     this.#hasher?.push(piece);
   }
 
-  /** The message is complete. Never rejected, and takes no longer than the time limit. */
+  /** The message is complete. Never rejected, and takes no longer than the time limits. */
   async finish(): Promise<Checked> {
     if (this.#hasher === undefined) this.header(this.#header);
     const hasher = this.#hasher as BodyHasher;
@@ -140,7 +147,9 @@ export class MessageChecks {
 
   /** Ends all lookups. Does nothing the second time. */
   abort(): void {
-    this.#abort.abort(new Error("The message is gone"));
+    const reason = new Error("The message is gone");
+    this.#evidence.abort(reason);
+    this.#policy.abort(reason);
   }
 
   #conclude(findings: Findings, bodyHash: Uint8Array): Checked {
@@ -166,7 +175,7 @@ export class MessageChecks {
   async #checkSpf(): Promise<readonly SpfFinding[]> {
     const { resolver, clock, hostname: receiver } = this.#options;
     const { clientAddress: ip, helo, reversePath } = this.#mail;
-    const common = { ip, helo, reversePath, receiver, resolver, clock, signal: this.#abort.signal };
+    const common = { ip, helo, reversePath, receiver, resolver, clock, signal: this.#evidence.signal };
     const identities = reversePath === "" ? ["helo"] as const : ["helo", "mailfrom"] as const;
     return await Promise.all(identities.map((identity) => checkSpf({ ...common, identity })));
   }
@@ -177,13 +186,13 @@ export class MessageChecks {
   ): Promise<DmarcFinding | undefined> {
     const { resolver, random, settings } = this.#options;
     if (settings.dmarc === undefined) return undefined;
-    const { signal } = this.#abort;
+    const { signal } = this.#policy;
+    this.#limitTime(this.#policy);
     return await evaluateDmarc({ headerSection: this.#header, spf, dkim, resolver, random, signal });
   }
 
-  #limitTime(): void {
-    const { signal } = this.#abort;
-    const late = (): void => this.#abort.abort(new Error("The checks take too long"));
-    this.#options.clock.sleep(TIME_LIMIT_MS, signal).then(late, () => {});
+  #limitTime(lookups: AbortController): void {
+    const late = (): void => lookups.abort(new Error("The checks take too long"));
+    this.#options.clock.sleep(TIME_LIMIT_MS, lookups.signal).then(late, () => {});
   }
 }
