@@ -97,7 +97,8 @@ export class MailAuthentication implements Disposable {
     });
     const end = headerSectionEnd(content);
     if (end === undefined) return "";
-    signature.push(content.subarray(end));
+    // Behind the empty line, which we have written ourselves, with CRLF.
+    signature.push(content.subarray(end + 2));
     const headerSection = content.subarray(0, end);
     return await signature.sign({ headerSection, trace: "", nowMs: this.#options.clock.now() });
   }
