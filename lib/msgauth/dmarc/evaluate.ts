@@ -61,7 +61,7 @@ export async function evaluateDmarc(input: DmarcInput): Promise<DmarcFinding> {
 
 /** Why nobody can tell whom the message is from. */
 function problemOf({ domains, isCut, fieldCount }: Authors): string | undefined {
-  if (isCut) return `more than ${MAX_AUTHOR_DOMAINS} domains in From`;
+  if (isCut) return `more than ${MAX_AUTHOR_DOMAINS} domains in From, or too long to tell`;
   if (fieldCount === 0) return "no From field";
   if (fieldCount > 1) return `${fieldCount} From fields`;
   return domains.length === 0 ? "no domain in From" : undefined;
