@@ -44,8 +44,10 @@ export interface CheckedMail {
 
 /** What checks work with. */
 export interface MessageChecksOptions {
-  /** For all that is published. */
+  /** For what DMARC asks for, and for all else where there is no other. */
   readonly resolver: Resolver;
+  /** For the names that the sender chooses: those of SPF, of the client and of keys. Absent: the one above. */
+  readonly evidenceResolver?: Resolver;
   /** For times and time limits. */
   readonly clock: Clock;
   /** For `pct`: from 0 up to 1. */
@@ -98,7 +100,7 @@ export class MessageChecks {
   constructor(mail: CheckedMail, options: MessageChecksOptions) {
     this.#mail = mail;
     this.#options = options;
-    const { resolver, clock } = options;
+    const { clock, evidenceResolver: resolver = options.resolver } = options;
     const { signal } = this.#evidence;
     this.#iprev = checkIprev({ ip: mail.clientAddress, resolver, clock, signal });
     this.#spf = options.settings.spf ? this.#checkSpf() : Promise.resolve([]);
@@ -106,7 +108,7 @@ export class MessageChecks {
 
   /** Takes the whole header section as it came: whole lines, without the empty one. Kept until the end. */
   header(section: Uint8Array): void {
-    const { resolver, clock, settings } = this.#options;
+    const { clock, settings, evidenceResolver: resolver = this.#options.resolver } = this.#options;
     this.#header = section;
     this.#limitTime(this.#evidence);
     if (settings.dkim) {
@@ -173,7 +175,7 @@ export class MessageChecks {
 
   /** RFC 7208 §2.3 wants HELO checked, too; where the reverse-path is null, it is all that there is (§2.4). */
   async #checkSpf(): Promise<readonly SpfFinding[]> {
-    const { resolver, clock, hostname: receiver } = this.#options;
+    const { clock, hostname: receiver, evidenceResolver: resolver = this.#options.resolver } = this.#options;
     const { clientAddress: ip, helo, reversePath } = this.#mail;
     const common = { ip, helo, reversePath, receiver, resolver, clock, signal: this.#evidence.signal };
     const identities = reversePath === "" ? ["helo"] as const : ["helo", "mailfrom"] as const;

@@ -16,7 +16,7 @@ export const MAX_AUTHOR_DOMAINS = 10;
 const MAX_SEARCHED = 16 * 1024;
 /** Comments within comments that are looked through. */
 const MAX_COMMENT_DEPTH = 5;
-/** encoded-word of RFC 2047 §2, with the language of RFC 2231 §5. */
+/** encoded-word of RFC 2047 §2, perhaps with a language. */
 const ENCODED_WORD = /=\?[^?\s]{1,40}\?([bq])\?([^?\s]*)\?=(?:[ \t]+(?==\?))?/gi;
 /** Each "@" with what may be a domain behind it, up to a character that ends one for any reader. */
 const AFTER_AT = /@[ \t\r\n]*([^\x00-\x20\x7f<>()[\]:;@\\,"'=?]+)/g;
