@@ -8,7 +8,7 @@ export class ShareResolver implements Resolver {
   readonly #resolver: Resolver;
   readonly #slots: Slots;
 
-  /** @param maxConcurrent Lookups at a time; further ones wait in line. */
+  /** Allows `maxConcurrent` lookups at a time; further ones wait in line. */
   constructor(resolver: Resolver, maxConcurrent: number) {
     this.#resolver = resolver;
     this.#slots = new Slots(maxConcurrent);
