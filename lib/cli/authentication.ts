@@ -2,6 +2,7 @@
 
 import type { Config } from "../config/config.ts";
 import type { Resolver } from "../dns/resolver.ts";
+import { ShareResolver } from "../dns/share_resolver.ts";
 import type { Authentication } from "../inbound/services.ts";
 import { headerSectionEnd } from "../mail/header.ts";
 import type { Logger } from "../log/logger.ts";
@@ -12,6 +13,12 @@ import { type CheckSettings, MessageChecks } from "../policy/message_checks.ts";
 import { OutgoingSignature } from "../policy/outgoing_signature.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
+
+/**
+ * Half of what the resolver does at a time. Names that strangers choose must not keep it from looking up policies, and where our
+ * own mail goes: a server that never answers holds a lookup for ten seconds, and a message may name dozens.
+ */
+const EVIDENCE_LOOKUPS = 128;
 
 /** What it is made from. */
 export interface MailAuthenticationOptions {
@@ -27,12 +34,10 @@ export interface MailAuthenticationOptions {
   readonly random: () => number;
 }
 
-/** CRLF, as in all that we write. */
-const EMPTY_LINE_OCTETS = 2;
-
 /** Message authentication of a running server. */
 export class MailAuthentication implements Disposable {
   readonly #options: MailAuthenticationOptions;
+  readonly #evidenceResolver: Resolver;
   #config: Config;
   #settings: CheckSettings;
   #keys: SigningKeys;
@@ -42,6 +47,7 @@ export class MailAuthentication implements Disposable {
     this.#config = config;
     this.#settings = settingsOf(config);
     this.#options = options;
+    this.#evidenceResolver = new ShareResolver(options.resolver, EVIDENCE_LOOKUPS);
     this.#keys = keys;
     void keys.run(this.#watch.signal);
   }
@@ -69,9 +75,10 @@ export class MailAuthentication implements Disposable {
     const settings = this.#settings;
     const hasChecks = settings.spf || settings.dkim || settings.dmarc !== undefined;
     const keys = this.#keys;
+    const options = { ...this.#options, evidenceResolver: this.#evidenceResolver, hostname, settings };
     return {
       authservId: msgauth.authservId,
-      check: (mail) => hasChecks ? new MessageChecks(mail, { ...this.#options, hostname, settings }) : undefined,
+      check: (mail) => hasChecks ? new MessageChecks(mail, options) : undefined,
       sign: () => new OutgoingSignature((domain) => keys.keysFor(domain)),
       ...(msgauth.arc === "off" ? {} : {
         seal: async (domain, { findings, ...message }): Promise<string | undefined> => {
@@ -100,7 +107,8 @@ export class MailAuthentication implements Disposable {
     });
     const end = headerSectionEnd(content);
     if (end === undefined) return "";
-    signature.push(content.subarray(end + EMPTY_LINE_OCTETS));
+    // Behind the empty line, which we have written ourselves, with CRLF.
+    signature.push(content.subarray(end + 2));
     const headerSection = content.subarray(0, end);
     return await signature.sign({ headerSection, trace: "", nowMs: this.#options.clock.now() });
   }

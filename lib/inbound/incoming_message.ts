@@ -121,10 +121,8 @@ export class IncomingMessage implements ContentSink {
     const { queueId, octets } = this.#intake;
     const draft = this.#envelope();
     const { trace, recipients } = draft;
-    const headerSection = this.#header.octets();
     const nowMs = Date.parse(draft.arrived);
     const { fields, isQuarantined, arcSeal, summary } = await this.#judgement.finish({
-      headerSection,
       trace,
       recipients,
       nowMs,

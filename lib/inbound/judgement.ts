@@ -28,8 +28,6 @@ export interface Judged {
 
 /** What is known when the message is complete. */
 export interface CompleteMessage {
-  /** The header section as it came. */
-  readonly headerSection: Uint8Array;
   /** The other fields of ours, CRLF ended. */
   readonly trace: string;
   /** After alias expansion. */
@@ -43,19 +41,23 @@ export class Judgement {
   readonly #authentication: Authentication | undefined;
   readonly #checks: MessageChecks | undefined;
   readonly #mail: CheckedMail | undefined;
-  readonly #isFromOthers: boolean = false;
   /** The header section as it goes on. */
   #kept: readonly Uint8Array[] = [];
   readonly #signature: OutgoingSignature | undefined;
+  /** Whoever sends this must not say what we found out. */
+  readonly #mustNotForge: boolean = false;
 
   /** Begins to look up what the envelope names. */
   constructor(session: Session, transaction: Transaction, authentication: Authentication | undefined) {
     this.#authentication = authentication;
     const { service, clientAddress, login, settings, greeting } = session;
     if (authentication === undefined || service === "lmtp") return;
-    if (mayRelay(clientAddress, login, settings.relayFrom)) this.#signature = authentication.sign();
-    else if (service === "mx") {
-      this.#isFromOthers = true;
+    if (mayRelay(clientAddress, login, settings.relayFrom)) {
+      this.#signature = authentication.sign();
+      // A client of `relay_from` may be a filter of ours, whose results are ours.
+      this.#mustNotForge = login !== undefined;
+    } else if (service === "mx") {
+      this.#mustNotForge = true;
       // A socket of this machine, or a proxy that does not know.
       if (clientAddress === undefined) return;
       const { reversePath, options: { smtpUtf8: isSmtpUtf8 } } = transaction;
@@ -76,15 +78,18 @@ export class Judgement {
    */
   header(section: Uint8Array): readonly Uint8Array[] {
     this.#checks?.header(section);
-    if (!this.#isFromOthers || this.#authentication === undefined) return [section];
     const kept: Uint8Array[] = [];
     let from = 0;
+    this.#kept = kept;
+    if (!this.#mustNotForge || this.#authentication === undefined) {
+      kept.push(section);
+      return kept;
+    }
     for (const { start, end } of forgedFields(section, this.#authentication.authservId)) {
       kept.push(section.subarray(from, start));
       from = end;
     }
     kept.push(section.subarray(from));
-    this.#kept = kept;
     return kept;
   }
 
@@ -99,8 +104,9 @@ export class Judgement {
    *
    * @throws {SmtpError} It is not accepted, by the DMARC policy of its author domain.
    */
-  async finish({ headerSection, trace, recipients, nowMs }: CompleteMessage): Promise<Judged> {
+  async finish({ trace, recipients, nowMs }: CompleteMessage): Promise<Judged> {
     if (this.#signature !== undefined) {
+      const headerSection = joined(this.#kept);
       return { fields: await this.#signature.sign({ headerSection, trace, nowMs }), isQuarantined: false };
     }
     if (this.#checks === undefined) return { fields: "", isQuarantined: false };
@@ -134,6 +140,7 @@ export class Judgement {
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0] as Uint8Array;
   const whole = new Uint8Array(parts.reduce((octets, { length }) => octets + length, 0));
   let at = 0;
   for (const part of parts) {

@@ -45,8 +45,10 @@ export interface CheckedMail {
 
 /** What checks work with. */
 export interface MessageChecksOptions {
-  /** For all that is published. */
+  /** For what DMARC asks for, and for all else where there is no other. */
   readonly resolver: Resolver;
+  /** For the names that the sender chooses: those of SPF, of the client and of keys. Absent: the one above. */
+  readonly evidenceResolver?: Resolver;
   /** For times and time limits. */
   readonly clock: Clock;
   /** For `pct`: from 0 up to 1. */
@@ -71,7 +73,11 @@ export interface Checked {
   readonly bodyHash: Uint8Array;
 }
 
-/** From the end of the message on, all lookups together; what is not known then is a temporary error. */
+/**
+ * From the end of the header section on, all lookups of the sender's evidence together; and then once more for DMARC. What is
+ * not known then is a temporary error. Both for themselves, because the sender says how long the first ones take: a body that
+ * comes slowly, or a server of his that does not answer, must not leave the policy of the author without time.
+ */
 const TIME_LIMIT_MS = 20_000;
 
 const ACCEPTED: DmarcDecision = { action: "accept", disposition: "none" };
@@ -80,7 +86,10 @@ const ACCEPTED: DmarcDecision = { action: "accept", disposition: "none" };
 export class MessageChecks {
   readonly #mail: CheckedMail;
   readonly #options: MessageChecksOptions;
-  readonly #abort = new AbortController();
+  /** Ends the lookups of SPF, of the client's name and of keys. */
+  readonly #evidence = new AbortController();
+  /** Ends those of DMARC. */
+  readonly #policy = new AbortController();
   readonly #iprev: Promise<IprevFinding>;
   readonly #spf: Promise<readonly SpfFinding[]>;
   #header: Uint8Array = new Uint8Array(0);
@@ -91,21 +100,22 @@ export class MessageChecks {
   /** Begins what needs no more than the envelope. */
   constructor(mail: CheckedMail, options: MessageChecksOptions) {
     this.#mail = mail;
-    const { signal } = this.#abort;
-    const resolver = endingResolver(options.resolver, signal);
-    this.#options = { ...options, resolver };
-    const { clock } = options;
+    const { clock, resolver: all, evidenceResolver = all } = options;
+    const { signal } = this.#evidence;
+    const resolver = endingResolver(evidenceResolver, signal);
+    this.#options = { ...options, evidenceResolver: resolver, resolver: endingResolver(all, this.#policy.signal) };
     this.#iprev = checkIprev({ ip: mail.clientAddress, resolver, clock, signal });
     this.#spf = options.settings.spf ? this.#checkSpf() : Promise.resolve([]);
   }
 
   /** Takes the whole header section as it came: whole lines, without the empty one. Kept until the end. */
   header(section: Uint8Array): void {
-    const { resolver, clock, settings } = this.#options;
+    const { clock, settings, evidenceResolver: resolver = this.#options.resolver } = this.#options;
     this.#header = section;
+    this.#limitTime(this.#evidence);
     if (settings.dkim) {
       const indexed = indexHeader(section);
-      const options = { resolver, nowMs: clock.now(), signal: this.#abort.signal };
+      const options = { resolver, nowMs: clock.now(), signal: this.#evidence.signal };
       this.#dkim = new DkimVerifier(indexed, options);
       this.#arc = new ArcValidator(indexed, options);
     }
@@ -117,10 +127,8 @@ export class MessageChecks {
     this.#hasher?.push(piece);
   }
 
-  /** The message is complete. Never rejected, and takes no longer than the time limit. */
+  /** The message is complete. Never rejected, and takes no longer than the time limits. */
   async finish(): Promise<Checked> {
-    // Not before: a long message may take minutes, and its policy is looked up behind it.
-    this.#limitTime();
     if (this.#hasher === undefined) this.header(this.#header);
     const hasher = this.#hasher as BodyHasher;
     const [iprev, spf, dkim, arc] = await Promise.all([
@@ -143,7 +151,9 @@ export class MessageChecks {
 
   /** Ends all lookups. Does nothing the second time. */
   abort(): void {
-    this.#abort.abort(new Error("The message is gone"));
+    const reason = new Error("The message is gone");
+    this.#evidence.abort(reason);
+    this.#policy.abort(reason);
   }
 
   #conclude(findings: Findings, bodyHash: Uint8Array): Checked {
@@ -167,9 +177,9 @@ export class MessageChecks {
 
   /** RFC 7208 §2.3 wants HELO checked, too; where the reverse-path is null, it is all that there is (§2.4). */
   async #checkSpf(): Promise<readonly SpfFinding[]> {
-    const { resolver, clock, hostname: receiver } = this.#options;
+    const { clock, hostname: receiver, evidenceResolver: resolver = this.#options.resolver } = this.#options;
     const { clientAddress: ip, helo, reversePath } = this.#mail;
-    const common = { ip, helo, reversePath, receiver, resolver, clock, signal: this.#abort.signal };
+    const common = { ip, helo, reversePath, receiver, resolver, clock, signal: this.#evidence.signal };
     const identities = reversePath === "" ? ["helo"] as const : ["helo", "mailfrom"] as const;
     return await Promise.all(identities.map((identity) => checkSpf({ ...common, identity })));
   }
@@ -180,13 +190,13 @@ export class MessageChecks {
   ): Promise<DmarcFinding | undefined> {
     const { resolver, random, settings } = this.#options;
     if (settings.dmarc === undefined) return undefined;
-    const { signal } = this.#abort;
+    const { signal } = this.#policy;
+    this.#limitTime(this.#policy);
     return await evaluateDmarc({ headerSection: this.#header, spf, dkim, resolver, random, signal });
   }
 
-  #limitTime(): void {
-    const { signal } = this.#abort;
-    const late = (): void => this.#abort.abort(new Error("The checks take too long"));
-    this.#options.clock.sleep(TIME_LIMIT_MS, signal).then(late, () => {});
+  #limitTime(lookups: AbortController): void {
+    const late = (): void => lookups.abort(new Error("The checks take too long"));
+    this.#options.clock.sleep(TIME_LIMIT_MS, lookups.signal).then(late, () => {});
   }
 }

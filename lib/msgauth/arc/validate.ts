@@ -57,7 +57,7 @@ interface Fault {
 }
 
 /** Seals that are computed before others get their turn on the event loop. */
-const SEALS_OF_TURN = 8;
+const SEALS_OF_TURN = 2;
 
 /**
  * Validates the chain of one message. Made when the header section is there, which starts the lookups of keys; then the body

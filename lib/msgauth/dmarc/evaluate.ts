@@ -14,7 +14,7 @@ export interface DmarcInput {
   readonly spf: readonly SpfFinding[];
   /** Each signature. */
   readonly dkim: readonly DkimFinding[];
-  /** Asked for the records, one question after the other: 8 at most for each walk. */
+  /** Asked for the records, for each domain one question after the other: 8 at most for each walk. */
   readonly resolver: Resolver;
   /** Ends waiting: what is not known by then is `temperror`. */
   readonly signal?: AbortSignal;
@@ -40,7 +40,8 @@ const MILDER: Readonly<Record<DmarcRequest, DmarcRequest>> = { none: "none", qua
  *
  * Where a From field names several domains, each must pass, and the worst result counts (RFC 7489 §6.6.1). Several From
  * fields are `permerror`: nobody knows which one a reader sees and which one was signed, so that the strictest policy of all
- * their domains is asked for, whatever passed. More than ten domains are `permerror` with `reject`.
+ * their domains is asked for, whatever passed. More than ten domains are `permerror` with `reject`. Domains are judged side by
+ * side: one whose servers do not answer must not take the time of the others.
  *
  * @see RFC 9989 §5.3, RFC 7489 §6.6.2
  */
@@ -49,27 +50,21 @@ export async function evaluateDmarc(input: DmarcInput): Promise<DmarcFinding> {
   const authors = readAuthors(input.headerSection);
   const problem = problemOf(authors);
   if (problem === undefined) {
-    return worst(await inTurn(authors.domains, (domain) => judge(domain, context)));
+    return worst(await Promise.all(authors.domains.map((domain) => judge(domain, context))));
   }
   if (authors.isCut) return unjudged("permerror", { request: "reject", problem });
   if (authors.domains.length === 0) return unjudged("permerror", { problem });
-  const claims = await inTurn(authors.domains, (domain) => failureFor(domain, context));
+  const claims = await Promise.all(authors.domains.map((domain) => failureFor(domain, context)));
   const strictest = worst(claims);
   return strictest.result === "temperror" ? strictest : { ...strictest, result: "permerror", problem };
 }
 
 /** Why nobody can tell whom the message is from. */
 function problemOf({ domains, isCut, fieldCount }: Authors): string | undefined {
-  if (isCut) return `more than ${MAX_AUTHOR_DOMAINS} domains in From`;
+  if (isCut) return `more than ${MAX_AUTHOR_DOMAINS} domains in From, or too long to tell`;
   if (fieldCount === 0) return "no From field";
   if (fieldCount > 1) return `${fieldCount} From fields`;
   return domains.length === 0 ? "no domain in From" : undefined;
-}
-
-async function inTurn<T>(domains: readonly string[], judge: (domain: string) => Promise<T>): Promise<readonly T[]> {
-  const found: T[] = [];
-  for (const domain of domains) found.push(await judge(domain));
-  return found;
 }
 
 /** The worst of some findings, the first one of equals. @param findings At least one. */

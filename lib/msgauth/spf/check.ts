@@ -64,7 +64,7 @@ export async function checkSpf(options: SpfOptions): Promise<SpfFinding> {
       address,
       values: macroValues(options, address, localPart, domain),
       hasUnusableSender: isNonAscii(localPart),
-      lookups: new SpfLookups(options.resolver, address, limited),
+      lookups: new SpfLookups(options.resolver, address, clock, limited),
     };
     return { ...about, ...await outcome(session, domain) };
   }, unfinished);

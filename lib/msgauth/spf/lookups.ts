@@ -1,6 +1,7 @@
 /** The DNS lookups of one SPF check, with the limits that hold over the whole of it (RFC 7208 §4.6.4). */
 
 import type { RecordData, RecordType, Resolver } from "../../dns/resolver.ts";
+import type { Clock } from "../../system/clock.ts";
 import { type ClientNames, leadsBack, lookUpClientNames } from "../client_names.ts";
 import { queryName } from "./domain_spec.ts";
 import { printable, quoted, SpfError } from "./spf_error.ts";
@@ -12,10 +13,15 @@ const MAX_VOID_LOOKUPS = 2;
 /** Octets of all records of a check that are read: twice as much as one answer of DNS can hold. */
 const MAX_RECORD_OCTETS = 131_072;
 
+/** For all names of the client together: who owns its address could otherwise let the time of the whole check run out. */
+const CLIENT_NAMES_LIMIT_MS = 5_000;
+
 /** Lives as long as one check; keeps what was found about the client's names. */
 export class SpfLookups {
   readonly #resolver: Resolver;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: AbortSignal;
+  readonly #clock: Clock;
+  #clientSignal: AbortSignal | undefined;
   readonly #address: Uint8Array;
   readonly #confirmed = new Map<string, boolean>();
   #names: Promise<ClientNames> | undefined;
@@ -23,8 +29,9 @@ export class SpfLookups {
   #recordOctets = 0;
   #voids = 0;
 
-  /** Takes the client's address: 4 or 16 octets. */
-  constructor(resolver: Resolver, address: Uint8Array, signal?: AbortSignal) {
+  /** Takes the client's address: 4 or 16 octets. The signal is aborted when the check is over, too. */
+  constructor(resolver: Resolver, address: Uint8Array, clock: Clock, signal: AbortSignal) {
+    this.#clock = clock;
     this.#resolver = resolver;
     this.#address = address;
     this.#signal = signal;
@@ -104,15 +111,26 @@ export class SpfLookups {
   }
 
   async #clientNames(): Promise<readonly string[]> {
-    this.#names ??= lookUpClientNames(this.#address, this.#resolver, this.#signal);
+    this.#names ??= lookUpClientNames(this.#address, this.#resolver, this.#limited());
     const found = await this.#names;
     return found.kind === "found" ? found.names : [];
+  }
+
+  /** The time begins with the first question. */
+  #limited(): AbortSignal {
+    if (this.#clientSignal !== undefined) return this.#clientSignal;
+    const late = new AbortController();
+    this.#clock.sleep(CLIENT_NAMES_LIMIT_MS, this.#signal).then(
+      () => late.abort(new Error("The names of the client take too long")),
+      () => {}, // The check is over.
+    );
+    return this.#clientSignal = AbortSignal.any([this.#signal, late.signal]);
   }
 
   async #isConfirmed(name: string): Promise<boolean> {
     const known = this.#confirmed.get(name);
     if (known !== undefined) return known;
-    const isConfirmed = await leadsBack(name, this.#address, this.#resolver, this.#signal) === "yes";
+    const isConfirmed = await leadsBack(name, this.#address, this.#resolver, this.#limited()) === "yes";
     this.#confirmed.set(name, isConfirmed);
     return isConfirmed;
   }

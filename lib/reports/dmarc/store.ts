@@ -27,7 +27,7 @@ const MAX_ROWS_OF_DAY = 200_000;
 /** Rows of a report: the most frequent ones. At about 800 octets each it is well below what mail servers take. */
 const MAX_ROWS_OF_REPORT = 20_000;
 
-/** Adds counts to those that are there. @param maxRows Of a day; then only what is there is counted on. */
+/** Adds counts to those that are there. @param maxRows Of a day; then only what is there is counted on, and no domain added. */
 export function addDmarcCounts(sql: Sql, counts: readonly DmarcCount[], maxRows: number = MAX_ROWS_OF_DAY): void {
   const policies = sql.prepare(
     "INSERT INTO dmarc_policy VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET policy = excluded.policy, rua = excluded.rua",
@@ -39,12 +39,15 @@ export function addDmarcCounts(sql: Sql, counts: readonly DmarcCount[], maxRows:
     "UPDATE dmarc_row SET count = count + ? WHERE day = ? AND domain = ? AND results = ?",
   );
   const latest = new Map(counts.map(({ day, policy, rua }) => [`${day} ${policy.domain}`, { day, policy, rua }]));
+  const changeSame = sql.prepare("UPDATE dmarc_policy SET policy = ?, rua = ? WHERE day = ? AND domain = ?");
+  const days = new Set(counts.map(({ day }) => day));
+  const full = new Map([...days].map((day) => [day, rowsOf(sql, day) >= maxRows]));
   for (const { day, policy, rua } of latest.values()) {
-    policies.run(day, policy.domain, JSON.stringify(policy), JSON.stringify(rua));
+    const [text, uris] = [JSON.stringify(policy), JSON.stringify(rua)];
+    if (full.get(day)) changeSame.run(text, uris, day, policy.domain);
+    else policies.run(day, policy.domain, text, uris);
   }
-  const full = new Map<string, boolean>();
   for (const { day, policy, results, count } of counts) {
-    if (!full.has(day)) full.set(day, rowsOf(sql, day) >= maxRows);
     const key = [day, policy.domain, JSON.stringify(results)] as const;
     if (full.get(day)) addToSame.run(count, ...key);
     else add.run(...key, count);

@@ -4,8 +4,9 @@ import type { StateDatabase } from "../../state/state_database.ts";
 import { attachmentsOf } from "./attachments.ts";
 import { parseAggregate } from "./parse_dmarc.ts";
 import { parseTlsReport } from "./parse_tls.ts";
-import { keepReport, type Received } from "./store.ts";
-import { unpack, type Unpacked } from "./unpack.ts";
+import { TooLongError } from "../gzip.ts";
+import { keepMoreRows, keepReport, type Received, ROWS_AT_A_TIME } from "./store.ts";
+import { MAX_UNPACKED_OCTETS, unpack, type Unpacked } from "./unpack.ts";
 
 /** What was found in one message or file. */
 export interface Intake {
@@ -37,23 +38,38 @@ export async function takeIn(octets: Uint8Array<ArrayBuffer>, options: IntakeOpt
   const kept: Received[] = [];
   const problems: string[] = [];
   let known = 0;
+  let left = MAX_UNPACKED_OCTETS;
   if (octets.length > MAX_MAIL_OCTETS) {
     return { kept, known, problems: [`it is longer than ${MAX_MAIL_OCTETS} octets`] };
   }
   for (const file of isMail(octets) ? attachmentsOf(octets) : [octets]) {
     try {
-      for (const unpacked of await unpack(file)) {
+      for (const unpacked of await unpack(file, left, (octets) => left -= octets)) {
         const received = await parse(unpacked, options);
         const result = options.state.transact((sql) => keepReport(sql, received, Math.floor(options.now() / 1000)));
-        if (result === "kept") kept.push(received);
-        else if (result === "known") known++;
+        if (result === "kept") {
+          kept.push(received);
+          await keepRest(received, options);
+        } else if (result === "known") known++;
+        else if (result === "full") problems.push("there is no room for more reports");
         else problems.push("the database cannot be used now");
       }
     } catch (error) {
       problems.push(error instanceof Error ? error.message : String(error));
+      // What unpacks to so much would do so again in the next part.
+      if (error instanceof TooLongError) break;
     }
   }
   return { kept, known, problems };
+}
+
+/** A long report is written in pieces: each holds up the event loop. */
+async function keepRest(received: Received, { state, breathe }: IntakeOptions): Promise<void> {
+  if (received.kind !== "dmarc") return;
+  for (let from = ROWS_AT_A_TIME; from < received.report.rows.length; from += ROWS_AT_A_TIME) {
+    await breathe();
+    state.transact((sql) => keepMoreRows(sql, received, from));
+  }
 }
 
 /** A mail begins with a field, a report with what it is packed in, "<" or "{". */

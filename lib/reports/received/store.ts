@@ -9,8 +9,8 @@ export type Received =
   | { readonly kind: "dmarc"; readonly report: AggregateReport }
   | { readonly kind: "tls"; readonly report: TlsReport; /** Of ours. */ readonly domain: string };
 
-/** What became of it. */
-export type Kept = "kept" | "known";
+/** What became of it; `full`: received reports take all the room that they may. */
+export type Kept = "kept" | "known" | "full";
 
 /** Who reports what about which domain. */
 export interface ReceivedFilter {
@@ -63,21 +63,47 @@ export interface TlsSummary {
 }
 
 const MAX_NAMES = 20;
+/** Rows that are written in one go: about 20 ms. */
+export const ROWS_AT_A_TIME = 2_000;
+/** Reports that are forgotten in one go. */
+const FORGOTTEN_AT_A_TIME = 25;
 
-/** Keeps a report, unless it is there. */
+/**
+ * Keeps a report, unless it is there: of a long one the first {@linkcode ROWS_AT_A_TIME} rows, {@linkcode keepMoreRows} the rest.
+ * Anybody can send reports, so they take half of the database at most.
+ */
 export function keepReport(sql: Sql, received: Received, nowSeconds: number): Kept {
   const { kind, report } = received;
-  const domain = received.kind === "dmarc" ? received.report.policy.domain : received.domain;
+  const domain = domainOf(received);
+  if (!hasRoom(sql)) return "full";
   const id = sql.prepare(
     "INSERT OR IGNORE INTO received_report VALUES (NULL, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
   ).get(kind, report.organization, report.reportId, domain, report.beginSeconds, report.endSeconds, nowSeconds)?.["id"];
   if (id === undefined) return "known";
-  if (received.kind === "dmarc") keepRows(sql, Number(id), received.report);
+  if (received.kind === "dmarc") keepRows(sql, Number(id), received.report.rows.slice(0, ROWS_AT_A_TIME));
   else keepPolicies(sql, Number(id), received.report);
   return "kept";
 }
 
-function keepRows(sql: Sql, id: number, { rows }: AggregateReport): void {
+/** Keeps further rows of a report that is there, {@linkcode ROWS_AT_A_TIME} from one on. */
+export function keepMoreRows(sql: Sql, received: Extract<Received, { kind: "dmarc" }>, from: number): void {
+  const { report: { organization, reportId, rows } } = received;
+  const id = sql.prepare(
+    "SELECT id FROM received_report WHERE kind = 'dmarc' AND organization = ? AND report_id = ? AND domain = ?",
+  ).get(organization, reportId, domainOf(received))?.["id"];
+  if (id !== undefined && hasRoom(sql)) keepRows(sql, Number(id), rows.slice(from, from + ROWS_AT_A_TIME));
+}
+
+function domainOf(received: Received): string {
+  return received.kind === "dmarc" ? received.report.policy.domain : received.domain;
+}
+
+function hasRoom(sql: Sql): boolean {
+  const pages = (name: string): number => Number(sql.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
+  return pages("page_count") - pages("freelist_count") < pages("max_page_count") / 2;
+}
+
+function keepRows(sql: Sql, id: number, rows: AggregateReport["rows"]): void {
   const insert = sql.prepare("INSERT INTO received_dmarc VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   for (const row of rows) {
     const { sourceIp, count, disposition, isDkimAligned, isSpfAligned, headerFrom, dkim, spf, envelopeFrom } = row;
@@ -93,9 +119,14 @@ function keepPolicies(sql: Sql, id: number, { policies }: TlsReport): void {
   }
 }
 
-/** Forgets reports that ended before. */
+/**
+ * Forgets reports that ended before, or came before, whatever they say; some at a time, because a report may have
+ * thousands of rows.
+ */
 export function pruneReceived(sql: Sql, beforeSeconds: number): void {
-  sql.prepare("DELETE FROM received_report WHERE end_time < ?").run(beforeSeconds);
+  sql.prepare(
+    "DELETE FROM received_report WHERE id IN (SELECT id FROM received_report WHERE end_time < ? OR received_time < ? LIMIT ?)",
+  ).run(beforeSeconds, beforeSeconds, FORGOTTEN_AT_A_TIME);
 }
 
 /** Who sends in our name, by domain and client: most messages first. */

@@ -13,7 +13,7 @@ export interface Unpacked {
   readonly text: string;
 }
 
-/** All reports of one file together, unpacked. The largest that a big reporter sends on a small site has some hundred KiB. */
+/** All reports of one file, or mail, together, unpacked. The largest that a big reporter sends on a small site has some hundred KiB. */
 export const MAX_UNPACKED_OCTETS = 10 * 2 ** 20;
 const MAX_ENTRIES = 20;
 /** The end of a zip file: a record of 22 octets and a comment. */
@@ -22,17 +22,25 @@ const MAX_ZIP_END = 22 + 0xffff;
 /**
  * Unpacks the reports of a file; none for what is something else.
  *
+ * @param onOctets Is told how many octets there were, reports or not.
  * @throws {TooLongError} They have more than `maxOctets` together.
  * @throws {TypeError} The file is damaged.
  */
 export async function unpack(
   octets: Uint8Array<ArrayBuffer>,
   maxOctets: number = MAX_UNPACKED_OCTETS,
+  onOctets: (octets: number) => void = () => {},
 ): Promise<readonly Unpacked[]> {
-  if (octets[0] === 0x1f && octets[1] === 0x8b) return asReports([await inflate(octets, "gzip", maxOctets)]);
-  if (octets[0] === 0x50 && octets[1] === 0x4b) return asReports(await unzip(octets, maxOctets));
+  const files = await filesOf(octets, maxOctets);
+  onOctets(files.reduce((sum, { length }) => sum + length, 0));
+  return asReports(files);
+}
+
+async function filesOf(octets: Uint8Array<ArrayBuffer>, maxOctets: number): Promise<readonly Uint8Array[]> {
+  if (octets[0] === 0x1f && octets[1] === 0x8b) return [await inflate(octets, "gzip", maxOctets)];
+  if (octets[0] === 0x50 && octets[1] === 0x4b) return await unzip(octets, maxOctets);
   if (octets.length > maxOctets) throw new TooLongError(`It has more than ${maxOctets} octets`);
-  return asReports([octets]);
+  return [octets];
 }
 
 function asReports(files: readonly Uint8Array[]): readonly Unpacked[] {

@@ -22,12 +22,15 @@ export interface ReportWatchOptions {
 
 /** Messages that wait to be read; one at a time is. */
 const MAX_WAITING = 20;
+/** Octets of them, which are in memory; one message always may. */
+const MAX_WAITING_OCTETS = 40 * 2 ** 20;
 
 /** Reads reports out of mail that was delivered. */
 export class ReportWatch implements AsyncDisposable {
   readonly #options: ReportWatchOptions;
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
+  #waitingOctets = 0;
 
   /** Takes what it works with. */
   constructor(options: ReportWatchOptions) {
@@ -60,21 +63,25 @@ export class ReportWatch implements AsyncDisposable {
   /** The content is gone when the delivery returns, so it is read before. */
   async #look({ queueId, content }: DeliveryRequest): Promise<void> {
     const { takeIn, logger } = this.#options;
-    if (this.#waiting >= MAX_WAITING || content.octets > MAX_MAIL_OCTETS) {
-      const reason = this.#waiting >= MAX_WAITING ? "too many wait to be read" : "it is too long";
+    const isBusy = this.#waiting >= MAX_WAITING || this.#waitingOctets + content.octets > MAX_WAITING_OCTETS;
+    if (isBusy || content.octets > MAX_MAIL_OCTETS) {
+      const reason = isBusy ? "too many wait to be read" : "it is too long";
       logger.warning("{queueId}: not looked into for reports, {reason}; `posthorn reports import` can", {
         queueId,
         reason,
       });
       return;
     }
+    const { octets: size } = content;
     this.#waiting++;
+    this.#waitingOctets += size;
     const octets = await readWhole(content).catch((error: unknown) => {
       logger.warning("{queueId}: cannot be read again to look for reports: {error}", { queueId, error });
     });
     this.#last = this.#last.then(async () => {
       if (octets !== undefined) logIntake(queueId, await takeIn(octets), logger);
       this.#waiting--;
+      this.#waitingOctets -= size;
     });
   }
 }

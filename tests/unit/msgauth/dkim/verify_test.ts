@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { assert, assertEquals } from "@std/assert";
 import type { Resolver } from "../../../../lib/dns/resolver.ts";
 import { BodyHasher } from "../../../../lib/msgauth/dkim/body_hash.ts";
@@ -231,4 +232,36 @@ Deno.test("domains of other letters are looked up as A-labels", async () => {
   assertEquals(resolver.questions, ["TXT s1._domainkey.xn--bcher-kva.example"]);
   assertEquals([finding?.domain, finding?.identity], ["xn--bcher-kva.example", "Jörg@bücher.example"]);
   assert(finding?.result === "permerror");
+});
+
+Deno.test("Many signatures of large keys are computed in turns with other work", async () => {
+  // Nobody has the private half; computing with it takes as long as any.
+  const modulus = new Uint8Array(512).fill(0xff);
+  const der = (
+    tag: number,
+    ...content: number[]
+  ): number[] => [tag, 0x82, content.length >> 8, content.length & 255, ...content];
+  const key = Uint8Array.from(der(0x30, ...der(0x02, 0, ...modulus), ...der(0x02, 0, 255, 255, 255, 255)));
+  const record = `v=DKIM1; p=${key.toBase64()}`;
+  const signature = new Uint8Array(512).fill(1).toBase64();
+  const hash = createHash("sha256").update("x\r\n").digest("base64");
+  const zone: Record<string, { TXT: string[] }> = {};
+  let header = "";
+  for (let i = 0; i < 10; i++) {
+    zone[`s${i}._domainkey.example.org`] = { TXT: [record, `${record}; n=2`, `${record}; n=3`] };
+    header += `DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=s${i}; h=from; bh=${hash}; b=${signature}\r\n`;
+  }
+  let turns = 0;
+  let isOver = false;
+  const count = (): void =>
+    void setTimeout(() => {
+      turns++;
+      if (!isOver) count();
+    });
+  count();
+  const findings = await verifyMessage(`${header}From: a@example.org\r\n\r\nx\r\n`, new FakeResolver(zone));
+  isOver = true;
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assertEquals(findings.map(({ result }) => result), Array(10).fill("fail"));
+  assert(turns >= 5, `${turns} turns of others`);
 });

@@ -219,11 +219,25 @@ Deno.test("In a From field that is no address list each domain that anybody coul
       "a@example.com.",
       "a@ example.com garbage",
       "=?utf-8?q?a?= a@example.com=?utf-8?q?b?=",
+      "<a@example .com>",
+      "<a@example. com>",
+      "<a@example(a comment).com>",
+      '"(" <a@example((two)).com>',
+      "Bank Inc a @ (a comment) example.com",
+      "=?utf-8?q?a=40example.com?=",
+      "=?UTF-8*en?B?PGFAZXhhbXBsZS5jb20+?=",
+      "=?utf-8?b?PGFAZXhh?=  =?utf-8?b?bXBsZS5jb20+?=",
+      '"a@example.com":;',
     ]
   ) {
     assertEquals(await outcome({ from, mail: "evil.example" }), "fail reject", from);
   }
   assertEquals(await outcome({ from: "Bank, Inc. <a@example.com>", mail: "example.com" }), "pass");
+});
+
+Deno.test("A From field that is too long to be searched is refused, because nobody knows whom it names", async () => {
+  const from = `${"x ".repeat(150_000)}<a@example.com>`;
+  assertEquals(await outcome({ from, mail: "evil.example" }), "permerror reject");
 });
 
 Deno.test("More domains than anybody writes are refused without looking at them all", async () => {

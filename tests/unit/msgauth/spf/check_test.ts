@@ -234,6 +234,25 @@ Deno.test("the owner of an address cannot turn fail into permerror or temperror 
   assertEquals(resolver.questions, 13);
 });
 
+Deno.test("names of the client whose servers do not answer take no time from the rest of the check", async () => {
+  const zone = new SpfZoneResolver({
+    ...record("v=spf1 exists:%{p}.ok.example -all"),
+    "7.2.0.192.in-addr.arpa": Array.from({ length: 10 }, (_, index) => ({ PTR: `no${index}.slow.example` })),
+  });
+  const clock = new FakeClock("2026-01-01T00:00:00Z", true);
+  // As the resolver of a server, which gives each question ten seconds.
+  const resolver: Resolver = {
+    lookup: async (name, type, signal) => {
+      if (!name.endsWith("slow.example")) return await zone.lookup(name, type);
+      await clock.sleep(10_000, signal).catch(() => {});
+      return { kind: "failed", reason: "no answer" };
+    },
+  };
+  const finding = check(resolver, { clock });
+  for (let second = 0; second < 30; second++) await clock.advance(1_000);
+  assertEquals((await finding).result, "fail");
+});
+
 Deno.test("a null MX matches nothing, and exchanges are tried by preference", async () => {
   const zone = (...exchanges: readonly [number, string][]): SpfZone => ({
     "sender.example": [{ TXT: "v=spf1 mx -all" }, ...exchanges.map((MX) => ({ MX }))],

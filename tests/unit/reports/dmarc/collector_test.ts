@@ -96,3 +96,17 @@ Deno.test("On a day with too many different results, those that are known are co
   const counts = at.state.transact((sql) => readDmarcCounts(sql, { day: "2026-03-01", domain: "example.com" }));
   assertEquals(counts?.rows.map(({ sourceIp, count }) => [sourceIp, count]), [["192.0.2.9", 2]]);
 });
+
+Deno.test("A day that has no room for rows has none for new domains either", async () => {
+  await using at = await stateLab(clock);
+  const collector = new DmarcCollector({ clock });
+  for (const policyDomain of ["a.example", "b.example"]) {
+    collector.note({ ...OBSERVATION, findings: { ...FINDINGS, dmarc: { ...FINDING, policyDomain } } });
+    at.state.transact((sql) => addDmarcCounts(sql, collector.counts(), 1));
+    collector.clear();
+  }
+  assertEquals(at.state.transact((sql) => dueDmarcReports(sql, "2026-03-02")), [{
+    day: "2026-03-01",
+    domain: "a.example",
+  }]);
+});

@@ -125,3 +125,71 @@ Deno.test("A mail without a report, or with a damaged one, says so and keeps not
   const { problems } = await takeIn(mail(btoa("PK\x03\x04garbage")), options);
   assertMatch(problems.join(), /zip file is damaged/);
 });
+
+const reportXml = (id: string, padding: number, end = 1_795_000_000): Uint8Array<ArrayBuffer> =>
+  text.encode(
+    `<feedback><report_metadata><org_name>o</org_name><report_id>${id}</report_id><date_range><begin>1</begin>` +
+      `<end>${end}</end></date_range></report_metadata><policy_published><domain>example.org</domain></policy_published>` +
+      `<!--${" ".repeat(padding)}--></feedback>`,
+  );
+
+Deno.test("All parts of a mail together may unpack to 10 MiB, and the rest of it is not looked at", async () => {
+  await using at = await stateLab(clock);
+  const parts = await Promise.all(
+    Array.from(
+      { length: 6 },
+      async (_, i) =>
+        `--b\r\nContent-Type: application/gzip\r\nContent-Transfer-Encoding: base64\r\n\r\n${
+          base64(await gzip(reportXml(`r${i}`, 4 * 2 ** 20)))
+        }\r\n`,
+    ),
+  );
+  const mail = text.encode(`Content-Type: multipart/mixed; boundary=b\r\n\r\n${parts.join("")}--b--\r\n`);
+  const { kept, problems } = await takeIn(mail, optionsFor(at.state));
+  assertEquals([kept.length, problems.length], [2, 1]);
+  assertMatch(problems.join(), /unpack/);
+});
+
+Deno.test("A report that says it is from a far future is forgotten like others", async () => {
+  await using at = await stateLab(clock);
+  await takeIn(reportXml("r", 0, 90_000_000_000), optionsFor(at.state));
+  at.state.transact((sql) => pruneReceived(sql, clock.now() / 1000 - 1));
+  assertEquals(at.state.transact((sql) => countReceived(sql, SINCE)), 1);
+  at.state.transact((sql) => pruneReceived(sql, clock.now() / 1000 + 1));
+  assertEquals(at.state.transact((sql) => countReceived(sql, SINCE)), 0);
+});
+
+Deno.test("Received reports take at most half of the database, so that what we count ourselves has room", async () => {
+  await using at = await stateLab(clock);
+  at.state.transact((sql) => sql.exec("PRAGMA max_page_count = 60"));
+  const row = (i: number): string =>
+    `<record><row><source_ip>192.0.2.${i % 250}</source_ip><count>1</count></row><identifiers><header_from>${
+      "a".repeat(400)
+    }</header_from></identifiers></record>`;
+  const rows = Array.from({ length: 100 }, (_, i) => row(i)).join("");
+  const big = (id: string): Uint8Array<ArrayBuffer> =>
+    text.encode(new TextDecoder().decode(reportXml(id, 0)).replace("<!--", `${rows}<!--`));
+  const problems: string[] = [];
+  for (let i = 0; i < 10; i++) problems.push(...(await takeIn(big(`r${i}`), optionsFor(at.state))).problems);
+  assertMatch(problems.join(), /no room for more reports/);
+  const pages = at.state.transact((sql) => Number(sql.prepare("PRAGMA page_count").get()?.["page_count"]));
+  assertEquals(pages !== undefined && pages < 55, true, String(pages));
+});
+
+Deno.test("The rows of a long report are all kept, in pieces between which others get their turn", async () => {
+  await using at = await stateLab(clock);
+  const row = "<record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record>".repeat(4_500);
+  const xml = text.encode(new TextDecoder().decode(reportXml("r", 0)).replace("<!--", `${row}<!--`));
+  const keeping: number[] = [];
+  const options: IntakeOptions = {
+    ...optionsFor(at.state),
+    breathe: () => {
+      const n = at.state.transact((sql) => sql.prepare("SELECT count(*) AS n FROM received_dmarc").get()?.["n"]);
+      if (Number(n) > 0) keeping.push(Number(n));
+      return Promise.resolve();
+    },
+  };
+  assertEquals((await takeIn(xml, options)).kept.length, 1);
+  assertEquals(keeping, [2000, 4000]);
+  assertEquals(at.state.transact((sql) => sumDmarc(sql, SINCE))?.map(({ count }) => count), [4500]);
+});

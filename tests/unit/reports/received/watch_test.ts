@@ -39,3 +39,26 @@ Deno.test("Other mail is not read, nor is what has not arrived", async () => {
   assertEquals(await deliver([{ address: "alice@example.org" }], DELIVERED), []);
   assertEquals(await deliver([{ address: "dmarc@example.org" }], DELAYED), []);
 });
+
+Deno.test("Mail that waits to be read takes a bounded amount of memory, and what is too much is left to the operator", async () => {
+  const log = new LogLines();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let seen = 0;
+  const watch = new ReportWatch({
+    addresses: new Set(["dmarc@example.org"]),
+    takeIn: async () => {
+      seen++;
+      await promise;
+      return { kept: [], known: 0, problems: [] };
+    },
+    logger: log,
+  });
+  const recipients = [{ address: "dmarc@example.org" }];
+  const content = memoryContent(new Uint8Array(20 * 2 ** 20));
+  const deliver = watch.watching(() => Promise.resolve([DELIVERED]));
+  for (let i = 0; i < 5; i++) await deliver({ queueId: `q${i}`, content, recipients } as unknown as DeliveryRequest);
+  resolve();
+  await watch[Symbol.asyncDispose]();
+  assertEquals(seen, 2);
+  assertEquals(log.lines.filter((line) => line.includes("too many wait to be read")).length, 3);
+});
