@@ -83,7 +83,7 @@ export class MailAuthentication implements Disposable {
   /**
    * Signs a report of ours, with the keys of its author's domain, or of the nearest domain of ours above it.
    *
-   * @param content The whole message.
+   * @param content The whole message; lines end with CRLF.
    * @returns Fields to put in front; empty where there is no key.
    */
   async signOwn(content: Uint8Array): Promise<string> {
@@ -97,7 +97,8 @@ export class MailAuthentication implements Disposable {
     });
     const end = headerSectionEnd(content);
     if (end === undefined) return "";
-    signature.push(content.subarray(end));
+    // The empty line belongs neither to the header section nor to the body (RFC 6376 §3.4).
+    signature.push(content.subarray(end + 2));
     const headerSection = content.subarray(0, end);
     return await signature.sign({ headerSection, trace: "", nowMs: this.#options.clock.now() });
   }

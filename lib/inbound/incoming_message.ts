@@ -22,6 +22,8 @@ import type { ContentSink, Context, Replies } from "./verb.ts";
 
 /** More Received fields than this mean a loop (RFC 5321 §6.3: at least 100). */
 const MAX_RECEIVED_FIELDS = 100;
+/** CRLF, which belongs neither to the header section nor to the body (RFC 6376 §3.4). */
+const EMPTY_LINE_OCTETS = 2;
 
 /** Takes the content of the session's transaction; ends with exactly one of `accept`, `refuse` and `abort`. */
 export class IncomingMessage implements ContentSink {
@@ -58,7 +60,7 @@ export class IncomingMessage implements ContentSink {
     // What is not kept of the header section will be refused.
     if (rest === undefined || this.#header.isCut) return undefined;
     const head = isHeader ? this.#writeHeader() : undefined;
-    this.#judgement.body(rest);
+    this.#judgement.body(isHeader ? rest.subarray(EMPTY_LINE_OCTETS) : rest);
     return bothOf(head, this.#store(rest));
   }
 

@@ -84,7 +84,7 @@ export class Judgement {
     return kept;
   }
 
-  /** Takes the next octets from the empty line behind the header section on. */
+  /** Takes the next octets of the body, which begins behind the empty line. */
   body(piece: Uint8Array): void {
     this.#checks?.body(piece);
     this.#signature?.push(piece);
