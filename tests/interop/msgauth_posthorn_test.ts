@@ -48,7 +48,11 @@ peerTest(
     });
     const { postfix, posthorn, texts, zone } = world;
     const python = stack.use(dkimpy());
-    const verify = async ({ octets }: MaildirMessage): Promise<readonly string[]> => await python.verify(octets, texts);
+    /** Of those in its own header section: a report quotes others. */
+    const verify = async ({ octets, text }: MaildirMessage): Promise<readonly string[]> => {
+      const count = text.slice(0, text.indexOf("\r\n\r\n")).match(/^DKIM-Signature:/gm)?.length ?? 0;
+      return (await python.verify(octets, texts)).slice(0, count);
+    };
 
     const listed = await mustRun(posthorn.commandLine("dkim", "list", "posthorn.test"));
     // The one has a TTL, and the other none.
@@ -124,7 +128,7 @@ peerTest(
     );
     const report = await arrived(world, postfix.maildir("bob"), "");
     assertEquals(await verify(report), ["pass", "pass"], report.text);
-    assertMatch(resultsIn(report.octets).join("\n"), /dmarc=pass[^]*dkim=pass .*header\.d=posthorn\.test/, report.text);
+    assertMatch(resultsIn(report.octets).join("\n"), /spf=pass .*helo=mail[^]*dkim=pass .*d=posthorn\.test/, report.text);
   },
 );
 
