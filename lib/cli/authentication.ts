@@ -27,6 +27,9 @@ export interface MailAuthenticationOptions {
   readonly random: () => number;
 }
 
+/** CRLF, as in all that we write. */
+const EMPTY_LINE_OCTETS = 2;
+
 /** Message authentication of a running server. */
 export class MailAuthentication implements Disposable {
   readonly #options: MailAuthenticationOptions;
@@ -83,7 +86,7 @@ export class MailAuthentication implements Disposable {
   /**
    * Signs a report of ours, with the keys of its author's domain, or of the nearest domain of ours above it.
    *
-   * @param content The whole message; lines end with CRLF.
+   * @param content The whole message.
    * @returns Fields to put in front; empty where there is no key.
    */
   async signOwn(content: Uint8Array): Promise<string> {
@@ -97,8 +100,7 @@ export class MailAuthentication implements Disposable {
     });
     const end = headerSectionEnd(content);
     if (end === undefined) return "";
-    // The empty line belongs neither to the header section nor to the body (RFC 6376 §3.4).
-    signature.push(content.subarray(end + 2));
+    signature.push(content.subarray(end + EMPTY_LINE_OCTETS));
     const headerSection = content.subarray(0, end);
     return await signature.sign({ headerSection, trace: "", nowMs: this.#options.clock.now() });
   }

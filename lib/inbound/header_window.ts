@@ -61,7 +61,7 @@ export class HeaderWindow implements Disposable {
     this.#keep(end === piece.length ? piece : piece.subarray(0, end));
     if (!this.#isComplete) return undefined;
     const rest = piece.subarray(end);
-    return isBehindCr && rest[0] === LF ? Uint8Array.of(CR, ...rest) : rest;
+    return isBehindCr && rest[0] === LF ? behindCr(rest) : rest;
   }
 
   /** Gives memory back. */
@@ -128,7 +128,9 @@ export class HeaderWindow implements Disposable {
   }
 
   #keep(piece: Uint8Array): void {
-    const isLong = this.#reserved > 0 || (this.#octetCount > USUAL_OCTETS && this.#takeMemory());
+    // What was not kept once is lost.
+    const isLost = this.#octetCount - piece.length > this.#length;
+    const isLong = this.#reserved > 0 || (this.#octetCount > USUAL_OCTETS && !isLost && this.#takeMemory());
     const most = isLong ? this.#maxOctets : Math.min(USUAL_OCTETS, this.#maxOctets);
     const wanted = this.#length + Math.min(piece.length, most - this.#length);
     this.#reserve(wanted);
@@ -136,9 +138,8 @@ export class HeaderWindow implements Disposable {
     this.#length = wanted;
   }
 
-  /** What was not kept once is lost. */
   #takeMemory(): boolean {
-    if (this.#length === USUAL_OCTETS || !this.#memory.reserve(this.#maxOctets)) return false;
+    if (!this.#memory.reserve(this.#maxOctets)) return false;
     this.#reserved = this.#maxOctets;
     return true;
   }
@@ -149,4 +150,12 @@ export class HeaderWindow implements Disposable {
     larger.set(this.octets());
     this.#kept = larger;
   }
+}
+
+/** The CR was kept with the piece before. */
+function behindCr(rest: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(1 + rest.length);
+  whole[0] = CR;
+  whole.set(rest, 1);
+  return whole;
 }

@@ -22,7 +22,8 @@ import type { ContentSink, Context, Replies } from "./verb.ts";
 
 /** More Received fields than this mean a loop (RFC 5321 §6.3: at least 100). */
 const MAX_RECEIVED_FIELDS = 100;
-/** CRLF, which belongs neither to the header section nor to the body (RFC 6376 §3.4). */
+
+/** CRLF: it belongs neither to the header section nor to the body. */
 const EMPTY_LINE_OCTETS = 2;
 
 /** Takes the content of the session's transaction; ends with exactly one of `accept`, `refuse` and `abort`. */

@@ -68,11 +68,11 @@ export class Judgement {
   /**
    * Takes the header section as it came.
    *
-   * @returns What of it goes on: fields that pretend to be ours are left out (RFC 8601 §5).
+   * @returns What of it goes on: fields that pretend to be ours are left out (RFC 8601 §5), also where nothing is checked.
    */
   header(section: Uint8Array): readonly Uint8Array[] {
     this.#checks?.header(section);
-    if (this.#checks === undefined || this.#authentication === undefined) return [section];
+    if (this.#mail === undefined || this.#authentication === undefined) return [section];
     const kept: Uint8Array[] = [];
     let from = 0;
     for (const { start, end } of forgedFields(section, this.#authentication.authservId)) {
@@ -84,7 +84,7 @@ export class Judgement {
     return kept;
   }
 
-  /** Takes the next octets of the body, which begins behind the empty line. */
+  /** Takes the next octets of the body, which is what comes behind the empty line. */
   body(piece: Uint8Array): void {
     this.#checks?.body(piece);
     this.#signature?.push(piece);

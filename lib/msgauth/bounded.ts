@@ -1,5 +1,6 @@
 /** Checks that end in time, whatever DNS does. */
 
+import type { DnsAnswer, RecordData, RecordType, Resolver } from "../dns/resolver.ts";
 import { TimeLimitError, withTimeLimit } from "../dns/time_limit.ts";
 import type { Clock } from "../system/clock.ts";
 
@@ -31,4 +32,20 @@ export async function runBounded<T>(
     });
     return Promise.race([run(limited), unfinished]);
   });
+}
+
+/** A resolver whose lookups are `failed` once a signal ends, even where the one below does not heed it. */
+export function endingResolver(resolver: Resolver, ending: AbortSignal): Resolver {
+  return {
+    lookup<T extends RecordType>(name: string, type: T, signal = ending): Promise<DnsAnswer<RecordData[T]>> {
+      const ended = { kind: "failed", reason: "given up" } as const;
+      if (ending.aborted) return Promise.resolve(ended);
+      return new Promise((resolve) => {
+        const end = (): void => resolve(ended);
+        ending.addEventListener("abort", end, { once: true });
+        resolver.lookup(name, type, signal).then(resolve, end)
+          .finally(() => ending.removeEventListener("abort", end));
+      });
+    },
+  };
 }

@@ -12,6 +12,7 @@ import { SIGNED_BODY } from "../msgauth/dkim/sign.ts";
 import { DkimVerifier } from "../msgauth/dkim/verify.ts";
 import { evaluateDmarc } from "../msgauth/dmarc/evaluate.ts";
 import type { DkimFinding, DmarcFinding, Findings, IprevFinding, SpfFinding } from "../msgauth/findings.ts";
+import { endingResolver } from "../msgauth/bounded.ts";
 import { checkIprev } from "../msgauth/iprev.ts";
 import { checkSpf } from "../msgauth/spf/check.ts";
 import type { Resolver } from "../dns/resolver.ts";
@@ -70,7 +71,7 @@ export interface Checked {
   readonly bodyHash: Uint8Array;
 }
 
-/** From the end of the header section on, all lookups together; what is not known then is a temporary error. */
+/** From the end of the message on, all lookups together; what is not known then is a temporary error. */
 const TIME_LIMIT_MS = 20_000;
 
 const ACCEPTED: DmarcDecision = { action: "accept", disposition: "none" };
@@ -90,9 +91,10 @@ export class MessageChecks {
   /** Begins what needs no more than the envelope. */
   constructor(mail: CheckedMail, options: MessageChecksOptions) {
     this.#mail = mail;
-    this.#options = options;
-    const { resolver, clock } = options;
     const { signal } = this.#abort;
+    const resolver = endingResolver(options.resolver, signal);
+    this.#options = { ...options, resolver };
+    const { clock } = options;
     this.#iprev = checkIprev({ ip: mail.clientAddress, resolver, clock, signal });
     this.#spf = options.settings.spf ? this.#checkSpf() : Promise.resolve([]);
   }
@@ -101,7 +103,6 @@ export class MessageChecks {
   header(section: Uint8Array): void {
     const { resolver, clock, settings } = this.#options;
     this.#header = section;
-    this.#limitTime();
     if (settings.dkim) {
       const indexed = indexHeader(section);
       const options = { resolver, nowMs: clock.now(), signal: this.#abort.signal };
@@ -118,6 +119,8 @@ export class MessageChecks {
 
   /** The message is complete. Never rejected, and takes no longer than the time limit. */
   async finish(): Promise<Checked> {
+    // Not before: a long message may take minutes, and its policy is looked up behind it.
+    this.#limitTime();
     if (this.#hasher === undefined) this.header(this.#header);
     const hasher = this.#hasher as BodyHasher;
     const [iprev, spf, dkim, arc] = await Promise.all([

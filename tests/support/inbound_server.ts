@@ -7,12 +7,14 @@ import type { Logger } from "../../lib/log/logger.ts";
 import { bindListener } from "../../lib/inbound/bind.ts";
 import { InboundServer } from "../../lib/inbound/server.ts";
 import {
+  type Authentication,
   DEFAULT_TIMEOUTS,
   type InboundTimeouts,
   type RecipientResolver,
   type Services,
   type Settings,
 } from "../../lib/inbound/services.ts";
+import type { DirectDelivery } from "../../lib/queue/direct_delivery.ts";
 import { RateLimit } from "../../lib/policy/rate_limit.ts";
 import { relayBlocks } from "../../lib/policy/relay.ts";
 import { buildDirectory } from "../../lib/routing/directory.ts";
@@ -54,6 +56,10 @@ export interface InboundFixtureOptions {
   readonly room?: Room;
   /** Who is who; default: {@linkcode testResolver}. */
   readonly router?: RecipientResolver;
+  /** Message authentication. Default: none. */
+  readonly authentication?: Authentication;
+  /** Mailboxes that mail goes straight into. Default: all goes through the spool. */
+  readonly direct?: DirectDelivery;
   /** The mechanisms to offer; default PLAIN and LOGIN. */
   readonly auth?: readonly string[];
 }
@@ -153,6 +159,10 @@ export function testCertificates(): Promise<Certificates> {
   return certificates;
 }
 
+function withAuthentication(authentication: Authentication): Pick<Services, "authentication"> {
+  return { authentication: () => authentication };
+}
+
 /** Starts a receiving side. The password of alice is `correct horse`. */
 export async function startInbound(options: InboundFixtureOptions = {}): Promise<InboundFixture> {
   const spool = new MemorySpool();
@@ -191,6 +201,8 @@ export async function startInbound(options: InboundFixtureOptions = {}): Promise
       enqueue: () => {},
       flush: () => {},
       isDraining: () => options.isDraining?.() ?? false,
+      ...(options.authentication === undefined ? {} : withAuthentication(options.authentication)),
+      ...(options.direct === undefined ? {} : { direct: options.direct }),
       ...(options.room === undefined ? {} : { room: options.room }),
       sasl: testLogins(options.auth),
       startTls: (conn, requestsCertificate) =>

@@ -10,6 +10,9 @@ export interface SpoolFaults {
   commit?: Error;
 }
 
+/** A longer message is not in memory while it comes in, as with the spool on the disk. */
+const LONG_OCTETS = 64 * 1024;
+
 /** Accepted messages, in order. */
 export class MemorySpool implements Spool {
   readonly messages: QueuedMessage[] = [];
@@ -32,6 +35,9 @@ export class MemorySpool implements Spool {
       queueId,
       get octets(): number {
         return count;
+      },
+      get inMemory(): Uint8Array | undefined {
+        return count > LONG_OCTETS ? undefined : joined(pieces, count);
       },
       write: (octets) => {
         if (!isOpen) throw new Error(`Cannot write to ${queueId}: its reception has ended`);

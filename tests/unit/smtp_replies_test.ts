@@ -21,6 +21,7 @@ const source = [
   ...filesBelow(`${root}/lib/smtp/parameters`),
   `${root}/lib/smtp/command.ts`,
   `${root}/lib/smtp/path.ts`,
+  `${root}/lib/policy/dmarc_policy.ts`,
 ].map((file) => Deno.readTextFileSync(file)).join("\n");
 
 const rows: readonly Row[] = Deno.readTextFileSync(`${root}/docs/smtp-replies.md`).split("\n").flatMap((line) => {

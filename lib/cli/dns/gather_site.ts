@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { isIP } from "node:net";
 import { getLogger } from "@logtape/logtape";
 import type { Config, ListenerConfig } from "../../config/config.ts";
+import { domainOf } from "../../mail/mailbox.ts";
 import { dkimKeyPath, dkimPair, listDkimSelectors } from "../../msgauth/dkim/key.ts";
 import { dkimTxtValue } from "../../msgauth/dkim/private_key.ts";
 import type { Site, SiteCertificate, SiteKey, SitePolicy } from "../../publish/site.ts";
@@ -59,9 +60,17 @@ export async function gatherSite(config: Config, { domain, addresses: named, int
     ),
     ...(sts === undefined ? {} : { sts }),
     certificate: certificateOf(hostname, loaded),
-    // Mail for it always finds a reader (lib/routing/expansion.ts).
-    reportsTo: `postmaster@${domain}`,
+    reportsTo: reportMailbox(config, domain),
   };
+}
+
+/**
+ * An address of the domain that reports are read at, else postmaster, whose mail always finds a reader
+ * (lib/routing/expansion.ts). One that would have to be escaped in a URI is passed over: not all who report can read that.
+ */
+function reportMailbox({ reports }: Config, domain: string): string {
+  const ours = reports.receive.find((address) => domainOf(address) === domain && /^[A-Za-z0-9._+-]+@/.test(address));
+  return ours ?? `postmaster@${domain}`;
 }
 
 /** Where the listeners of mx are on certain addresses, those; else all that others can reach. */

@@ -68,3 +68,12 @@ Deno.test("What is behind a header section begins with the empty line, wherever 
     }),
   );
 });
+
+Deno.test("a long header section is kept whole in pieces of any size, also where one ends at the usual size", () => {
+  for (const size of [1, 1000, 4096, 65_535, 65_536, 65_537, 200_000]) {
+    const window = new HeaderWindow(new SharedMemory(100_000), 100_000);
+    const octets = encoder.encode(`X: ${"a".repeat(70_000)}\r\n\r\nbody`);
+    for (let from = 0; from < octets.length; from += size) window.push(octets.subarray(from, from + size));
+    assertEquals([window.isCut, window.octetCount, window.octets().length], [false, 70_005, 70_005], `${size}`);
+  }
+});

@@ -89,6 +89,17 @@ routes: [{ domain: "*", via: "smtp://smarthost.example:587" }]`);
   assertEquals(site.dkimKeys, [{ selector: "s1", isConfigured: true }, { selector: "s1-ed", isConfigured: true }]);
 });
 
+Deno.test("reports go where they are read, if that is in the domain, else to postmaster", async () => {
+  const target = async (receive: string, domain = "example.org"): Promise<string> => {
+    const domains = "domains: { example.org: { catch_all: x@example.org }, example.net: { catch_all: x@example.org } }";
+    return (await siteOf(`${domains}\nreports: { receive: [${receive}] }`, { domain })).reportsTo;
+  };
+  assertEquals(await target("r@example.net, dmarc@example.org, tls@example.org"), "dmarc@example.org");
+  assertEquals(await target("dmarc@example.org", "example.net"), "postmaster@example.net");
+  assertEquals(await target('"a!b@example.org", rua+d@example.org'), "rua+d@example.org");
+  assertEquals(await target(""), "postmaster@example.org");
+});
+
 Deno.test("the host belongs to the nearest of our domains; where it is in none, to each of them", async () => {
   const home = async (domains: string, domain: string): Promise<boolean> =>
     (await siteOf(`domains: { ${domains} }`, { domain })).hasHostRecords;
