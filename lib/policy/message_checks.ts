@@ -29,6 +29,8 @@ export interface CheckSettings {
   readonly dkim: boolean;
   /** What follows from DMARC; absent: it is not looked up. */
   readonly dmarc?: DmarcPolicy;
+  /** A seal may follow, for which the body is hashed also where no signature needs it. */
+  readonly maySeal: boolean;
 }
 
 /** Who brought a message, and in whose name. */
@@ -67,12 +69,18 @@ export interface Checked {
   readonly results: AuthenticationResults;
   /** The field, CRLF ended, to put in front of the message (RFC 8601 §4.1). */
   readonly field: string;
-  /** SHA-256 of the relaxed body, for a seal. */
+  /** SHA-256 of the relaxed body, for a seal; empty where the settings want none. */
   readonly bodyHash: Uint8Array;
 }
 
 /** From the end of the message on, all lookups together; what is not known then is a temporary error. */
 const TIME_LIMIT_MS = 20_000;
+
+/** Reasons made once: an exception with its trace for each message would cost more than a lookup. */
+const GONE = new DOMException("The message is gone", "AbortError");
+const TOO_LONG = new DOMException("The checks take too long", "TimeoutError");
+
+const NO_HASH = new Uint8Array(0);
 
 const ACCEPTED: DmarcDecision = { action: "accept", disposition: "none" };
 
@@ -92,10 +100,11 @@ export class MessageChecks {
   constructor(mail: CheckedMail, options: MessageChecksOptions) {
     this.#mail = mail;
     const { signal } = this.#abort;
+    // All lookups end with the signal, so that no check needs a time limit of its own.
     const resolver = endingResolver(options.resolver, signal);
     this.#options = { ...options, resolver };
     const { clock } = options;
-    this.#iprev = checkIprev({ ip: mail.clientAddress, resolver, clock, signal });
+    this.#iprev = checkIprev({ ip: mail.clientAddress, resolver, clock, signal, timeLimitMs: Infinity });
     this.#spf = options.settings.spf ? this.#checkSpf() : Promise.resolve([]);
   }
 
@@ -109,7 +118,11 @@ export class MessageChecks {
       this.#dkim = new DkimVerifier(indexed, options);
       this.#arc = new ArcValidator(indexed, options);
     }
-    this.#hasher = new BodyHasher([SIGNED_BODY, ...this.#dkim?.bodyHashes ?? [], ...this.#arc?.bodyHashes ?? []]);
+    this.#hasher = new BodyHasher([
+      ...settings.maySeal ? [SIGNED_BODY] : [],
+      ...this.#dkim?.bodyHashes ?? [],
+      ...this.#arc?.bodyHashes ?? [],
+    ]);
   }
 
   /** Takes the next octets of the body, as they came, behind the empty line. */
@@ -138,12 +151,13 @@ export class MessageChecks {
       ...(arc === undefined || arc.result === "none" ? {} : { arc }),
       ...(dmarc === undefined ? {} : { dmarc }),
     };
-    return this.#conclude(findings, hasher.hash(SIGNED_BODY).sha256 ?? new Uint8Array(0));
+    const bodyHash = this.#options.settings.maySeal ? hasher.hash(SIGNED_BODY).sha256 : undefined;
+    return this.#conclude(findings, bodyHash ?? NO_HASH);
   }
 
   /** Ends all lookups. Does nothing the second time. */
   abort(): void {
-    this.#abort.abort(new Error("The message is gone"));
+    this.#abort.abort(GONE);
   }
 
   #conclude(findings: Findings, bodyHash: Uint8Array): Checked {
@@ -169,7 +183,16 @@ export class MessageChecks {
   async #checkSpf(): Promise<readonly SpfFinding[]> {
     const { resolver, clock, hostname: receiver } = this.#options;
     const { clientAddress: ip, helo, reversePath } = this.#mail;
-    const common = { ip, helo, reversePath, receiver, resolver, clock, signal: this.#abort.signal };
+    const common = {
+      ip,
+      helo,
+      reversePath,
+      receiver,
+      resolver,
+      clock,
+      signal: this.#abort.signal,
+      timeLimitMs: Infinity,
+    };
     const identities = reversePath === "" ? ["helo"] as const : ["helo", "mailfrom"] as const;
     return await Promise.all(identities.map((identity) => checkSpf({ ...common, identity })));
   }
@@ -186,7 +209,7 @@ export class MessageChecks {
 
   #limitTime(): void {
     const { signal } = this.#abort;
-    const late = (): void => this.#abort.abort(new Error("The checks take too long"));
+    const late = (): void => this.#abort.abort(TOO_LONG);
     this.#options.clock.sleep(TIME_LIMIT_MS, signal).then(late, () => {});
   }
 }
