@@ -125,6 +125,7 @@ function settingsOf({ msgauth }: Config): CheckSettings {
     authservId,
     spf,
     dkim,
+    maySeal: msgauth.arc !== "off",
     ...(dmarc === "off" ? {} : { dmarc: makeDmarcPolicy({ ...msgauth, action: dmarc }) }),
   };
 }

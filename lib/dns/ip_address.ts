@@ -1,20 +1,42 @@
 /** IP addresses as octets and as text. */
 
-import { isIPv4, isIPv6 } from "node:net";
+import { isIPv6 } from "node:net";
+
+const DOT = 0x2e;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
 
 /** The 4 or 16 octets of an address, without its scope (`%eth0`); undefined for any other text. */
 export function parseIpAddress(text: string): Uint8Array<ArrayBuffer> | undefined {
-  if (isIPv4(text)) {
-    const octets = new Uint8Array(4);
-    for (const [index, part] of text.split(".").entries()) octets[index] = Number(part);
-    return octets;
-  }
+  const quad = parseDottedQuad(text);
+  if (quad !== undefined) return quad;
   if (!isIPv6(text)) return undefined;
   const [head = [], tail] = text.replace(/%.*$/s, "").split("::").map(groupsOf);
   const octets = new Uint8Array(16);
   octets.set(head);
   if (tail !== undefined) octets.set(tail, 16 - tail.length);
   return octets;
+}
+
+/** Four numbers up to 255 without leading zeros. Not `isIPv4` of node:net, whose pattern takes ten times as long. */
+function parseDottedQuad(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (text.length > 15) return undefined;
+  const octets = new Uint8Array(4);
+  let [part, value, digits] = [0, 0, 0];
+  for (let at = 0; at <= text.length; at++) {
+    const code = at < text.length ? text.charCodeAt(at) : DOT;
+    if (code === DOT) {
+      if (digits === 0 || part > 3) return undefined;
+      octets[part++] = value;
+      value = digits = 0;
+      continue;
+    }
+    if (code < DIGIT_0 || code > DIGIT_9 || (digits > 0 && value === 0)) return undefined;
+    value = value * 10 + code - DIGIT_0;
+    digits++;
+    if (value > 255) return undefined;
+  }
+  return part === 4 ? octets : undefined;
 }
 
 /** The octets of colon-separated groups, the last of which may be a dotted quad (RFC 4291 §2.2). */

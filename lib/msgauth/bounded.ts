@@ -13,6 +13,7 @@ export type Unfinished = "time limit" | "given up";
 /**
  * Runs a check that heeds a signal, and does not wait for it beyond a time, even where it does not heed it.
  *
+ * @param limitMs `Infinity`: the signal is the only limit, and the resolver of the check ends by it; this costs nothing.
  * @param signal Ends the wait earlier.
  * @param onUnfinished The result where the check was not finished.
  */
@@ -24,6 +25,7 @@ export async function runBounded<T>(
   onUnfinished: (why: Unfinished) => T,
 ): Promise<T> {
   if (signal?.aborted) return onUnfinished("given up");
+  if (limitMs === Infinity && signal !== undefined) return await run(signal);
   return await withTimeLimit(clock, limitMs, signal, (limited) => {
     const unfinished = new Promise<T>((resolve) => {
       const end = (): void =>
@@ -34,18 +36,18 @@ export async function runBounded<T>(
   });
 }
 
+const GIVEN_UP = { kind: "failed", reason: "given up" } as const;
+
 /** A resolver whose lookups are `failed` once a signal ends, even where the one below does not heed it. */
 export function endingResolver(resolver: Resolver, ending: AbortSignal): Resolver {
+  // One listener for all lookups: adding and removing one for each costs as much as an answer from the cache.
+  const ended = new Promise<typeof GIVEN_UP>((resolve) => {
+    ending.addEventListener("abort", () => resolve(GIVEN_UP), { once: true });
+  });
   return {
     lookup<T extends RecordType>(name: string, type: T, signal = ending): Promise<DnsAnswer<RecordData[T]>> {
-      const ended = { kind: "failed", reason: "given up" } as const;
-      if (ending.aborted) return Promise.resolve(ended);
-      return new Promise((resolve) => {
-        const end = (): void => resolve(ended);
-        ending.addEventListener("abort", end, { once: true });
-        resolver.lookup(name, type, signal).then(resolve, end)
-          .finally(() => ending.removeEventListener("abort", end));
-      });
+      if (ending.aborted) return Promise.resolve(GIVEN_UP);
+      return Promise.race([resolver.lookup(name, type, signal), ended]);
     },
   };
 }

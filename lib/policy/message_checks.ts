@@ -29,6 +29,8 @@ export interface CheckSettings {
   readonly dkim: boolean;
   /** What follows from DMARC; absent: it is not looked up. */
   readonly dmarc?: DmarcPolicy;
+  /** A seal may follow, for which the body is hashed also where no signature needs it. */
+  readonly maySeal: boolean;
 }
 
 /** Who brought a message, and in whose name. */
@@ -69,7 +71,7 @@ export interface Checked {
   readonly results: AuthenticationResults;
   /** The field, CRLF ended, to put in front of the message (RFC 8601 §4.1). */
   readonly field: string;
-  /** SHA-256 of the relaxed body, for a seal. */
+  /** SHA-256 of the relaxed body, for a seal; empty where the settings want none. */
   readonly bodyHash: Uint8Array;
 }
 
@@ -79,6 +81,12 @@ export interface Checked {
  * comes slowly, or a server of his that does not answer, must not leave the policy of the author without time.
  */
 const TIME_LIMIT_MS = 20_000;
+
+/** Reasons made once: an exception with its trace for each message would cost more than a lookup. */
+const GONE = new DOMException("The message is gone", "AbortError");
+const TOO_LONG = new DOMException("The checks take too long", "TimeoutError");
+
+const NO_HASH = new Uint8Array(0);
 
 const ACCEPTED: DmarcDecision = { action: "accept", disposition: "none" };
 
@@ -102,9 +110,10 @@ export class MessageChecks {
     this.#mail = mail;
     const { clock, resolver: all, evidenceResolver = all } = options;
     const { signal } = this.#evidence;
+    // All lookups end with the signal, so that no check needs a time limit of its own.
     const resolver = endingResolver(evidenceResolver, signal);
     this.#options = { ...options, evidenceResolver: resolver, resolver: endingResolver(all, this.#policy.signal) };
-    this.#iprev = checkIprev({ ip: mail.clientAddress, resolver, clock, signal });
+    this.#iprev = checkIprev({ ip: mail.clientAddress, resolver, clock, signal, timeLimitMs: Infinity });
     this.#spf = options.settings.spf ? this.#checkSpf() : Promise.resolve([]);
   }
 
@@ -119,7 +128,11 @@ export class MessageChecks {
       this.#dkim = new DkimVerifier(indexed, options);
       this.#arc = new ArcValidator(indexed, options);
     }
-    this.#hasher = new BodyHasher([SIGNED_BODY, ...this.#dkim?.bodyHashes ?? [], ...this.#arc?.bodyHashes ?? []]);
+    this.#hasher = new BodyHasher([
+      ...settings.maySeal ? [SIGNED_BODY] : [],
+      ...this.#dkim?.bodyHashes ?? [],
+      ...this.#arc?.bodyHashes ?? [],
+    ]);
   }
 
   /** Takes the next octets of the body, as they came, behind the empty line. */
@@ -146,14 +159,14 @@ export class MessageChecks {
       ...(arc === undefined || arc.result === "none" ? {} : { arc }),
       ...(dmarc === undefined ? {} : { dmarc }),
     };
-    return this.#conclude(findings, hasher.hash(SIGNED_BODY).sha256 ?? new Uint8Array(0));
+    const bodyHash = this.#options.settings.maySeal ? hasher.hash(SIGNED_BODY).sha256 : undefined;
+    return this.#conclude(findings, bodyHash ?? NO_HASH);
   }
 
   /** Ends all lookups. Does nothing the second time. */
   abort(): void {
-    const reason = new Error("The message is gone");
-    this.#evidence.abort(reason);
-    this.#policy.abort(reason);
+    this.#evidence.abort(GONE);
+    this.#policy.abort(GONE);
   }
 
   #conclude(findings: Findings, bodyHash: Uint8Array): Checked {
@@ -179,7 +192,8 @@ export class MessageChecks {
   async #checkSpf(): Promise<readonly SpfFinding[]> {
     const { clock, hostname: receiver, evidenceResolver: resolver = this.#options.resolver } = this.#options;
     const { clientAddress: ip, helo, reversePath } = this.#mail;
-    const common = { ip, helo, reversePath, receiver, resolver, clock, signal: this.#evidence.signal };
+    const { signal } = this.#evidence;
+    const common = { ip, helo, reversePath, receiver, resolver, clock, signal, timeLimitMs: Infinity };
     const identities = reversePath === "" ? ["helo"] as const : ["helo", "mailfrom"] as const;
     return await Promise.all(identities.map((identity) => checkSpf({ ...common, identity })));
   }
@@ -196,7 +210,7 @@ export class MessageChecks {
   }
 
   #limitTime(lookups: AbortController): void {
-    const late = (): void => lookups.abort(new Error("The checks take too long"));
+    const late = (): void => lookups.abort(TOO_LONG);
     this.#options.clock.sleep(TIME_LIMIT_MS, lookups.signal).then(late, () => {});
   }
 }

@@ -1,7 +1,7 @@
 /** Sessions of the receiving side without a network: the test decides which octets arrive together. */
 
 import { Connection } from "../../lib/inbound/connection.ts";
-import { DEFAULT_TIMEOUTS, type Settings } from "../../lib/inbound/services.ts";
+import { type Authentication, DEFAULT_TIMEOUTS, type Settings } from "../../lib/inbound/services.ts";
 import type { Session } from "../../lib/inbound/session.ts";
 import { relayBlocks } from "../../lib/policy/relay.ts";
 import { BufferPool } from "../../lib/smtp/octet_input.ts";
@@ -17,12 +17,16 @@ export interface MemorySessionOptions {
   readonly bareLf?: Settings["submission"]["bareLf"];
   /** The client is in `relay_from`: then it needs no login. */
   readonly isTrusted?: boolean;
+  /** Default: nothing is checked, and nothing signed. */
+  readonly authentication?: Authentication;
 }
 
 /** What became of a session. */
 export interface Played {
   readonly output: string;
   readonly contents: readonly string[];
+  /** What stands in front of them. */
+  readonly traces: readonly string[];
   readonly openReceptions: number;
   readonly closes: number;
 }
@@ -30,7 +34,7 @@ export interface Played {
 /** Plays groups of octets; the next one is sent when the server has answered all it can. */
 export async function play(
   groups: readonly (readonly Uint8Array[])[],
-  { service, bareLf = "refuse", isTrusted = false }: MemorySessionOptions,
+  { service, bareLf = "refuse", isTrusted = false, authentication }: MemorySessionOptions,
 ): Promise<Played> {
   const conn = new MemoryConn();
   const spool = new MemorySpool();
@@ -38,14 +42,15 @@ export async function play(
     relayFrom: relayBlocks(isTrusted ? ["192.0.2.1"] : []),
     submission: { senders: "own", bareLf },
   });
-  const services = testServices({ spool });
+  const services = testServices({ spool, ...(authentication && { authentication: () => authentication }) });
   const connection = new Connection({ conn, session, services, pool, timeouts: DEFAULT_TIMEOUTS });
   const running = connection.run();
   for (const group of groups) await conn.send(group);
   conn.end();
   await running;
   const contents = spool.messages.map(({ content }) => new TextDecoder("latin1").decode(content.inMemory));
-  return { output: conn.output, contents, openReceptions: spool.openReceptions, closes: conn.closes };
+  const traces = spool.messages.map(({ envelope }) => envelope.trace);
+  return { output: conn.output, contents, traces, openReceptions: spool.openReceptions, closes: conn.closes };
 }
 
 /** Cuts octets at the given places. */

@@ -39,7 +39,7 @@ export function allChecks(policy: Partial<DmarcPolicySettings> = {}, more: Parti
     trustedSealers: [],
     ...policy,
   });
-  return { authservId: "mx.test", spf: true, dkim: true, dmarc, ...more };
+  return { authservId: "mx.test", spf: true, dkim: true, maySeal: true, dmarc, ...more };
 }
 
 /** What {@linkcode beginChecks} may be told. */

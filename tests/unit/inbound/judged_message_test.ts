@@ -25,7 +25,7 @@ const authentication: Authentication = {
       clock: systemClock,
       random: () => 0,
       hostname: "mx.test",
-      settings: { authservId: "mx.test", spf: true, dkim: true },
+      settings: { authservId: "mx.test", spf: true, dkim: true, maySeal: true },
     }),
   sign: () => new OutgoingSignature((domain) => Promise.resolve(domain === "example.org" ? [KEY] : [])),
 };

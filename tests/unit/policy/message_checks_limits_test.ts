@@ -36,7 +36,7 @@ function checksOf(clock: FakeClock, reversePath: string): MessageChecks {
       clock,
       random: () => 0,
       hostname: "mx.example.org",
-      settings: { authservId: "mx.example.org", spf: true, dkim: true, dmarc },
+      settings: { authservId: "mx.example.org", spf: true, dkim: true, dmarc, maySeal: true },
     },
   );
 }

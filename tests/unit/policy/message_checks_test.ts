@@ -101,7 +101,7 @@ Deno.test("a changed body fails, and mail without anything to check has nothing 
 
 Deno.test("only what is switched on is looked up", async () => {
   const resolver = new FakeResolver(senderZone("p=reject", key));
-  const settings = { authservId: "mx.test", spf: false, dkim: false };
+  const settings = { authservId: "mx.test", spf: false, dkim: false, maySeal: false };
   const { findings, decision } = await check(await signByHand(MESSAGE, { key }), { resolver, settings });
   assertEquals([findings.spf, findings.dkim, findings.dmarc, decision.action], [[], [], undefined, "accept"]);
   assertEquals(resolver.questions.filter((question) => /^TXT/.test(question)), []);
@@ -153,4 +153,13 @@ Deno.test("checks of a message that is given up leave nothing running", async ()
   checks.abort();
   await clock.advance(0);
   assertEquals(clock.sleeping, 0);
+});
+
+Deno.test("The body is hashed for a seal where one may follow, and else only for signatures", async () => {
+  const message = "From: <a@example.org>\r\n\r\nHello\r\n";
+  const resolver = new FakeResolver({});
+  const hashOf = async (maySeal: boolean): Promise<string> =>
+    (await check(message, { resolver, settings: { authservId: "mx.test", spf: true, dkim: true, maySeal } })).bodyHash
+      .toBase64();
+  assertEquals([await hashOf(true), await hashOf(false)], ["Ba3gj8+xBPQLJTahTfzW6RbWQ/XPgESxkCi2B66PSQg=", ""]);
 });
