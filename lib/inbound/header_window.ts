@@ -11,7 +11,7 @@ const USUAL_OCTETS = 64 * 1024;
 export class SharedMemory {
   #freeOctets: number;
 
-  /** @param octets How much there is. */
+  /** All of it is free. @param octets How much there is. */
   constructor(octets: number) {
     this.#freeOctets = octets;
   }
@@ -40,6 +40,8 @@ export class HeaderWindow implements Disposable {
   #lineStart = 0;
 
   /**
+   * Has seen nothing yet.
+   *
    * @param memory For header sections that are longer than usual.
    * @param maxOctets How much is kept at most; what is longer is not accepted.
    */

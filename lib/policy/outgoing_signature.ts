@@ -22,7 +22,7 @@ export class OutgoingSignature {
   readonly #keysFor: KeysFor;
   readonly #hasher: BodyHasher = new BodyHasher([SIGNED_BODY]);
 
-  /** @param keysFor Asked when the message is complete. */
+  /** Begins a message. @param keysFor Asked when the message is complete. */
   constructor(keysFor: KeysFor) {
     this.#keysFor = keysFor;
   }
