@@ -16,6 +16,7 @@ export class SharedMemory {
    *
    * @param octets How much there is.
    */
+  /** All of it is free. @param octets How much there is. */
   constructor(octets: number) {
     this.#freeOctets = octets;
   }
@@ -45,6 +46,7 @@ export class HeaderWindow implements Disposable {
 
   /**
    * Keeps nothing yet.
+   * Has seen nothing yet.
    *
    * @param memory For header sections that are longer than usual.
    * @param maxOctets How much is kept at most; what is longer is not accepted.

@@ -27,6 +27,7 @@ export class OutgoingSignature {
    *
    * @param keysFor Asked when the message is complete.
    */
+  /** Begins a message. @param keysFor Asked when the message is complete. */
   constructor(keysFor: KeysFor) {
     this.#keysFor = keysFor;
   }

@@ -185,8 +185,7 @@ peerTest(
     await viaPostfix("dave@plain.test", messageFrom("dave@plain.test", "plain"));
     const plain = await arrived(world, inbox, "plain");
     assertMatch(firstField(plain), / dkim=pass .*header\.d=plain\.test.* dmarc=none /);
-    const changed = new TextDecoder("latin1").decode(fromSignature(plain)).replace("Hello", "Hallo")
-      .replace("Subject: plain", "Subject: plain");
+    const changed = new TextDecoder("latin1").decode(fromSignature(plain)).replace("Hello", "Hallo");
     assertMatch(
       await sendMail(world, { client: STRANGER, from: BOB, recipient: ALICE, content: `X-Copy: 1\r\n${changed}` }),
       /^250 /,
