@@ -16,7 +16,6 @@ export class SharedMemory {
    *
    * @param octets How much there is.
    */
-  /** All of it is free. @param octets How much there is. */
   constructor(octets: number) {
     this.#freeOctets = octets;
   }
@@ -46,7 +45,6 @@ export class HeaderWindow implements Disposable {
 
   /**
    * Keeps nothing yet.
-   * Has seen nothing yet.
    *
    * @param memory For header sections that are longer than usual.
    * @param maxOctets How much is kept at most; what is longer is not accepted.

@@ -27,7 +27,6 @@ export class OutgoingSignature {
    *
    * @param keysFor Asked when the message is complete.
    */
-  /** Begins a message. @param keysFor Asked when the message is complete. */
   constructor(keysFor: KeysFor) {
     this.#keysFor = keysFor;
   }
