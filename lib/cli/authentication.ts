@@ -79,7 +79,7 @@ export class MailAuthentication implements Disposable {
     return {
       authservId: msgauth.authservId,
       check: (mail) => hasChecks ? new MessageChecks(mail, options) : undefined,
-      sign: () => new OutgoingSignature((domain) => keys.keysFor(domain)),
+      sign: () => new OutgoingSignature((domain) => keys.keysFor(domain), (domain) => keys.has(domain)),
       ...(msgauth.arc === "off" ? {} : {
         seal: async (domain, { findings, ...message }): Promise<string | undefined> => {
           const key = (await keys.keysFor(domain)).find(({ algorithm }) => algorithm === "rsa-sha256");

@@ -68,7 +68,7 @@ export class Judgement {
 
   /** True where something will stand in front that is known only when the whole message has passed. */
   get isDue(): boolean {
-    return this.#checks !== undefined || this.#signature !== undefined;
+    return this.#checks !== undefined || this.#signature?.isDue === true;
   }
 
   /**
@@ -78,6 +78,7 @@ export class Judgement {
    */
   header(section: Uint8Array): readonly Uint8Array[] {
     this.#checks?.header(section);
+    this.#signature?.header(section);
     const kept: Uint8Array[] = [];
     let from = 0;
     this.#kept = kept;

@@ -20,20 +20,35 @@ export interface SignedHeader {
 /** The signatures of one message. */
 export class OutgoingSignature {
   readonly #keysFor: KeysFor;
+  readonly #mayHaveKeys: (domain: string) => boolean;
+  #isDue = true;
   readonly #hasher: BodyHasher = new BodyHasher([SIGNED_BODY]);
 
   /**
    * Begins a message.
    *
    * @param keysFor Asked when the message is complete.
+   * @param mayHaveKeys False for a domain that has none, whose mail need not be hashed.
    */
-  constructor(keysFor: KeysFor) {
+  constructor(keysFor: KeysFor, mayHaveKeys: (domain: string) => boolean = () => true) {
     this.#keysFor = keysFor;
+    this.#mayHaveKeys = mayHaveKeys;
+  }
+
+  /** False where it is known that the message goes unsigned. */
+  get isDue(): boolean {
+    return this.#isDue;
+  }
+
+  /** Looks who is the author, before the body comes. */
+  header(section: Uint8Array): void {
+    const author = authorOf(section);
+    this.#isDue = author !== undefined && this.#mayHaveKeys(author);
   }
 
   /** Takes the next octets of the body. */
   push(piece: Uint8Array): void {
-    this.#hasher.push(piece);
+    if (this.#isDue) this.#hasher.push(piece);
   }
 
   /**
@@ -43,11 +58,16 @@ export class OutgoingSignature {
    * @returns DKIM-Signature fields, CRLF ended, to put in front; empty where there are none.
    */
   async sign({ headerSection, trace, nowMs }: SignedHeader): Promise<string> {
-    const { domains: [domain, ...others] } = readAuthors(headerSection);
-    const keys = domain === undefined || others.length > 0 ? [] : await this.#keysFor(domain);
+    const author = this.#isDue ? authorOf(headerSection) : undefined;
+    const keys = author === undefined ? [] : await this.#keysFor(author);
+    if (keys.length === 0) return "";
     const { sha256: bodyHash } = this.#hasher.hash(SIGNED_BODY);
-    return keys.length === 0 || bodyHash === undefined
-      ? ""
-      : await signMessage({ headerSection, trace, bodyHash, keys, nowMs });
+    return bodyHash === undefined ? "" : await signMessage({ headerSection, trace, bodyHash, keys, nowMs });
   }
+}
+
+/** The one domain that the message is from; undefined where there are several or none. */
+function authorOf(headerSection: Uint8Array): string | undefined {
+  const { domains: [domain, ...others] } = readAuthors(headerSection);
+  return others.length > 0 ? undefined : domain;
 }

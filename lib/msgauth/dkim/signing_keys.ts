@@ -86,6 +86,11 @@ export class SigningKeys {
     return new SigningKeys(domains, options);
   }
 
+  /** Whether a domain has a key at all. @param domain A-labels, lower case. */
+  has(domain: string): boolean {
+    return this.#domains.has(domain);
+  }
+
   /**
    * The keys that sign mail of a domain now: at most one of each algorithm, RSA first; none for a domain without.
    *

@@ -49,3 +49,13 @@ Deno.test("nothing is signed for several authors, none, a domain without keys, o
   ) assertEquals(await sign(`${from}\r\nHello\r\n`), "", from);
   assertEquals(await sign("From: ann@example.org\r\n\r\nHello\r\n", "", []), "");
 });
+
+Deno.test("a message of a domain without keys is known to go unsigned by its header section", async () => {
+  const signature = new OutgoingSignature(() => Promise.resolve([rsa]), (domain) => domain === "example.org");
+  for (const [from, isDue] of [["ann@example.org", true], ["ann@example.net", false], ["nobody", false]] as const) {
+    const headerSection = octetsOf(`From: ${from}\r\n`);
+    signature.header(headerSection);
+    assertEquals(signature.isDue, isDue, from);
+    assertEquals(await signature.sign({ headerSection, trace: "", nowMs: NOW_MS }) !== "", isDue, from);
+  }
+});
