@@ -66,10 +66,12 @@ export function latin1Octets(text: string): Uint8Array<ArrayBuffer> {
 
 /** With those that Cyrus puts in front. */
 const TRACE_FIELDS = new Set(["return-path", "delivered-to", "received", "x-cyrus-session-id", "x-sieve"]);
+/** What message authentication puts in front. */
+const AUTHENTICATION_FIELDS = new Set(["authentication-results", "dkim-signature"]);
 
 /**
  * Checks that a delivered message is the content that was sent, octet for octet, with nothing but trace header fields
- * in front (RFC 5321 §4.4), and returns those fields unfolded.
+ * in front (RFC 5321 §4.4), and returns those fields unfolded; results of checks and signatures are passed over.
  *
  * @throws {Error} Where they differ, with the place.
  */
@@ -85,10 +87,11 @@ export function traceFieldsBefore(content: Uint8Array, delivered: Uint8Array): s
   }
   const fields = latin1(delivered.subarray(0, start)).replace(/\r\n[ \t]+/g, " ").split("\r\n");
   if (fields.pop() !== "") throw new Error("Trace fields do not end with CRLF");
-  for (const field of fields) {
-    if (!TRACE_FIELDS.has(field.split(":")[0]?.toLowerCase() ?? "")) throw new Error(`Not a trace field: ${field}`);
-  }
-  return fields;
+  const nameOf = (field: string): string => field.split(":")[0]?.toLowerCase() ?? "";
+  const traces = fields.filter((field) => !AUTHENTICATION_FIELDS.has(nameOf(field)));
+  const other = traces.find((field) => !TRACE_FIELDS.has(nameOf(field)));
+  if (other !== undefined) throw new Error(`Not a trace field: ${other}`);
+  return traces;
 }
 
 /** Content as it goes over the wire: a dot more where a line begins with one (RFC 5321 §4.5.2), no final dot. */
