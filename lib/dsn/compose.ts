@@ -5,13 +5,14 @@
  * is due is the queue's decision.
  */
 
+import { joinOctets } from "../mail/octets.ts";
 import { memoryContent } from "../mail/content.ts";
 import type { Content } from "../mail/content.ts";
 import type { Envelope } from "../mail/envelope.ts";
 import { formatDate, makeMessageId } from "../mail/header.ts";
 import { formatDeliveryStatus } from "./delivery_status.ts";
 import { encodedField, hasNonAscii, plainField } from "./field.ts";
-import { hasEightBit, join, type Original, readOriginal } from "./original.ts";
+import { hasEightBit, type Original, readOriginal } from "./original.ts";
 import { type Report, reportedAddress, type ReportKind } from "./report.ts";
 import { formatWords } from "./words.ts";
 
@@ -50,7 +51,7 @@ export async function composeDsn(report: Report): Promise<Dsn> {
   const original = await readOriginal(envelope, report.content, report.kind === "failed");
   const parts = makeParts(report, original);
   const boundary = makeBoundary(report.random, parts);
-  const octets = join([
+  const octets = joinOctets([
     encoder.encode(formatHeader(report, original, boundary)),
     ...parts.flatMap((part) => formatPart(part, boundary)),
     encoder.encode(`\r\n--${boundary}--\r\n`),

@@ -1,5 +1,6 @@
 /** The part of a report that shows the reported message: its header section, or all of it where it is small and asked for. */
 
+import { joinOctets } from "../mail/octets.ts";
 import type { Content } from "../mail/content.ts";
 import type { Envelope } from "../mail/envelope.ts";
 import { fieldValue, headerFields, isFieldNamed, readHeaderSection } from "../mail/header.ts";
@@ -36,12 +37,12 @@ export async function readOriginal(envelope: Envelope, content: Content, isFullA
   const isGlobal = envelope.smtpUtf8 && hasEightBit(section);
   const mayBeFull = isFullAllowed && envelope.ret === "FULL" && envelope.body !== "BINARYMIME" && !envelope.requireTls;
   if (mayBeFull && content.octets <= MAX_FULL_OCTETS) {
-    const octets = join([trace, await readAll(content)]);
+    const octets = joinOctets([trace, await readAll(content)]);
     const clean = cleanLines(octets);
     const isWhole = clean.length === octets.length && clean.every((octet, at) => octet === octets[at]);
     if (isWhole) return { type: isGlobal ? "message/global" : "message/rfc822", octets, ...facts };
   }
-  const octets = cleanLines(join([trace, section]));
+  const octets = cleanLines(joinOctets([trace, section]));
   return { type: isGlobal ? "message/global-headers" : "text/rfc822-headers", octets, ...facts };
 }
 
@@ -50,22 +51,11 @@ export function hasEightBit(octets: Uint8Array): boolean {
   return octets.some((octet) => octet > 127);
 }
 
-/** Puts octets one after the other. */
-export function join(parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}
-
 async function readAll(content: Content): Promise<Uint8Array> {
   if (content.inMemory !== undefined) return content.inMemory;
   const parts: Uint8Array[] = [];
   for await (const chunk of content.chunks()) parts.push(chunk.slice());
-  return join(parts);
+  return joinOctets(parts);
 }
 
 /** Cuts lines at 998 octets, writes NUL and bare CR as `?` and bare LF as CRLF: an 8bit part holds none of them (RFC 2045 §2.8). */
@@ -84,7 +74,7 @@ function cleanLines(octets: Uint8Array): Uint8Array {
     if (lf >= 0) lines.push(lineEnd);
     start = next;
   }
-  return join(lines);
+  return joinOctets(lines);
 }
 
 function readFacts(section: Uint8Array): { subject?: string; messageId?: string } {

@@ -3,6 +3,7 @@
  * signed. Both see the message pass, and say in the end what goes in front of it, or why it is refused.
  */
 
+import { joinOctets } from "../mail/octets.ts";
 import type { EnvelopeRecipient } from "../mail/envelope.ts";
 import { domainOf } from "../mail/mailbox.ts";
 import { forgedFields } from "../msgauth/authentication_results/forged.ts";
@@ -107,7 +108,7 @@ export class Judgement {
    */
   async finish({ trace, recipients, nowMs }: CompleteMessage): Promise<Judged> {
     if (this.#signature !== undefined) {
-      const headerSection = joined(this.#kept);
+      const headerSection = joinOctets(this.#kept);
       return { fields: await this.#signature.sign({ headerSection, trace, nowMs }), isQuarantined: false };
     }
     if (this.#checks === undefined) return { fields: "", isQuarantined: false };
@@ -122,7 +123,7 @@ export class Judgement {
     const forwarder = recipients.find(({ forwardedBy }) => forwardedBy !== undefined)?.forwardedBy;
     const arcSeal = forwarder === undefined ? undefined : await this.#authentication?.seal?.(domainOf(forwarder), {
       ...checked,
-      headerSection: joined(this.#kept),
+      headerSection: joinOctets(this.#kept),
       trace: field + trace,
       nowMs,
     });
@@ -138,17 +139,6 @@ export class Judgement {
   abort(): void {
     this.#checks?.abort();
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0] as Uint8Array;
-  const whole = new Uint8Array(parts.reduce((octets, { length }) => octets + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** E.g. `spf=pass dkim=pass(example.org) dmarc=pass(example.org)`. */

@@ -1,5 +1,6 @@
 /** Writes a file front to back while octets keep coming, with back-pressure and without losing an error. */
 
+import { joinOctets } from "../mail/octets.ts";
 import { errorAt, type Files, type OpenFile, writeAll } from "../system/files.ts";
 
 /** Octets that may wait for the disk before the caller has to. */
@@ -75,7 +76,7 @@ export class FileAppender {
         const pieces = this.#waiting;
         this.#waiting = [];
         this.#waitingOctets = 0;
-        await writeAll(this.#file, join(pieces));
+        await writeAll(this.#file, joinOctets(pieces));
       }
     } catch (error) {
       this.#failure ??= { error: errorAt(this.#path, "write", error) };
@@ -83,16 +84,4 @@ export class FileAppender {
     }
     this.#writing = undefined;
   }
-}
-
-function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const [first] = pieces;
-  if (pieces.length === 1 && first !== undefined) return first;
-  const joined = new Uint8Array(pieces.reduce((octets, piece) => octets + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    joined.set(piece, at);
-    at += piece.length;
-  }
-  return joined;
 }

@@ -1,5 +1,6 @@
 /** Seals messages that we send on: the three fields of an ARC set (RFC 8617 §5.1). */
 
+import { joinOctets } from "../../mail/octets.ts";
 import { formatResults } from "../authentication_results/format.ts";
 import type { AuthenticationResults } from "../authentication_results/results.ts";
 import { fieldOctets, fieldsNamed, type IndexedHeader, indexHeader } from "../dkim/header_hash.ts";
@@ -97,14 +98,4 @@ function namesToSign(header: IndexedHeader): string[] {
     ...signedNames(header),
     ...fieldsNamed(header, "dkim-signature").slice(-MAX_SIGNATURES).map(() => "dkim-signature"),
   ];
-}
-
-function joinOctets(parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }

@@ -1,5 +1,6 @@
 /** Signs messages: DKIM-Signature fields (RFC 6376 §5), one for each key. */
 
+import { joinOctets } from "../../mail/octets.ts";
 import { createHash } from "node:crypto";
 import type { BodyHashRequest } from "./body_hash.ts";
 import { fieldsNamed, headerHashInput, type IndexedHeader, indexHeader, selectFields } from "./header_hash.ts";
@@ -92,7 +93,7 @@ const MAX_LINE = 76;
  */
 export async function signMessage({ headerSection, trace, bodyHash, keys, nowMs }: MessageToSign): Promise<string> {
   if (keys.length === 0) return "";
-  const header = indexHeader(joinOctets(new TextEncoder().encode(trace), headerSection));
+  const header = indexHeader(joinOctets([new TextEncoder().encode(trace), headerSection]));
   const names = signedNames(header);
   const fields = await Promise.all(keys.map(async (key) => {
     const unsigned = formatSignatureField("DKIM-Signature", [
@@ -189,11 +190,4 @@ function foldBase64(base64: string): string {
   const first = base64.slice(0, MAX_LINE - 3);
   const more = base64.slice(MAX_LINE - 3).match(/.{1,75}/g) ?? [];
   return [first, ...more].join("\r\n ");
-}
-
-function joinOctets(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(a.length + b.length);
-  joined.set(a);
-  joined.set(b, a.length);
-  return joined;
 }
