@@ -11,6 +11,7 @@
  * GET  /v1/queue/destinations                   {destinations: [{key, state, …}]}
  * POST /v1/queue/destinations-of                {addresses}        {destinations: {address: key}}
  * POST /v1/queue/drain                          {isDraining}       as the first
+ * POST /v1/reports/send                         {isFinished, reports: [{kind, day, domain, isDone, text}]}
  * ```
  *
  * Who may ask is decided by the permissions of the socket. An error is `{error}` with a status of 4xx or 500.
@@ -28,6 +29,9 @@ import {
   ProtocolError,
   type QueueChange,
   type QueueStatus,
+  type ReportRun,
+  reportRunToJson,
+  SEND_REPORTS,
   suspensionToJson,
   textOf,
   textsOf,
@@ -43,6 +47,8 @@ export interface ApiOptions {
   readonly size: () => { readonly active: number; readonly scheduled: number };
   /** Whether new mail is refused. */
   readonly drain: { isDraining: boolean };
+  /** Sends the reports that are due; absent: none are sent. */
+  readonly sendReports?: () => Promise<ReportRun>;
   /** One line for each change. */
   readonly logger: Logger;
 }
@@ -94,7 +100,7 @@ const ROUTES: ReadonlyMap<string, Handler> = new Map<string, Handler>([
 export function makeApi(options: ApiOptions): Api {
   return async ({ method, path, body }) => {
     const tail = path.startsWith(PREFIX) ? path.slice(PREFIX.length) : undefined;
-    const handle = ROUTES.get(`${method} ${tail}`);
+    const handle = `${method} ${path}` === `POST ${SEND_REPORTS}` ? sendReports : ROUTES.get(`${method} ${tail}`);
     if (handle === undefined) return unknownPath(method, path, tail);
     try {
       return { status: 200, body: await handle(options, body) };
@@ -169,6 +175,16 @@ function logChange(logger: Logger, change: QueueChange, { id: queueId, result, r
     case "fail":
       return logger.warning("{queueId}: given up by an operator: {reason}", { queueId, reason: change.reason });
   }
+}
+
+async function sendReports({ sendReports: send, logger }: ApiOptions): Promise<unknown> {
+  if (send === undefined) {
+    throw new ProtocolError(
+      "Sending reports is switched off: reports.dmarc.send and reports.tls.send, after a restart",
+    );
+  }
+  logger.info("Sending the reports that are due, as an operator asks");
+  return reportRunToJson(await send());
 }
 
 async function suspend({ control, logger }: ApiOptions, body: unknown): Promise<{ readonly isChanged: boolean }> {

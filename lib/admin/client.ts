@@ -12,6 +12,8 @@ import {
   MAX_ITEMS,
   PREFIX,
   ProtocolError,
+  reportRunFromJson,
+  SEND_REPORTS,
   statusFromJson,
   suspensionFromJson,
   textOf,
@@ -62,15 +64,15 @@ type Ask = <T>(request: Request, read: (answer: Fields) => T) => Promise<T>;
 
 interface Request {
   readonly method: "GET" | "POST";
-  /** Behind the prefix. */
-  readonly tail: string;
+  readonly path: string;
   readonly body?: unknown;
 }
 
 function runningQueue(ask: Ask): RunningQueue {
-  const get = <T>(tail: string, read: (answer: Fields) => T): Promise<T> => ask({ method: "GET", tail }, read);
+  const get = <T>(tail: string, read: (answer: Fields) => T): Promise<T> =>
+    ask({ method: "GET", path: PREFIX + tail }, read);
   const post = <T>(tail: string, body: unknown, read: (answer: Fields) => T): Promise<T> =>
-    ask({ method: "POST", tail, body }, read);
+    ask({ method: "POST", path: PREFIX + tail, body }, read);
   const isChanged = (answer: Fields): boolean => truthOf(answer, "isChanged");
   return {
     change: async ({ action, ...more }, ids) => {
@@ -97,6 +99,7 @@ function runningQueue(ask: Ask): RunningQueue {
     },
     status: () => get("", statusFromJson),
     drain: (isDraining) => post("/drain", { isDraining }, statusFromJson),
+    sendReports: () => ask({ method: "POST", path: SEND_REPORTS }, reportRunFromJson),
     [Symbol.dispose]: () => {},
   };
 }
@@ -108,7 +111,7 @@ function* batches<T>(items: readonly T[]): Generator<readonly T[]> {
 /** One request on a connection of its own. */
 async function exchange<T>(
   { path, clock }: { readonly path: string; readonly clock: Clock },
-  { method, tail, body }: Request,
+  { method, path: target, body }: Request,
   read: (answer: Fields) => T,
 ): Promise<T> {
   const conn = await Deno.connect({ transport: "unix", path }).catch((error) => {
@@ -121,7 +124,7 @@ async function exchange<T>(
     conn.close();
   }, () => {});
   try {
-    const startLine = `${method} ${PREFIX}${tail} HTTP/1.1`;
+    const startLine = `${method} ${target} HTTP/1.1`;
     await writeHttp(conn, { startLine, body: body === undefined ? "" : JSON.stringify(body) });
     const response = await readHttp(conn, MAX_RESPONSE_OCTETS);
     if (response === undefined) throw new HttpError(400, "it ended the connection; did it stop?");

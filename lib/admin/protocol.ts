@@ -1,5 +1,6 @@
 /** What goes over the control socket, as both sides know it: JSON with times as RFC 3339 in UTC (RFC 3339 §5.6). */
 
+import type { ReportOutcome } from "../reports/outcome.ts";
 import type { ControlResult, DestinationStatus } from "../queue/queue_control.ts";
 import type { Suspension } from "../queue/suspensions.ts";
 
@@ -29,6 +30,14 @@ export interface QueueStatus {
   readonly scheduled: number;
 }
 
+/** What an operator who asks for reports to be sent is told. */
+export interface ReportRun {
+  /** False: it takes longer, and the log says how it ends. */
+  readonly isFinished: boolean;
+  /** What became of each report that was due; empty while it is not finished. */
+  readonly outcomes: readonly ReportOutcome[];
+}
+
 /** Changes of single messages, by their last word of the path. */
 export const CHANGES: readonly QueueChange["action"][] = ["retry", "hold", "release", "remove", "fail"];
 /** Ids or addresses in one request. */
@@ -37,6 +46,10 @@ export const MAX_ITEMS = 500;
 export const MAX_REQUEST_OCTETS = 256 * 1024;
 /** Where all paths begin; another number means another protocol. */
 export const PREFIX = "/v1/queue";
+/** Where reports are asked for. */
+export const SEND_REPORTS = "/v1/reports/send";
+/** Outcomes in one response. */
+const MAX_OUTCOMES = 10_000;
 
 /** Thrown where something that came over the socket is not what it should be. */
 export class ProtocolError extends Error {
@@ -134,6 +147,28 @@ export function changeResultFromJson(value: unknown): ChangeResult {
     id: textOf(fields, "id"),
     result: oneOf(fields, "result", RESULTS),
     ...(fields.reason !== undefined && { reason: textOf(fields, "reason") }),
+  };
+}
+
+/** Writes what became of reports. */
+export function reportRunToJson({ isFinished, outcomes }: ReportRun): unknown {
+  return { isFinished, reports: outcomes.slice(0, MAX_OUTCOMES) };
+}
+
+/** Reads what became of reports. @throws {ProtocolError} */
+export function reportRunFromJson(fields: Fields): ReportRun {
+  return {
+    isFinished: truthOf(fields, "isFinished"),
+    outcomes: listOf(fields, "reports").map((value) => {
+      const outcome = fieldsOf(value);
+      return {
+        kind: oneOf(outcome, "kind", ["dmarc", "tls"]),
+        day: textOf(outcome, "day"),
+        domain: textOf(outcome, "domain"),
+        isDone: truthOf(outcome, "isDone"),
+        text: textOf(outcome, "text"),
+      };
+    }),
   };
 }
 

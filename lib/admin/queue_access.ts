@@ -2,7 +2,7 @@
 
 import type { DestinationStatus, QueueControl } from "../queue/queue_control.ts";
 import type { Suspension } from "../queue/suspensions.ts";
-import type { ChangeResult, QueueChange, QueueStatus } from "./protocol.ts";
+import type { ChangeResult, QueueChange, QueueStatus, ReportRun } from "./protocol.ts";
 
 /** What can be asked. All of it may reject with the errors of the socket or the disk. */
 export interface QueueAccess extends Disposable {
@@ -26,6 +26,8 @@ export interface RunningQueue extends QueueAccess {
   status(): Promise<QueueStatus>;
   /** Takes no new mail from now on, or takes it again. */
   drain(isDraining: boolean): Promise<QueueStatus>;
+  /** Sends the reports that are due. */
+  sendReports(): Promise<ReportRun>;
 }
 
 /** Messages changed at the same time: each change waits for the disk. */

@@ -57,6 +57,7 @@ export const USAGE = `usage: posthorn [--config FILE] COMMAND
   queue suspend|resume PATTERN, queue suspensions|destinations|drain
   reports [--domain D] [--days N] [--json]   who sends in our name, as others report it, and how TLS with us goes
   reports import FILE|FOLDER…    reports out of mails or files
+  reports send                   sends our reports on ended days now
   version
 
 FILE: $POSTHORN_CONFIG, ./posthorn.yaml or /etc/posthorn/posthorn.yaml`;

@@ -121,6 +121,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     resolver: delivery.resolver,
     tlsTally: delivery.tlsTally,
     randomOctets,
+    isInQueue: async (queueId) => await spool.load(queueId) !== undefined,
     submit: queueSubmit({
       spool,
       clock,

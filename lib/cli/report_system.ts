@@ -11,7 +11,9 @@ import type { DmarcCollector } from "../reports/dmarc/collector.ts";
 import { sendDmarcReports } from "../reports/dmarc/send.ts";
 import { type IntakeOptions, takeIn } from "../reports/received/intake.ts";
 import { ReportWatch } from "../reports/received/watch.ts";
+import type { ReportRun } from "../admin/protocol.ts";
 import { ReportService } from "../reports/report_service.ts";
+import { settleDoubts } from "../reports/send_once.ts";
 import type { Submit } from "../reports/submit.ts";
 import { sendTlsReports } from "../reports/tls/send.ts";
 import { MIGRATIONS } from "../state/schema.ts";
@@ -32,6 +34,8 @@ export interface ReportSystemOptions {
   readonly tlsTally: TlsTally;
   /** Puts a report into the queue. */
   readonly submit: Submit;
+  /** Whether a message of this id is in the queue. */
+  readonly isInQueue: (queueId: string) => Promise<boolean>;
   /** Fills an array with unpredictable octets. */
   readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;
 }
@@ -44,7 +48,12 @@ export interface ReportSystem extends AsyncDisposable {
   isForReports(request: Pick<DeliveryRequest, "recipients">): boolean;
   /** Delivers, and looks into mail that came for the addresses of reports. */
   watching(deliver: DeliveryTarget["deliver"]): DeliveryTarget["deliver"];
+  /** Sends what is due of earlier days at once. Waits a minute at most; undefined where no reports are sent. */
+  readonly sendNow: (() => Promise<ReportRun>) | undefined;
 }
+
+/** An operator waits for so long. */
+const RUN_WAIT_MS = 60_000;
 
 /** Opens what is switched on, and starts it; undefined where nothing is. */
 export async function openReports(options: ReportSystemOptions): Promise<ReportSystem | undefined> {
@@ -52,13 +61,15 @@ export async function openReports(options: ReportSystemOptions): Promise<ReportS
   const { dmarc, tls, receive, keepMs } = config.reports;
   if (!dmarc.send && !tls.send && receive.length === 0) return undefined;
   const state = await openState(config, clock, logger);
-  const sending = { ...options, state, fetch, sender: { ...config.reports, hostname: config.hostname } };
+  await settleDoubts(state, options.isInQueue);
+  const sending = { ...options, state, fetch, breathe, sender: { ...config.reports, hostname: config.hostname } };
   const service = new ReportService({
     state,
     clock,
     logger,
     random: Math.random,
     keepMs: () => keepMs,
+    breathe,
     ...(dmarc.send && { sendDmarc: (today, signal) => sendDmarcReports(sending, today, signal) }),
     ...(tls.send && {
       tls: { tally: tlsTally, send: (today: string, signal: AbortSignal) => sendTlsReports(sending, today, signal) },
@@ -75,12 +86,28 @@ export async function openReports(options: ReportSystemOptions): Promise<ReportS
     dmarc: service.dmarc,
     isForReports: ({ recipients }) => recipients.some((recipient) => watch.isForReports(recipient)),
     watching: (deliver) => receive.length === 0 ? deliver : watch.watching(deliver),
+    sendNow: dmarc.send || tls.send ? () => waitForRun(service, clock) : undefined,
     [Symbol.asyncDispose]: async (): Promise<void> => {
       await watch[Symbol.asyncDispose]();
       await service[Symbol.asyncDispose]();
       state[Symbol.dispose]();
     },
   };
+}
+
+async function waitForRun(service: ReportService, clock: Clock): Promise<ReportRun> {
+  const timer = new AbortController();
+  const run = service.sendNow();
+  const late = clock.sleep(RUN_WAIT_MS, timer.signal).then(() => undefined, () => undefined);
+  const outcomes = await Promise.race([run, late]).finally(() => timer.abort());
+  // What is late goes on, and the log says how it ends.
+  run.catch(() => {});
+  return { isFinished: outcomes !== undefined, outcomes: outcomes ?? [] };
+}
+
+/** Lets the event loop do something else. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 
 /** Opens the state database. */
@@ -94,7 +121,7 @@ export function intakeOptions({ domains }: Config, state: StateDatabase, clock: 
   return {
     state,
     now: () => clock.now(),
-    breathe: () => new Promise((resolve) => setTimeout(resolve)),
+    breathe,
     isOurs: (domain) =>
       normalizeDomain(domain) === domain &&
       names.some((name) => name === domain || domain.endsWith(`.${name}`) || name.endsWith(`.${domain}`)),

@@ -1,4 +1,4 @@
-/** `posthorn reports`: what others report about mail in our name, and about TLS with us. */
+/** `posthorn reports`: what others report about mail in our name, and about TLS with us; and what we report. */
 
 import process from "node:process";
 import type { Config } from "../config/config.ts";
@@ -15,6 +15,7 @@ import { processIo } from "./find_config.ts";
 import { ProcessTerminal, type Terminal } from "./queue/terminal.ts";
 import { usage } from "./reports/options.ts";
 import { intakeOptions, openState } from "./report_system.ts";
+import { sendReports } from "./reports/send.ts";
 import { dmarcLines, type Overview, tlsLines } from "./reports/table.ts";
 
 /** What `reports` was called with. */
@@ -32,17 +33,21 @@ export interface ReportsCall {
 const DAY_SECONDS = 86_400;
 
 /**
- * Carries out `reports` and `reports import`. Run by root, it becomes the owner of the data folder first.
+ * Carries out `reports`, `reports import` and `reports send`. Run by root, it becomes the owner of the data folder first.
  *
  * @returns The exit code.
  */
 export async function reports({ findFile, words, flags, isJson }: ReportsCall): Promise<number> {
   using terminal = new ProcessTerminal();
   const [action, ...paths] = words;
-  if (action !== undefined && action !== "import") throw usage(`unknown action "${action}"`);
+  if (action !== undefined && action !== "import" && action !== "send") throw usage(`unknown action "${action}"`);
   const days = daysOf(flags.get("days"));
   const config = await loadConfig(await findFile(), processIo);
   await becomeOwner(config.data, process);
+  if (action === "send") {
+    if (paths.length > 0) throw usage(`unexpected "${paths.join(" ")}" after reports send`);
+    return await sendReports({ config, clock: systemClock, terminal, isJson });
+  }
   using state = await openOrFail(config);
   if (action === "import") {
     if (paths.length === 0) throw usage("reports import FILE|FOLDER…");
@@ -51,7 +56,7 @@ export async function reports({ findFile, words, flags, isJson }: ReportsCall): 
   const domain = domainOfFlag(flags.get("domain"));
   const sinceSeconds = Math.floor(systemClock.now() / 1000) - days * DAY_SECONDS;
   const filter = { sinceSeconds, ...(domain === undefined ? {} : { domain }) };
-  const overview = state.transact((sql): Overview => ({
+  const overview = state.read((sql): Overview => ({
     reports: countReceived(sql, filter),
     dmarc: sumDmarc(sql, filter),
     tls: sumTls(sql, filter),

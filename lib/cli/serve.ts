@@ -100,11 +100,13 @@ export async function serve(file: string, print: (text: string) => void): Promis
 /** Answers operators' commands. Without it mail goes on all the same: whatever is wrong with the socket, the log says it. */
 async function openAdmin(
   { admin: { socket } }: Config,
-  { control, queue, drain }: MailSystem,
+  { control, queue, drain, reports }: MailSystem,
   adminLogger: Logger,
 ): Promise<AsyncDisposable> {
   if (socket !== undefined) {
-    const api = makeApi({ control, size: () => queue.size, drain, logger: adminLogger });
+    const sendReports = reports?.sendNow;
+    const size = (): typeof queue.size => queue.size;
+    const api = makeApi({ control, size, drain, logger: adminLogger, ...(sendReports && { sendReports }) });
     try {
       return await AdminServer.open({ path: socket, api, clock: systemClock, logger: adminLogger });
     } catch (error) {

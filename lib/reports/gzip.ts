@@ -6,6 +6,13 @@ export class TooLongError extends Error {
   override readonly name = "TooLongError";
 }
 
+/** Packs a text that is made while it is packed, so that it is never there as a whole. Rejects as `pieces` does. */
+export async function gzipPieces(pieces: AsyncIterable<string>): Promise<Uint8Array<ArrayBuffer>> {
+  const packed = ReadableStream.from(pieces).pipeThrough(new TextEncoderStream())
+    .pipeThrough(new CompressionStream("gzip"));
+  return new Uint8Array(await new Response(packed).arrayBuffer());
+}
+
 /** Packs octets. */
 export async function gzip(octets: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
   const packed = new Blob([octets]).stream().pipeThrough(new CompressionStream("gzip"));

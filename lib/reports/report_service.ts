@@ -8,10 +8,8 @@ import { DmarcCollector } from "./dmarc/collector.ts";
 import { addDmarcCounts, pruneDmarcCounts } from "./dmarc/store.ts";
 import { pruneReceived } from "./received/store.ts";
 import { addTlsCounts, pruneTlsCounts } from "./tls/store.ts";
+import type { ReportOutcome, SendReports } from "./outcome.ts";
 import { daysBefore, untilNextDay, utcDay } from "./utc_day.ts";
-
-/** Sends the reports on days before `today`; rejects only with the reason of `signal`. */
-export type SendReports = (today: string, signal: AbortSignal) => Promise<void>;
 
 /** What the service works with. */
 export interface ReportServiceOptions {
@@ -29,6 +27,8 @@ export interface ReportServiceOptions {
   readonly tls?: { /** Is emptied. */ readonly tally: TlsTally; readonly send: SendReports };
   /** How long received reports are kept. */
   readonly keepMs: () => number;
+  /** Lets the event loop do something else. */
+  readonly breathe: () => Promise<void>;
 }
 
 const FLUSH_MS = 5_000;
@@ -49,6 +49,8 @@ export class ReportService implements AsyncDisposable {
   readonly #end = new AbortController();
   #wake = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
+  /** One run after the other: two at a time would send the same. */
+  #lastRun: Promise<unknown> = Promise.resolve();
   /** The day whose reports on the days before it are due. */
   #day = "";
   #dueMs = 0;
@@ -72,6 +74,11 @@ export class ReportService implements AsyncDisposable {
     this.#writeCounts();
   }
 
+  /** Sends all that is due of the days before at once, and says what became of it. Rejects where the server stops. */
+  sendNow(): Promise<readonly ReportOutcome[]> {
+    return this.#send(utcDay(this.#options.clock.now()));
+  }
+
   async #keepCounts(): Promise<void> {
     const { clock } = this.#options;
     while (!this.#end.signal.aborted) {
@@ -81,22 +88,24 @@ export class ReportService implements AsyncDisposable {
     }
   }
 
-  #writeCounts(): void {
+  /** Returns whether nothing is left to be written. */
+  #writeCounts(): boolean {
     const { state, tls, logger } = this.#options;
     const counts = this.dmarc?.counts() ?? [];
     const hasTls = tls !== undefined && tls.tally.days().length > 0;
-    if (counts.length === 0 && !hasTls) return;
+    if (counts.length === 0 && !hasTls) return true;
     const isWritten = state.transact((sql) => {
       addDmarcCounts(sql, counts);
       if (tls !== undefined) addTlsCounts(sql, tls.tally);
       return true;
     });
     // What was not written stays, within the bounds of both.
-    if (!isWritten) return;
+    if (!isWritten) return false;
     this.dmarc?.clear();
     tls?.tally.clear();
     const missed = this.dmarc?.takeMissed() ?? 0;
     if (missed > 0) logger.warning("{missed} messages are in no DMARC report: too many different ones", { missed });
+    return true;
   }
 
   async #keepSending(): Promise<void> {
@@ -113,7 +122,7 @@ export class ReportService implements AsyncDisposable {
 
   /** Past the time of the day, each look sends what is left: what could not be sent at first. */
   async #sendIfDue(signal: AbortSignal): Promise<void> {
-    const { clock, random, state, sendDmarc, tls, keepMs, logger } = this.#options;
+    const { clock, random, logger } = this.#options;
     const now = clock.now();
     const today = utcDay(now);
     if (today !== this.#day) {
@@ -122,17 +131,35 @@ export class ReportService implements AsyncDisposable {
     }
     if (now < this.#dueMs) return;
     try {
-      this.#writeCounts();
-      await sendDmarc?.(today, signal);
-      await tls?.send(today, signal);
-      state.transact((sql) => {
-        pruneDmarcCounts(sql, daysBefore(today, KEPT_DAYS));
-        pruneTlsCounts(sql, daysBefore(today, KEPT_DAYS));
-        pruneReceived(sql, Math.floor((clock.now() - keepMs()) / 1000));
-      });
+      await this.#send(today);
     } catch (error) {
       signal.throwIfAborted();
       logger.error("Reports cannot be sent now: {error}", { error });
     }
+  }
+
+  #send(today: string): Promise<readonly ReportOutcome[]> {
+    const { sendDmarc, tls } = this.#options;
+    const { signal } = this.#end;
+    const run = this.#lastRun.then(async () => {
+      signal.throwIfAborted();
+      // A report without the last counts of its day would be sent for good.
+      if (!this.#writeCounts()) return [];
+      const dmarc = await sendDmarc?.(today, signal) ?? [];
+      const outcomes = [...dmarc, ...await tls?.send(today, signal) ?? []];
+      await this.#prune(today);
+      return outcomes;
+    });
+    this.#lastRun = run.catch(() => {});
+    return run;
+  }
+
+  async #prune(today: string): Promise<void> {
+    const { state, clock, keepMs, breathe } = this.#options;
+    const firstDay = daysBefore(today, KEPT_DAYS);
+    for (const prune of [pruneDmarcCounts, pruneTlsCounts]) {
+      while (state.transact((sql) => prune(sql, firstDay))) await breathe();
+    }
+    state.transact((sql) => pruneReceived(sql, Math.floor((clock.now() - keepMs()) / 1000)));
   }
 }

@@ -17,8 +17,16 @@ export interface ReportMessage {
   readonly content: Uint8Array<ArrayBuffer>;
 }
 
+/** Is told how far a report has come. */
+export interface SubmitSteps {
+  /** It is about to be made durable as this message of the queue. What is thrown stops that. */
+  readonly begins: (queueId: string) => void;
+  /** It is durable, and not delivered yet. */
+  readonly isKept: () => void;
+}
+
 /** Takes a report; it is durable when this resolves. Rejects where it cannot be taken now. */
-export type Submit = (message: ReportMessage) => Promise<void>;
+export type Submit = (message: ReportMessage, steps?: SubmitSteps) => Promise<void>;
 
 /** What reports are queued with. */
 export interface SubmitOptions {
@@ -41,7 +49,7 @@ export interface SubmitOptions {
  * about our domain. But nobody is told where a report cannot be delivered: the log says it, and tomorrow there is another one.
  */
 export function queueSubmit({ spool, enqueue, clock, hostname, sign }: SubmitOptions): Submit {
-  return async ({ from, to, content }) => {
+  return async ({ from, to, content }, steps) => {
     const signature = await sign?.(content, domainOf(from)) ?? "";
     const nowMs = clock.now();
     const envelope: Envelope = {
@@ -56,7 +64,10 @@ export function queueSubmit({ spool, enqueue, clock, hostname, sign }: SubmitOpt
     const reception = spool.receive();
     try {
       await reception.write(content);
-      enqueue(await reception.commit(envelope));
+      steps?.begins(reception.queueId);
+      const message = await reception.commit(envelope);
+      steps?.isKept();
+      enqueue(message);
     } finally {
       await reception.abort();
     }

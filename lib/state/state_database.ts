@@ -65,9 +65,21 @@ export class StateDatabase implements Disposable {
    * @throws What `work` threw that did not come from SQLite; nothing was done then.
    */
   transact<T>(work: (sql: Sql) => T): T | undefined {
+    return this.#tryTo(work, "BEGIN IMMEDIATE");
+  }
+
+  /**
+   * Reads in one transaction, which sees one state of the tables throughout and keeps nobody from writing, however long it
+   * takes. As {@linkcode transact} otherwise.
+   */
+  read<T>(work: (sql: Sql) => T): T | undefined {
+    return this.#tryTo(work, "BEGIN");
+  }
+
+  #tryTo<T>(work: (sql: Sql) => T, begin: string): T | undefined {
     if (this.#options.clock.monotonic() < this.#restUntilMs) return undefined;
     try {
-      return this.#transact(work);
+      return this.#transact(work, begin);
     } catch (error) {
       if (sqliteCode(error) === undefined) throw error;
       this.#giveUp(error);
@@ -81,9 +93,9 @@ export class StateDatabase implements Disposable {
     this.#restUntilMs = Infinity;
   }
 
-  #transact<T>(work: (sql: Sql) => T): T {
+  #transact<T>(work: (sql: Sql) => T, begin: string): T {
     const db = this.#db ??= this.#prepare();
-    db.exec("BEGIN IMMEDIATE");
+    db.exec(begin);
     try {
       const result = work(db);
       db.exec("COMMIT");

@@ -90,6 +90,7 @@ export function fakeServer(more: Partial<RunningQueue>): RunningQueue {
     destinationsOf: () => Promise.resolve(new Map()),
     status: () => Promise.resolve({ isDraining: false, active: 0, scheduled: 0 }),
     drain: (isDraining) => Promise.resolve({ isDraining, active: 0, scheduled: 0 }),
+    sendReports: () => Promise.resolve({ isFinished: true, outcomes: [] }),
     [Symbol.dispose]: () => {},
     ...more,
   };

@@ -8,6 +8,9 @@
 import { isIPv6 } from "node:net";
 import type { AggregateReport, AggregateRow, OverrideReason, PublishedPolicy } from "./aggregate.ts";
 
+/** A report without its rows, of which there may be many. */
+export type AggregateHead = Omit<AggregateReport, "rows">;
+
 /** Longest text of an element, in characters. */
 const MAX_TEXT = 1000;
 // What XML 1.0 has no way to write (§2.2 Char), lone surrogates included.
@@ -16,14 +19,27 @@ const NO_XML = /[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Cs}/gu;
 
 /** The report as XML, UTF-8, ended by a line feed. */
 export function composeAggregate(report: AggregateReport): string {
-  const { organization, email, contactInfo, reportId, beginSeconds, endSeconds, policy, rows } = report;
+  return composeHead(report) + report.rows.map(composeRow).join("") + AGGREGATE_END;
+}
+
+/** What stands in front of the rows. */
+export function composeHead(head: AggregateHead): string {
+  const { organization, email, contactInfo, reportId, beginSeconds, endSeconds, policy } = head;
   const metadata = element("org_name", organization) + element("email", email) +
     (contactInfo === undefined ? "" : element("extra_contact_info", contactInfo)) + element("report_id", reportId) +
     group("date_range", element("begin", beginSeconds) + element("end", endSeconds));
   const content = element("version", "1.0") + group("report_metadata", metadata) +
-    group("policy_published", formatPolicy(policy)) + rows.map((row) => group("record", formatRow(row))).join("");
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<feedback>\n${content}</feedback>\n`;
+    group("policy_published", formatPolicy(policy));
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<feedback>\n${content}`;
 }
+
+/** One row. */
+export function composeRow(row: AggregateRow): string {
+  return group("record", formatRow(row));
+}
+
+/** What stands behind the rows. */
+export const AGGREGATE_END = "</feedback>\n";
 
 function formatPolicy({ domain, adkim, aspf, p, sp, pct, fo, isTesting }: PublishedPolicy): string {
   // The older form cannot say t=y: it means what pct=0 did (RFC 9989 Appendix A.6).

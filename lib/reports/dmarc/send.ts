@@ -4,14 +4,17 @@ import type { Resolver } from "../../dns/resolver.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { StateDatabase } from "../../state/state_database.ts";
 import type { Clock } from "../../system/clock.ts";
-import { gzip } from "../gzip.ts";
+import { deleteSomeOf } from "../delete_rows.ts";
+import { gzipPieces } from "../gzip.ts";
+import type { ReportKey, ReportOutcome } from "../outcome.ts";
 import { composeReportMail } from "../report_mail.ts";
+import { hasReport, sendOnce, StateUnusableError } from "../send_once.ts";
 import type { Submit } from "../submit.ts";
 import { daySeconds } from "../utc_day.ts";
-import type { AggregateReport } from "./aggregate.ts";
-import { composeAggregate } from "./compose.ts";
+import { AGGREGATE_END, type AggregateHead, composeHead, composeRow } from "./compose.ts";
 import { findDestinations, type MailUri } from "./destinations.ts";
-import { type DomainDay, dueDmarcReports, finishDmarcReport, readDmarcCounts } from "./store.ts";
+import { reportRows } from "./report_rows.ts";
+import { type DomainDay, type DomainPolicy, dueDmarcReports, finishDmarcReport, readDmarcPolicy } from "./store.ts";
 
 /** Who we are in reports. */
 export interface ReportSender {
@@ -39,76 +42,119 @@ export interface SendOptions {
   readonly sender: ReportSender;
   /** Fills an array with unpredictable octets. */
   readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;
+  /** Lets the event loop do something else. */
+  readonly breathe: () => Promise<void>;
   /** Between two domains, so that reports do not get in the way of mail; default 200 ms. */
   readonly pauseMs?: number;
 }
 
 /** A report that is ready to be sent. */
 interface Packed {
-  readonly report: AggregateReport;
+  readonly head: AggregateHead;
   readonly octets: Uint8Array<ArrayBuffer>;
+  readonly messages: number;
+  readonly rows: number;
 }
 
 /**
  * Sends all reports on days before `today`, one a day and domain. What cannot be sent now (no DNS, a full disk) stays for
  * the next call. Rejects only with the reason of `signal`.
  */
-export async function sendDmarcReports(options: SendOptions, today: string, signal: AbortSignal): Promise<void> {
-  const { state, clock, logger, pauseMs = 200 } = options;
-  for (const due of state.transact((sql) => dueDmarcReports(sql, today)) ?? []) {
+export async function sendDmarcReports(
+  options: SendOptions,
+  today: string,
+  signal: AbortSignal,
+): Promise<readonly ReportOutcome[]> {
+  const { state, clock, logger, breathe, pauseMs = 200 } = options;
+  const outcomes: ReportOutcome[] = [];
+  for (const due of state.read((sql) => dueDmarcReports(sql, today)) ?? []) {
     signal.throwIfAborted();
     try {
-      if (await sendOne(options, due, signal)) state.transact((sql) => finishDmarcReport(sql, due));
+      const { isDone, text } = await sendOne(options, due, signal);
+      outcomes.push({ kind: "dmarc", ...due, isDone, text });
+      if (isDone && state.transact((sql) => (finishDmarcReport(sql, due), true))) {
+        while (state.transact((sql) => deleteSomeOf(sql, due.day, due.domain))) await breathe();
+      }
     } catch (error) {
       signal.throwIfAborted();
       logger.warning("The DMARC report on {domain} of {day} cannot be sent now: {error}", { ...due, error });
+      outcomes.push({ kind: "dmarc", ...due, isDone: false, text: `cannot be sent now: ${reasonOf(error)}` });
     }
     await clock.sleep(pauseMs, signal);
   }
+  return outcomes;
 }
 
-/** Returns false where it is to be tried again. */
-async function sendOne(options: SendOptions, due: DomainDay, signal: AbortSignal): Promise<boolean> {
-  const { state, sender, submit, clock, logger } = options;
-  const counts = state.transact((sql) => readDmarcCounts(sql, due) ?? "none");
-  if (counts === undefined) return false;
-  if (counts === "none" || counts.rows.length === 0) return true;
-  const { uris, unknown, refused } = await findDestinations(due.domain, counts.rua, options.resolver, signal);
-  if (uris.length === 0 && unknown.length > 0) {
-    logger.info("The DMARC report on {domain} of {day} waits: DNS does not say now whether {unknown} wants it", {
-      ...due,
-      unknown: unknown.join(", "),
-    });
-    return false;
-  }
-  const id = `${due.day.replaceAll("-", "")}.${due.domain}`;
-  const report: AggregateReport = {
-    organization: sender.organization,
-    email: sender.from,
-    reportId: `${id}@${sender.hostname}`,
-    beginSeconds: daySeconds(due.day),
-    endSeconds: daySeconds(due.day) + 86_399,
-    policy: counts.policy,
-    rows: counts.rows,
-  };
-  const packed = { report, octets: await gzip(new TextEncoder().encode(composeAggregate(report))) };
+async function sendOne(
+  options: SendOptions,
+  due: DomainDay,
+  signal: AbortSignal,
+): Promise<Pick<ReportOutcome, "isDone" | "text">> {
+  const { state, sender, clock, logger } = options;
+  const key: ReportKey = { kind: "dmarc", ...due };
+  const published = state.read((sql) => readDmarcPolicy(sql, due) ?? "none");
+  if (published === undefined) throw new StateUnusableError();
+  if (published === "none") return { isDone: true, text: "nothing was counted" };
+  const { uris, unknown, refused } = await findDestinations(due.domain, published.rua, options.resolver, signal);
+  // Lookups that are given up look as if DNS did not answer.
+  signal.throwIfAborted();
+  const left = uris.filter(({ address }) => !hasReport(state, key, address));
+  const packed = left.length === 0 ? undefined : await pack(options, due, published);
+  if (packed?.rows === 0) return { isDone: true, text: "nothing was counted" };
   const sent: string[] = [];
-  for (const uri of uris) {
+  for (const uri of left) {
+    if (packed === undefined) break;
     const random = new Uint8Array(16);
     options.randomOctets(random);
     const content = mailOf(packed, uri, sender, clock.now(), random);
     // RFC 7489 §6.3: the limit is about what is transported. There is no second, shorter report.
     if (content.length > (uri.maxOctets ?? Infinity)) continue;
-    await submit({ from: sender.from, to: uri.address, content });
+    await sendOnce(options, key, { from: sender.from, to: uri.address, content });
     sent.push(uri.address);
   }
-  logger.info("DMARC report on {domain} of {day}: {messages} messages in {rows} rows, sent to {recipients}", {
+  const recipients = sent.length > 0 ? sent.join(", ") : nobody(refused);
+  if (sent.length > 0 || unknown.length === 0) {
+    logger.info("DMARC report on {domain} of {day}: {messages} messages in {rows} rows, sent to {recipients}", {
+      ...due,
+      messages: packed?.messages ?? 0,
+      rows: packed?.rows ?? 0,
+      recipients,
+    });
+  }
+  if (unknown.length === 0) return { isDone: true, text: `sent to ${recipients}` };
+  logger.info("The DMARC report on {domain} of {day} waits: DNS does not say now whether {unknown} wants it", {
     ...due,
-    messages: counts.rows.reduce((sum, { count }) => sum + count, 0),
-    rows: counts.rows.length,
-    recipients: sent.length > 0 ? sent.join(", ") : nobody(refused),
+    unknown: unknown.join(", "),
   });
-  return true;
+  return { isDone: false, text: `waits: DNS does not say now whether ${unknown.join(", ")} wants it` };
+}
+
+/** Makes the report while its rows are read. */
+async function pack(options: SendOptions, due: DomainDay, { policy }: DomainPolicy): Promise<Packed> {
+  const { organization, from, hostname } = options.sender;
+  const head: AggregateHead = {
+    organization,
+    email: from,
+    reportId: `${due.day.replaceAll("-", "")}.${due.domain}@${hostname}`,
+    beginSeconds: daySeconds(due.day),
+    endSeconds: daySeconds(due.day) + 86_399,
+    policy,
+  };
+  const sum = { messages: 0, rows: 0 };
+  const pieces = async function* (): AsyncGenerator<string> {
+    yield composeHead(head);
+    for await (const rows of reportRows(options, due)) {
+      sum.rows += rows.length;
+      for (const { count } of rows) sum.messages += count;
+      yield rows.map(composeRow).join("");
+    }
+    yield AGGREGATE_END;
+  };
+  return { head, octets: await gzipPieces(pieces()), ...sum };
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function nobody(refused: readonly string[]): string {
@@ -116,13 +162,13 @@ function nobody(refused: readonly string[]): string {
 }
 
 function mailOf(
-  { report, octets }: Packed,
+  { head, octets }: Packed,
   uri: MailUri,
   { from, organization, hostname }: ReportSender,
   nowMs: number,
   random: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  const { policy: { domain }, beginSeconds, endSeconds, reportId } = report;
+  const { policy: { domain }, beginSeconds, endSeconds, reportId } = head;
   const date = new Date(beginSeconds * 1000).toISOString().slice(0, 10);
   // RFC 7489 §7.2.1.1: file name and subject.
   return composeReportMail({

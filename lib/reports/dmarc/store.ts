@@ -1,7 +1,9 @@
 /** The counts of DMARC in the state database. */
 
 import type { Sql } from "../../state/state_database.ts";
-import type { AggregateResults, AggregateRow, PublishedPolicy } from "./aggregate.ts";
+import { deleteSomeBefore } from "../delete_rows.ts";
+import { noteDone } from "../send_once.ts";
+import type { PublishedPolicy } from "./aggregate.ts";
 import type { DmarcCount } from "./collector.ts";
 
 /** What is counted for a domain and day. */
@@ -12,50 +14,64 @@ export interface DomainDay {
   readonly day: string;
 }
 
-/** All about a domain and day. */
-export interface DomainCounts {
+/** What a domain had published on a day. */
+export interface DomainPolicy {
   /** As seen last. */
   readonly policy: PublishedPolicy;
   /** Its URIs. */
   readonly rua: readonly string[];
-  /** The most frequent ones. */
-  readonly rows: readonly AggregateRow[];
+}
+
+/** A row as it is stored. */
+export interface StoredRow {
+  /** JSON of `AggregateResults`. */
+  readonly results: string;
+  /** Messages. */
+  readonly count: number;
 }
 
 /** About 160 MB, what strangers may take of the disk in a day. */
 const MAX_ROWS_OF_DAY = 200_000;
-/** Rows of a report: the most frequent ones. At about 800 octets each it is well below what mail servers take. */
-const MAX_ROWS_OF_REPORT = 20_000;
 
 /** Adds counts to those that are there. @param maxRows Of a day; then only what is there is counted on, and no domain added. */
 export function addDmarcCounts(sql: Sql, counts: readonly DmarcCount[], maxRows: number = MAX_ROWS_OF_DAY): void {
-  const policies = sql.prepare(
-    "INSERT INTO dmarc_policy VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET policy = excluded.policy, rua = excluded.rua",
-  );
+  const days = new Set(counts.map(({ day }) => day));
+  const full = new Map([...days].map((day) => [day, rowsOf(sql, day) >= maxRows]));
+  addPolicies(sql, counts, full);
   const add = sql.prepare(
-    "INSERT INTO dmarc_row VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+    "INSERT INTO dmarc_row VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count RETURNING count",
   );
   const addToSame = sql.prepare(
     "UPDATE dmarc_row SET count = count + ? WHERE day = ? AND domain = ? AND results = ?",
   );
+  const added = new Map<string, number>();
+  for (const { day, policy, results, count } of counts) {
+    const key = [day, policy.domain, JSON.stringify(results)] as const;
+    if (full.get(day)) addToSame.run(count, ...key);
+    // A row that was there has more now than was added.
+    else if (Number(add.get(...key, count)?.["count"]) === count) added.set(day, (added.get(day) ?? 0) + 1);
+  }
+  const addRows = sql.prepare(
+    "INSERT INTO dmarc_day VALUES (?, ?) ON CONFLICT DO UPDATE SET row_count = row_count + excluded.row_count",
+  );
+  for (const [day, rows] of added) addRows.run(day, rows);
+}
+
+function addPolicies(sql: Sql, counts: readonly DmarcCount[], full: ReadonlyMap<string, boolean>): void {
   const latest = new Map(counts.map(({ day, policy, rua }) => [`${day} ${policy.domain}`, { day, policy, rua }]));
+  const policies = sql.prepare(
+    "INSERT INTO dmarc_policy VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET policy = excluded.policy, rua = excluded.rua",
+  );
   const changeSame = sql.prepare("UPDATE dmarc_policy SET policy = ?, rua = ? WHERE day = ? AND domain = ?");
-  const days = new Set(counts.map(({ day }) => day));
-  const full = new Map([...days].map((day) => [day, rowsOf(sql, day) >= maxRows]));
   for (const { day, policy, rua } of latest.values()) {
     const [text, uris] = [JSON.stringify(policy), JSON.stringify(rua)];
     if (full.get(day)) changeSame.run(text, uris, day, policy.domain);
     else policies.run(day, policy.domain, text, uris);
   }
-  for (const { day, policy, results, count } of counts) {
-    const key = [day, policy.domain, JSON.stringify(results)] as const;
-    if (full.get(day)) addToSame.run(count, ...key);
-    else add.run(...key, count);
-  }
 }
 
 function rowsOf(sql: Sql, day: string): number {
-  return Number(sql.prepare("SELECT count(*) AS n FROM dmarc_row WHERE day = ?").get(day)?.["n"] ?? 0);
+  return Number(sql.prepare("SELECT row_count FROM dmarc_day WHERE day = ?").get(day)?.["row_count"] ?? 0);
 }
 
 /** Which reports on days before `today` are still to be sent. The earliest day comes first. */
@@ -67,33 +83,37 @@ export function dueDmarcReports(sql: Sql, today: string): readonly DomainDay[] {
   ).all(today).map(({ day, domain }) => ({ day: String(day), domain: String(domain) }));
 }
 
-/** Reads what a report is made of; undefined where there is nothing. */
-export function readDmarcCounts(sql: Sql, { day, domain }: DomainDay): DomainCounts | undefined {
+/** Reads what a domain had published; undefined where nothing is known of it. */
+export function readDmarcPolicy(sql: Sql, { day, domain }: DomainDay): DomainPolicy | undefined {
   const head = sql.prepare("SELECT policy, rua FROM dmarc_policy WHERE day = ? AND domain = ?").get(day, domain);
-  if (head === undefined) return undefined;
-  const rows = sql.prepare(
-    "SELECT results, count FROM dmarc_row WHERE day = ? AND domain = ? ORDER BY count DESC, results LIMIT ?",
-  ).all(day, domain, MAX_ROWS_OF_REPORT);
-  return {
+  return head && {
     policy: JSON.parse(String(head["policy"])) as PublishedPolicy,
     rua: JSON.parse(String(head["rua"])) as string[],
-    rows: rows.map(({ results, count }) => ({
-      ...JSON.parse(String(results)) as AggregateResults,
-      count: Number(count),
-    })),
   };
 }
 
-/** Notes that a report is done with, and forgets what it was made of. */
+/** Reads some rows in the order of their results. @param page Up to `size` rows behind the results `after`; "" is in front of all. */
+export function readDmarcPage(
+  sql: Sql,
+  { day, domain }: DomainDay,
+  { after, size }: { readonly after: string; readonly size: number },
+): readonly StoredRow[] {
+  return sql.prepare(
+    "SELECT results, count FROM dmarc_row WHERE day = ? AND domain = ? AND results > ? ORDER BY results LIMIT ?",
+  ).all(day, domain, after, size).map(({ results, count }) => ({ results: String(results), count: Number(count) }));
+}
+
+/** Notes that a report is done with. What it was made of is left for `deleteSomeOf`. */
 export function finishDmarcReport(sql: Sql, { day, domain }: DomainDay): void {
-  sql.prepare("INSERT OR IGNORE INTO report_done VALUES ('dmarc', ?, ?)").run(day, domain);
-  sql.prepare("DELETE FROM dmarc_row WHERE day = ? AND domain = ?").run(day, domain);
+  noteDone(sql, { kind: "dmarc", day, domain });
   sql.prepare("DELETE FROM dmarc_policy WHERE day = ? AND domain = ?").run(day, domain);
 }
 
-/** Forgets all of the days before, sent or not. */
-export function pruneDmarcCounts(sql: Sql, firstDay: string): void {
-  for (const table of ["dmarc_row", "dmarc_policy", "report_done"]) {
+/** Forgets some of the days before, sent or not. @returns Whether there is more. */
+export function pruneDmarcCounts(sql: Sql, firstDay: string): boolean {
+  if (deleteSomeBefore(sql, "dmarc_row", firstDay) || deleteSomeBefore(sql, "dmarc_policy", firstDay)) return true;
+  for (const table of ["dmarc_day", "report_done", "report_sent"]) {
     sql.prepare(`DELETE FROM ${table} WHERE day < ?`).run(firstDay);
   }
+  return false;
 }

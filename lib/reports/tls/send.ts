@@ -9,8 +9,10 @@ import type { StateDatabase } from "../../state/state_database.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { ReportSender } from "../dmarc/send.ts";
 import { gzip } from "../gzip.ts";
+import type { ReportKey, ReportOutcome } from "../outcome.ts";
 import { composeReportMail } from "../report_mail.ts";
 import type { ReportUri } from "../report_uri.ts";
+import { hasReport, noteSent, sendOnce, StateUnusableError } from "../send_once.ts";
 import type { Submit } from "../submit.ts";
 import { daySeconds } from "../utc_day.ts";
 import { composeTlsReport } from "./compose.ts";
@@ -46,31 +48,45 @@ const POST_LIMIT_MS = 30_000;
  * Sends all reports on days before `today`, one a day and domain. What cannot be sent now stays for the next call.
  * Rejects only with the reason of `signal`.
  */
-export async function sendTlsReports(options: TlsSendOptions, today: string, signal: AbortSignal): Promise<void> {
+export async function sendTlsReports(
+  options: TlsSendOptions,
+  today: string,
+  signal: AbortSignal,
+): Promise<readonly ReportOutcome[]> {
   const { state, clock, logger, pauseMs = 200 } = options;
-  for (const due of state.transact((sql) => dueTlsReports(sql, today)) ?? []) {
+  const outcomes: ReportOutcome[] = [];
+  for (const due of state.read((sql) => dueTlsReports(sql, today)) ?? []) {
     signal.throwIfAborted();
     try {
-      if (await sendOne(options, due, signal)) state.transact((sql) => finishTlsReport(sql, due));
+      const { isDone, text } = await sendOne(options, due, signal);
+      outcomes.push({ kind: "tls", ...due, isDone, text });
+      if (isDone) state.transact((sql) => finishTlsReport(sql, due));
     } catch (error) {
       signal.throwIfAborted();
       logger.warning("The TLS report on {domain} of {day} cannot be sent now: {error}", { ...due, error });
+      const reason = error instanceof Error ? error.message : String(error);
+      outcomes.push({ kind: "tls", ...due, isDone: false, text: `cannot be sent now: ${reason}` });
     }
     await clock.sleep(pauseMs, signal);
   }
+  return outcomes;
 }
 
-/** Returns false where it is to be tried again. */
-async function sendOne(options: TlsSendOptions, due: RecipientDay, signal: AbortSignal): Promise<boolean> {
+async function sendOne(
+  options: TlsSendOptions,
+  due: RecipientDay,
+  signal: AbortSignal,
+): Promise<Pick<ReportOutcome, "isDone" | "text">> {
   const { state, resolver, sender, logger } = options;
   const wish = await lookUpTlsReportWish(resolver, due.domain, signal);
-  if (wish.kind === "none") return true;
+  signal.throwIfAborted();
+  if (wish.kind === "none") return { isDone: true, text: "nobody asks for it" };
   if (wish.kind === "unknown") {
     logger.info("The TLS report on {domain} of {day} waits: {reason}", { ...due, reason: wish.reason });
-    return false;
+    return { isDone: false, text: `waits: ${wish.reason}` };
   }
-  const policies = state.transact((sql) => readTlsCounts(sql, due));
-  if (policies === undefined) return false;
+  const policies = state.read((sql) => readTlsCounts(sql, due));
+  if (policies === undefined) throw new StateUnusableError();
   const report: TlsReport = {
     organization: sender.organization,
     contact: sender.from,
@@ -82,16 +98,17 @@ async function sendOne(options: TlsSendOptions, due: RecipientDay, signal: Abort
   const octets = await gzip(new TextEncoder().encode(composeTlsReport(report)));
   const results = [];
   for (const uri of wish.uris) results.push(await sendTo(uri, report, due, octets, options, signal));
+  const text = results.map(({ text }) => text).join(", ");
   const sessions = policies.reduce((sum, { successes, failures }) => sum + successes + failures, 0);
   const failures = policies.reduce((sum, { failures }) => sum + failures, 0);
   logger.info("TLS report on {domain} of {day}: {sessions} sessions, {failures} failed; {results}", {
     ...due,
     sessions,
     failures,
-    results: results.map(({ text }) => text).join(", "),
+    results: text,
   });
-  // Where one has it, the others would get it twice only to reach the rest.
-  return results.some(({ isSent }) => isSent);
+  // Where one has it, that is enough: an https server may be gone for good.
+  return { isDone: results.some(({ isSent }) => isSent), text };
 }
 
 interface SendResult {
@@ -103,18 +120,25 @@ interface SendResult {
 async function sendTo(
   uri: ReportUri,
   report: TlsReport,
-  { domain }: RecipientDay,
+  due: RecipientDay,
   octets: Uint8Array<ArrayBuffer>,
   options: TlsSendOptions,
   signal: AbortSignal,
 ): Promise<SendResult> {
-  if (uri.kind === "https") return await post(uri.url, octets, options, signal);
-  const { sender, submit, clock, randomOctets } = options;
+  const { sender, clock, randomOctets, state } = options;
+  const key: ReportKey = { kind: "tls", ...due };
+  const destination = uri.kind === "https" ? uri.url : uri.address;
+  if (hasReport(state, key, destination)) return { isSent: true, text: `${destination} has it` };
+  if (uri.kind === "https") {
+    const result = await post(uri.url, octets, options, signal);
+    if (result.isSent) noteSent(state, key, destination);
+    return result;
+  }
   const random = new Uint8Array(16);
   randomOctets(random);
-  const content = mailOf(uri.address, report, domain, octets, { sender, nowMs: clock.now(), random });
+  const content = mailOf(uri.address, report, due.domain, octets, { sender, nowMs: clock.now(), random });
   if (content.length > (uri.maxOctets ?? Infinity)) return { isSent: true, text: `too long for ${uri.address}` };
-  await submit({ from: sender.from, to: uri.address, content });
+  await sendOnce(options, key, { from: sender.from, to: uri.address, content });
   return { isSent: true, text: `sent to ${uri.address}` };
 }
 

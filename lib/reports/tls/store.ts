@@ -3,6 +3,8 @@
 import type { PublishedPolicy } from "../../delivery/remote/tls_results.ts";
 import type { PolicyTally, TlsTally } from "../../delivery/remote/tls_tally.ts";
 import type { Sql } from "../../state/state_database.ts";
+import { deleteSomeBefore } from "../delete_rows.ts";
+import { noteDone } from "../send_once.ts";
 import type { TlsFailureDetails, TlsPolicyResult } from "./tls_report.ts";
 
 /** What is counted for the mail to a domain on a day. */
@@ -89,13 +91,13 @@ function detailsOf(row: Readonly<Record<string, unknown>>): TlsFailureDetails {
 
 /** Notes that a report is done with, and forgets what it was made of. */
 export function finishTlsReport(sql: Sql, { day, domain }: RecipientDay): void {
-  sql.prepare("INSERT OR IGNORE INTO report_done VALUES ('tls', ?, ?)").run(day, domain);
+  noteDone(sql, { kind: "tls", day, domain });
   for (const table of ["tls_failure", "tls_policy"]) {
     sql.prepare(`DELETE FROM ${table} WHERE day = ? AND domain = ?`).run(day, domain);
   }
 }
 
-/** Forgets all of the days before, sent or not. */
-export function pruneTlsCounts(sql: Sql, firstDay: string): void {
-  for (const table of ["tls_failure", "tls_policy"]) sql.prepare(`DELETE FROM ${table} WHERE day < ?`).run(firstDay);
+/** Forgets some of the days before, sent or not. @returns Whether there is more. */
+export function pruneTlsCounts(sql: Sql, firstDay: string): boolean {
+  return deleteSomeBefore(sql, "tls_failure", firstDay) || deleteSomeBefore(sql, "tls_policy", firstDay);
 }

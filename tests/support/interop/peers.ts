@@ -16,6 +16,7 @@ const PROGRAMS = {
   gsasl: ["gsasl"],
   "cyrus-scram": LIBRARY_FOLDERS.map((folder) => `${folder}/sasl2/libscram.so`),
   libopendmarc: LIBRARY_FOLDERS.map((folder) => `${folder}/libopendmarc.so.2`),
+  libfaketime: LIBRARY_FOLDERS.map((folder) => `${folder}/faketime/libfaketimeMT.so.1`),
   publicsuffix: ["/usr/share/publicsuffix/public_suffix_list.dat"],
   python: ["/usr/bin/python3", "python3"],
   perl: ["/usr/bin/perl", "perl"],

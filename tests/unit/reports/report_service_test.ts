@@ -1,10 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { TlsTally } from "../../../lib/delivery/remote/tls_tally.ts";
-import { dueDmarcReports, readDmarcCounts } from "../../../lib/reports/dmarc/store.ts";
+import { dueDmarcReports } from "../../../lib/reports/dmarc/store.ts";
+import type { ReportOutcome } from "../../../lib/reports/outcome.ts";
 import { ReportService } from "../../../lib/reports/report_service.ts";
 import { dueTlsReports } from "../../../lib/reports/tls/store.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
-import { OBSERVATION, stateLab } from "./samples.ts";
+import { breathe, OBSERVATION, rowsOf, stateLab } from "./samples.ts";
 
 const HOUR = 3_600_000;
 const SESSION = {
@@ -17,9 +18,9 @@ Deno.test("Counts are written every five seconds, and at the end; reports go out
   await using at = await stateLab(clock);
   const tally = new TlsTally({ clock });
   const calls: string[] = [];
-  const noteCall = (kind: string) => (today: string): Promise<void> => {
+  const noteCall = (kind: string) => (today: string): Promise<readonly ReportOutcome[]> => {
     calls.push(`${kind} ${today} at ${new Date(clock.now()).toISOString().slice(11, 16)}`);
-    return Promise.resolve();
+    return Promise.resolve([]);
   };
   const service = new ReportService({
     state: at.state,
@@ -29,10 +30,10 @@ Deno.test("Counts are written every five seconds, and at the end; reports go out
     sendDmarc: noteCall("dmarc"),
     tls: { tally, send: noteCall("tls") },
     keepMs: () => HOUR,
+    breathe,
   });
   service.start();
-  const written = (): number =>
-    at.state.transact((sql) => readDmarcCounts(sql, { day: "2026-03-01", domain: "example.com" }))?.rows[0]?.count ?? 0;
+  const written = (): number => rowsOf(at.state, { day: "2026-03-01", domain: "example.com" })[0]?.count ?? 0;
   service.dmarc?.note(OBSERVATION);
   tally.record(SESSION);
   assertEquals(written(), 0);
@@ -66,7 +67,7 @@ Deno.test("Counts are written every five seconds, and at the end; reports go out
 Deno.test("A thousand different results are written at once", async () => {
   const clock = new FakeClock("2026-03-01T12:00:00Z", true);
   await using at = await stateLab(clock);
-  const send = (): Promise<void> => Promise.resolve();
+  const send = (): Promise<readonly ReportOutcome[]> => Promise.resolve([]);
   const service = new ReportService({
     state: at.state,
     clock,
@@ -74,6 +75,7 @@ Deno.test("A thousand different results are written at once", async () => {
     random: () => 0,
     sendDmarc: send,
     keepMs: () => HOUR,
+    breathe,
   });
   service.start();
   for (let i = 0; i < 1_000; i++) service.dmarc?.note({ ...OBSERVATION, clientAddress: `2001:db8::${i}` });
@@ -85,7 +87,7 @@ Deno.test("A thousand different results are written at once", async () => {
 Deno.test("While the database cannot be used, counts stay in memory", async () => {
   const clock = new FakeClock("2026-03-01T12:00:00Z", true);
   await using at = await stateLab(clock);
-  const send = (): Promise<void> => Promise.resolve();
+  const send = (): Promise<readonly ReportOutcome[]> => Promise.resolve([]);
   const service = new ReportService({
     state: at.state,
     clock,
@@ -93,6 +95,7 @@ Deno.test("While the database cannot be used, counts stay in memory", async () =
     random: () => 0,
     sendDmarc: send,
     keepMs: () => HOUR,
+    breathe,
   });
   service.start();
   at.state[Symbol.dispose]();

@@ -1,8 +1,9 @@
 /** Reports for tests, made up. */
 
-import type { AggregateReport, AggregateRow } from "../../../lib/reports/dmarc/aggregate.ts";
+import type { AggregateReport, AggregateResults, AggregateRow } from "../../../lib/reports/dmarc/aggregate.ts";
 import type { DmarcFinding, DmarcRecord, Findings } from "../../../lib/msgauth/findings.ts";
 import type { DmarcObservation } from "../../../lib/reports/dmarc/collector.ts";
+import { type DomainDay, readDmarcPage } from "../../../lib/reports/dmarc/store.ts";
 import { MIGRATIONS } from "../../../lib/state/schema.ts";
 import { StateDatabase } from "../../../lib/state/state_database.ts";
 import type { Clock } from "../../../lib/system/clock.ts";
@@ -108,3 +109,9 @@ export async function stateLab(clock: Clock): Promise<StateLab> {
 }
 
 export const breathe = (): Promise<void> => Promise.resolve();
+
+/** The first rows of a report as they are in the database. */
+export function rowsOf(state: StateDatabase, due: DomainDay): readonly AggregateRow[] {
+  const page = state.read((sql) => readDmarcPage(sql, due, { after: "", size: 1_000 })) ?? [];
+  return page.map(({ results, count }) => ({ ...JSON.parse(results) as AggregateResults, count }));
+}

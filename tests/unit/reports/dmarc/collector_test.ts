@@ -4,10 +4,10 @@ import {
   addDmarcCounts,
   dueDmarcReports,
   finishDmarcReport,
-  readDmarcCounts,
+  readDmarcPolicy,
 } from "../../../../lib/reports/dmarc/store.ts";
 import { FakeClock } from "../../../support/fake_clock.ts";
-import { FINDING, FINDINGS, OBSERVATION, RECORD, stateLab } from "../samples.ts";
+import { FINDING, FINDINGS, OBSERVATION, RECORD, rowsOf, stateLab } from "../samples.ts";
 
 const clock = new FakeClock("2026-03-01T12:00:00Z");
 
@@ -77,8 +77,8 @@ Deno.test("Counts of several writes are summed up, by domain and day, and forgot
   const [today, tomorrow] = ["2026-03-01", "2026-03-02"];
   assertEquals(at.state.transact((sql) => dueDmarcReports(sql, today)), []);
   assertEquals(at.state.transact((sql) => dueDmarcReports(sql, tomorrow)), [due]);
-  const counts = at.state.transact((sql) => readDmarcCounts(sql, due));
-  assertEquals([counts?.rua, counts?.rows.map(({ count }) => count)], [["mailto:rua@example.com"], [4]]);
+  assertEquals(at.state.read((sql) => readDmarcPolicy(sql, due))?.rua, ["mailto:rua@example.com"]);
+  assertEquals(rowsOf(at.state, due).map(({ count }) => count), [4]);
   at.state.transact((sql) => finishDmarcReport(sql, due));
   assertEquals(at.state.transact((sql) => dueDmarcReports(sql, tomorrow)), []);
   // What was counted late is not a second report.
@@ -93,8 +93,8 @@ Deno.test("On a day with too many different results, those that are known are co
   at.state.transact((sql) => addDmarcCounts(sql, collector.counts(), 1));
   collector.note({ ...OBSERVATION, clientAddress: "192.0.2.10" });
   at.state.transact((sql) => addDmarcCounts(sql, collector.counts(), 1));
-  const counts = at.state.transact((sql) => readDmarcCounts(sql, { day: "2026-03-01", domain: "example.com" }));
-  assertEquals(counts?.rows.map(({ sourceIp, count }) => [sourceIp, count]), [["192.0.2.9", 2]]);
+  const rows = rowsOf(at.state, { day: "2026-03-01", domain: "example.com" });
+  assertEquals(rows.map(({ sourceIp, count }) => [sourceIp, count]), [["192.0.2.9", 2]]);
 });
 
 Deno.test("A day that has no room for rows has none for new domains either", async () => {

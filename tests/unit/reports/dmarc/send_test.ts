@@ -40,6 +40,7 @@ async function send(
     logger: log,
     submit: (message: ReportMessage) => Promise.resolve(void messages.push(message)),
     sender: { from: "postmaster@example.org", organization: 'Example "Inc"', hostname: "mail.example.org" },
+    breathe,
     randomOctets: (into: Uint8Array<ArrayBuffer>) => void into.fill(7),
   };
   const { signal } = new AbortController();

@@ -1,0 +1,52 @@
+/** The clock of programs under test, wall clock and monotonic one, moved on by libfaketime while they run. */
+
+import { programPath } from "./peers.ts";
+
+const DAY_MS = 86_400_000;
+
+/** A clock that is right but for a number of seconds, which a file holds. */
+export class ShiftedClock {
+  readonly #file: string;
+  #shiftMs = 0;
+  /** For the environment of the programs that follow it. */
+  readonly env: Readonly<Record<string, string>>;
+
+  private constructor(file: string) {
+    this.#file = file;
+    this.env = { LD_PRELOAD: programPath("libfaketime"), FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: "1" };
+  }
+
+  /** Starts at a time of tomorrow in UTC, `HH:MM`. @param file Does not exist yet. */
+  static async startAt(file: string, time: string): Promise<ShiftedClock> {
+    const clock = new ShiftedClock(file);
+    // Tomorrow: certificates that were made just now are valid then.
+    await clock.moveTo(time, 1);
+    return clock;
+  }
+
+  /** Milliseconds since 1970, as the programs see it. */
+  now(): number {
+    return Date.now() + this.#shiftMs;
+  }
+
+  /** The day as the programs see it, `2026-01-31`. */
+  today(): string {
+    return new Date(this.now()).toISOString().slice(0, 10);
+  }
+
+  /** Moves to a time, so many days after the day that it is there. */
+  async moveTo(time: string, days = 0): Promise<void> {
+    const midnight = Math.floor(this.now() / DAY_MS) * DAY_MS;
+    const wantedMs = midnight + days * DAY_MS + Date.parse(`1970-01-01T${time}:00Z`);
+    await this.moveBy((wantedMs - this.now()) / 1000);
+  }
+
+  /** Moves on. */
+  async moveBy(seconds: number): Promise<void> {
+    this.#shiftMs += Math.round(seconds) * 1000;
+    const shift = this.#shiftMs / 1000;
+    // Never half of it: the programs read it at each look at their clock.
+    await Deno.writeTextFile(`${this.#file}.new`, `${shift < 0 ? "" : "+"}${shift}\n`);
+    await Deno.rename(`${this.#file}.new`, this.#file);
+  }
+}
