@@ -115,9 +115,16 @@ export function openState({ data }: Config, clock: Clock, logger: Logger): Promi
   return StateDatabase.open({ path: `${data}/state.db`, migrations: MIGRATIONS, clock, logger });
 }
 
-/** How reports are taken in: those on our domains, and what is below or above them. */
-export function intakeOptions({ domains }: Config, state: StateDatabase, clock: Clock): IntakeOptions {
-  const names = [...domains.keys()];
+/**
+ * How reports are taken in: those on our domains, and what is below or above them. Reports on TLS under DANE are about the name
+ * of the MX host, and mail without a sender comes in the name of our host.
+ */
+export function intakeOptions(
+  { domains, hostname }: Pick<Config, "domains" | "hostname">,
+  state: StateDatabase,
+  clock: Clock,
+): IntakeOptions {
+  const names = [...domains.keys(), hostname];
   return {
     state,
     now: () => clock.now(),

@@ -154,8 +154,12 @@ peerTest(
     );
     assertMatch(
       table,
-      /^TLS to dane\.test \(tlsa\): \d+ sessions?, 0\.0% as wanted; .*\n +\d+ {2}[a-z-]+ at mx\.dane\.test/m,
+      /^TLS to mx\.dane\.test \(tlsa\): \d+ sessions?, 0\.0% as wanted; .*\n +\d+ {2}[a-z-]+ at mx\.dane\.test/m,
     );
+
+    // DANE is about the name of the MX host, and whoever asks about the domain wants to know.
+    const dane = JSON.parse((await b.run(["reports", "--json", "--domain", "dane.test"])).stdout);
+    assertEquals(dane.tls.map(({ domain }: { domain: string }) => domain), ["mx.dane.test"]);
 
     // A day on which the server was down from midnight to the evening.
     await a.waitForLog(/DMARC report on d5\.test/);

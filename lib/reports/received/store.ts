@@ -186,13 +186,15 @@ function addName(names: Set<string>, name: string): void {
 export function sumTls(sql: Sql, { domain, sinceSeconds }: ReceivedFilter): readonly TlsSummary[] {
   const rows = sql.prepare(
     `SELECT r.domain, r.organization, t.* FROM received_report r JOIN received_tls t ON t.report = r.id
-      WHERE r.kind = 'tls' AND r.end_time >= ? AND (? IS NULL OR r.domain = ?)`,
+      WHERE r.kind = 'tls' AND r.end_time >= ? AND (? IS NULL OR r.domain = ? OR r.domain LIKE '%.' || ?)`,
   );
+  // A report on DANE is about the name of an MX host (RFC 8460 §1.1), which may be below the domain.
+  const wanted = domain ?? null;
   const sums = new Map<
     string,
     { readonly details: Map<string, number>; readonly names: Set<string>; ok: number; bad: number }
   >();
-  for (const row of rows.iterate(sinceSeconds, domain ?? null, domain ?? null)) {
+  for (const row of rows.iterate(sinceSeconds, wanted, wanted, wanted)) {
     const key = `${String(row["domain"])} ${String(row["type"])}`;
     const sum = sums.get(key) ?? { details: new Map(), names: new Set(), ok: 0, bad: 0 };
     sums.set(key, sum);

@@ -35,7 +35,15 @@ Deno.test("A report has the most frequent rows where there are more than it may 
   };
   assertEquals((await read(2_500)).length, 2_500);
   const some = await read(600);
-  assertEquals([some.length, some[0], some[249], some[250], some[499], some[500], some[599]], [600, 10, 10, 9, 9, 8, 8]);
+  assertEquals([some.length, some[0], some[249], some[250], some[499], some[500], some[599]], [
+    600,
+    10,
+    10,
+    9,
+    9,
+    8,
+    8,
+  ]);
 });
 
 Deno.test("What a report was made of goes piece by piece, as does what was never sent", async () => {
