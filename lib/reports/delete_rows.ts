@@ -3,7 +3,7 @@
 import type { Sql } from "../state/state_database.ts";
 
 /** Rows that are deleted in one go: about 5 ms. */
-const ROWS_AT_A_TIME = 2_000;
+const ROWS_AT_A_TIME = 1_000;
 /** The columns of the primary keys; the day comes first. */
 const KEYS = {
   dmarc_row: "day, domain, results",
@@ -14,26 +14,37 @@ const KEYS = {
 
 /** Deletes some rows of the days before. @returns Whether there are more. */
 export function deleteSomeBefore(sql: Sql, table: keyof typeof KEYS, firstDay: string): boolean {
-  const keys = KEYS[table];
-  return deleteSome(sql, table, "day < ?", [firstDay], keys);
+  return deleteSome(sql, { table, where: "day < ?", values: [firstDay], keys: KEYS[table] });
 }
 
 /** Deletes some rows of a domain and day. @returns Whether there are more. */
 export function deleteSomeOf(sql: Sql, day: string, domain: string): boolean {
-  return deleteSome(sql, "dmarc_row", "day = ? AND domain = ?", [day, domain], KEYS.dmarc_row);
+  const where = "day = ? AND domain = ? AND results >= ?";
+  return deleteSome(sql, { table: "dmarc_row", where, values: [day, domain, ""], keys: "results" });
 }
 
-function deleteSome(sql: Sql, table: string, which: string, values: readonly string[], keys: string): boolean {
+interface Rows {
+  readonly table: string;
+  readonly where: string;
+  readonly values: readonly string[];
+  /** The columns behind those that `where` gives one value. */
+  readonly keys: string;
+}
+
+/** Up to a row some way behind the first one. The comparison has to be one that finds its rows by the index. */
+function deleteSome(sql: Sql, { table, where, values, keys }: Rows): boolean {
   const end = sql.prepare(
-    `SELECT ${keys} FROM ${table} WHERE ${which} ORDER BY ${keys} LIMIT 1 OFFSET ${ROWS_AT_A_TIME}`,
+    `SELECT ${keys} FROM ${table} WHERE ${where} ORDER BY ${keys} LIMIT 1 OFFSET ${ROWS_AT_A_TIME}`,
   ).get(...values);
   if (end === undefined) {
-    sql.prepare(`DELETE FROM ${table} WHERE ${which}`).run(...values);
+    sql.prepare(`DELETE FROM ${table} WHERE ${where}`).run(...values);
     return false;
   }
   const columns = keys.split(", ");
   const places = columns.map(() => "?").join(", ");
-  sql.prepare(`DELETE FROM ${table} WHERE ${which} AND (${keys}) < (${places})`)
-    .run(...values, ...columns.map((column) => String(end[column])));
+  const fixed = where.split(" AND ").filter((condition) => condition.endsWith(" = ?"));
+  const upTo = [...fixed, `(${keys}) < (${places})`].join(" AND ");
+  sql.prepare(`DELETE FROM ${table} WHERE ${upTo}`)
+    .run(...values.slice(0, fixed.length), ...columns.map((column) => String(end[column])));
   return true;
 }
