@@ -44,12 +44,12 @@ export interface QuickFilesOptions {
 
 /** Longer writes go to a thread: the kernel makes who writes much wait for the disk. */
 const MAX_QUICK_OCTETS = 64 * 1024;
-/** Calls are slow when they take so long on average; usual are 0.01 to 0.1 ms. */
-const SLOW_MS = 2;
+/** Calls are slow when they take so long on average; usual are 0.01 to 0.1 ms, and some 20 ms where the machine is overloaded. */
+const SLOW_MS = 5;
 /** A single call that is this slow weighs as much as it takes to be slow on average. */
 const WEIGHT = 1 / 32;
 /** Then threads do them for so long. */
-const SLOW_FOR_MS = 10_000;
+const SLOW_FOR_MS = 5_000;
 
 /** Makes them. Nothing about errors, order or durability is other than in `files`. */
 export function quickFiles({ files, calls, clock, isLocal }: QuickFilesOptions): Files {
