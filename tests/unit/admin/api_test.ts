@@ -173,3 +173,17 @@ Deno.test("a queue that throws is answered with 500 and the reason, and logged",
   });
   assertMatch(log.lines[0] ?? "", /Cannot carry out POST \/v1\/queue\/suspend .* No space left/);
 });
+
+Deno.test("reports that are due are sent as an operator asks, and only where any are sent", async () => {
+  await using log = await catchLog();
+  const size = (): { active: number; scheduled: number } => ({ active: 0, scheduled: 0 });
+  const parts = { control: fakeControl(), size, drain: { isDraining: false }, logger: log.logger };
+  const request = { method: "POST", path: "/v1/reports/send", body: undefined } as const;
+  const outcome = { kind: "dmarc", day: "2026-03-01", domain: "a.example", isDone: true, text: "sent" } as const;
+  const api = makeApi({ ...parts, sendReports: () => Promise.resolve({ isFinished: true, outcomes: [outcome] }) });
+  assertEquals(await api(request), { status: 200, body: { isFinished: true, reports: [outcome] } });
+  assertMatch(log.lines[0] ?? "", /Sending the reports that are due, as an operator asks/);
+  const { status, body } = await makeApi(parts)(request);
+  assertEquals(status, 400);
+  assertMatch((body as { readonly error: string }).error, /switched off/);
+});

@@ -115,6 +115,21 @@ Deno.test("A database that another process is writing to is tried again later", 
   assertEquals(domains(state), ["a.example"]);
 });
 
+Deno.test("Who only reads neither waits for another process nor keeps it from writing, and sees one state", async () => {
+  await using at = await lab();
+  using state = await at.open();
+  assert(insert(state, "a.example"));
+  using other = new DatabaseSync(at.path);
+  other.exec("BEGIN IMMEDIATE");
+  const read = state.read((sql) => {
+    const count = (): unknown => sql.prepare("SELECT count(*) AS n FROM report_done").get()?.["n"];
+    const before = count();
+    other.exec("INSERT INTO report_done VALUES ('tls', '2026-01-01', 'b.example'); COMMIT");
+    return [before, count()];
+  });
+  assertEquals([read, domains(state), at.log.lines], [[1, 1], ["a.example", "b.example"], []]);
+});
+
 Deno.test("A full database takes nothing more, and keeps what it has", async () => {
   await using at = await lab();
   using state = await at.open(200_000);
