@@ -5,7 +5,7 @@ import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { normalizeDomain } from "../mail/mailbox.ts";
 import { type Intake, MAX_MAIL_OCTETS, takeIn } from "../reports/received/intake.ts";
-import { countReceived, sumDmarc, sumTls } from "../reports/received/store.ts";
+import { countReceived, sumDmarc, sumDomains, sumTls } from "../reports/received/store.ts";
 import type { StateDatabase } from "../state/state_database.ts";
 import { systemClock } from "../system/clock.ts";
 import { DATA_ERROR, OK, UNAVAILABLE } from "../system/sysexits.ts";
@@ -58,6 +58,7 @@ export async function reports({ findFile, words, flags, isJson }: ReportsCall): 
   const filter = { sinceSeconds, ...(domain === undefined ? {} : { domain }) };
   const overview = state.read((sql): Overview => ({
     reports: countReceived(sql, filter),
+    domains: sumDomains(sql, filter),
     dmarc: sumDmarc(sql, filter),
     tls: sumTls(sql, filter),
   }));
@@ -76,7 +77,7 @@ function print(
       `There are no reports of the last ${days} days. They come to the addresses in reports.receive, or by reports import`,
     );
   }
-  for (const line of [...dmarcLines(overview.dmarc), ...tlsLines(overview.tls)]) terminal.print(line);
+  for (const line of [...dmarcLines(overview), ...tlsLines(overview.tls)]) terminal.print(line);
 }
 
 function daysOf(flag: string | true | undefined): number {

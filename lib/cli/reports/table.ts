@@ -1,25 +1,25 @@
 /** What reports say, for people. */
 
-import type { SourceSummary, TlsSummary } from "../../reports/received/store.ts";
+import type { DomainSummary, SourceSummary, TlsSummary } from "../../reports/received/store.ts";
 import { columnWidth, countText, printable } from "../queue/units.ts";
 
 /** All that reports say. */
 export interface Overview {
   /** Reports that it is made from. */
   readonly reports: number;
-  /** By domain, most messages first. */
+  /** All mail in the name of each domain. */
+  readonly domains: readonly DomainSummary[];
+  /** By domain, most messages first; of many clients those with most. */
   readonly dmarc: readonly SourceSummary[];
   /** By domain. */
   readonly tls: readonly TlsSummary[];
 }
 
 /** Lines about who sends in our name; for each domain the sum and its clients. */
-export function dmarcLines(sources: readonly SourceSummary[]): string[] {
-  return [...new Set(sources.map(({ domain }) => domain))].flatMap((domain) => {
+export function dmarcLines({ domains, dmarc: sources }: Pick<Overview, "domains" | "dmarc">): string[] {
+  return domains.flatMap(({ domain, count, pass }) => {
     const own = sources.filter((source) => source.domain === domain);
-    const sum = (of: (source: SourceSummary) => number): number => own.reduce((total, source) => total + of(source), 0);
-    const count = sum((source) => source.count);
-    const pass = sum((source) => source.pass);
+    const left = count - own.reduce((sum, source) => sum + source.count, 0);
     const width = columnWidth(own.map(({ sourceIp }) => sourceIp), 7, 40);
     return [
       `Mail in the name of ${printable(domain)}: ${countText(count, "message")}, ${share(pass, count)} pass DMARC`,
@@ -27,6 +27,7 @@ export function dmarcLines(sources: readonly SourceSummary[]): string[] {
         "ADDRESS".padEnd(width)
       }  MESSAGES      PASS      DKIM       SPF    ASIDE  REFUSED  FROM, SIGNED BY, REPORTED BY`,
       ...own.map((source) => `  ${sourceLine(source, width)}`),
+      ...left > 0 ? [`  and ${countText(left, "message")} of other addresses`] : [],
       "",
     ];
   });

@@ -1,11 +1,13 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { dmarcLines } from "../../../../lib/cli/reports/table.ts";
+import { composeAggregate } from "../../../../lib/reports/dmarc/compose.ts";
 import { gzip } from "../../../../lib/reports/gzip.ts";
 import { type IntakeOptions, takeIn } from "../../../../lib/reports/received/intake.ts";
-import { countReceived, pruneReceived, sumDmarc, sumTls } from "../../../../lib/reports/received/store.ts";
+import { countReceived, pruneReceived, sumDmarc, sumDomains, sumTls } from "../../../../lib/reports/received/store.ts";
 import { composeReportMail } from "../../../../lib/reports/report_mail.ts";
 import type { StateDatabase } from "../../../../lib/state/state_database.ts";
 import { FakeClock } from "../../../support/fake_clock.ts";
-import { breathe, readSample, stateLab } from "../samples.ts";
+import { breathe, readSample, REPORT, ROW, stateLab } from "../samples.ts";
 import { zip } from "../zip.ts";
 
 const clock = new FakeClock("2026-11-27T00:00:00Z");
@@ -192,4 +194,22 @@ Deno.test("The rows of a long report are all kept, in pieces between which other
   assertEquals((await takeIn(xml, options)).kept.length, 1);
   assertEquals(keeping, [2000, 4000]);
   assertEquals(at.state.transact((sql) => sumDmarc(sql, SINCE))?.map(({ count }) => count), [4500]);
+});
+
+Deno.test("Of a million clients a thousand are told apart, those with most mail, and all are counted", async () => {
+  await using at = await stateLab(clock);
+  const rows = Array.from(
+    { length: 1_500 },
+    (_, i) => ({ ...ROW, sourceIp: `2001:db8::${i.toString(16)}`, count: 1 + i }),
+  );
+  const report = { ...REPORT, policy: { ...REPORT.policy, domain: "example.org" }, rows };
+  assertEquals((await takeIn(text.encode(composeAggregate(report)), optionsFor(at.state))).kept.length, 1);
+  const sums = at.state.read((sql) => sumDmarc(sql, SINCE)) ?? [];
+  assertEquals([sums.length, sums[0]?.count, sums.at(-1)?.count], [1_000, 1_500, 501]);
+  const all = 1_500 * 1_501 / 2;
+  const domains = [{ domain: "example.org", count: all, pass: all, rows: 1_500 }];
+  assertEquals(at.state.read((sql) => sumDomains(sql, SINCE)), domains);
+  const lines = dmarcLines({ domains, dmarc: sums });
+  assertEquals(lines[0], "Mail in the name of example.org: 1125750 messages, 100.0% pass DMARC");
+  assertEquals(lines.at(-2), "  and 125250 messages of other addresses");
 });
