@@ -5,15 +5,18 @@ import type { Sql } from "../state/state_database.ts";
 /** Rows that are deleted in one go: about 5 ms. */
 const ROWS_AT_A_TIME = 1_000;
 /** The columns of the primary keys; the day comes first. */
-const KEYS = {
+const KEYS: Readonly<Record<DayTable, string>> = {
   dmarc_row: "day, domain, results",
   dmarc_policy: "day, domain",
   tls_policy: "day, domain, type, policy_domain",
   tls_failure: "day, domain, type, policy_domain, failure, mx_host, receiving_ip",
-} as const;
+};
+
+/** A table that is emptied piece by piece. */
+export type DayTable = "dmarc_row" | "dmarc_policy" | "tls_policy" | "tls_failure";
 
 /** Deletes some rows of the days before. @returns Whether there are more. */
-export function deleteSomeBefore(sql: Sql, table: keyof typeof KEYS, firstDay: string): boolean {
+export function deleteSomeBefore(sql: Sql, table: DayTable, firstDay: string): boolean {
   return deleteSome(sql, { table, where: "day < ?", values: [firstDay], keys: KEYS[table] });
 }
 

@@ -12,6 +12,7 @@ import {
   CROWD,
   REPORT_WORLD_NEEDS,
   type ReportWorld,
+  runOf,
   startReportWorld,
   STRANGER,
   withSubject,
@@ -62,9 +63,13 @@ async function tlsOfADay(world: ReportWorld): Promise<void> {
   await world.a.waitForLog(/delayed .*x@dane\.test |x@dane\.test .*delayed/i);
 }
 
-/** How many reports on a domain came to an address of B. */
+/**
+ * How many reports on a domain came to an address of B. One message may come twice, where the server died between the 250 of B and
+ * its record of it, as with any mail.
+ */
 async function reportsOn(world: ReportWorld, address: string, domain: string): Promise<number> {
-  return (await withSubject(world.b, address, new RegExp(`Report Domain: ${domain}[ \\r]`))).length;
+  const found = await withSubject(world.b, address, new RegExp(`Report Domain: ${domain}[ \\r]`));
+  return new Set(found.map(({ text }) => /^Message-ID: (.*)\r$/mi.exec(text)?.[1])).size;
 }
 
 const everybodyHasIt = (world: ReportWorld): Promise<true> =>
@@ -88,7 +93,7 @@ peerTest(
 
     // Before the day is over nothing is due, whoever asks.
     await clock.moveTo("23:50");
-    const early = await a.run(["reports", "send"]);
+    const early = await runOf(a, "reports", "send");
     assertEquals([early.code, early.stdout], [0, ""], early.stderr);
     assertStringIncludes(early.stderr, "No reports are due");
     // What comes after midnight belongs to the next day.
@@ -128,20 +133,20 @@ peerTest(
     // What B makes of it.
     const file = `${world.collected}/0.json.gz`;
     await until(world, "all reports in the database of B", async () => {
-      const { stdout } = await b.run(["reports", "--json"]);
+      const { stdout } = await runOf(b, "reports", "--json");
       return JSON.parse(stdout || "{}").reports === 2 + 1 + CROWD.length + 1 ? true : undefined;
     });
     assertEquals(
-      (await b.run(["reports", "import", file])).stdout,
+      (await runOf(b, "reports", "import", file)).stdout,
       "1 reports taken in, 0 were there before, 0 files with problems\n",
     );
-    const again = await b.run(["reports", "import", file, `${b.dataFolder}/mail/b.test/dmarc`]);
+    const again = await runOf(b, "reports", "import", file, `${b.dataFolder}/mail/b.test/dmarc`);
     assertEquals(
       again.stdout,
       `0 reports taken in, ${2 + CROWD.length} were there before, 0 files with problems\n`,
       again.stderr,
     );
-    const { stdout: table } = await b.run(["reports"]);
+    const { stdout: table } = await runOf(b, "reports");
     assertStringIncludes(table, "Mail in the name of b.test: 4 messages, 50.0% pass DMARC");
     assertMatch(table, /^ {2}192\.0\.2\.2 +1 +1 +1 +1 +0 +0 {2}b\.test; b\.test; A & Co$/m);
     assertMatch(table, /^ {2}203\.0\.113\.8 +3 +1 +1 +0 +0 +2 {2}b\.test; b\.test; A & Co$/m);
@@ -158,7 +163,7 @@ peerTest(
     );
 
     // DANE is about the name of the MX host, and whoever asks about the domain wants to know.
-    const dane = JSON.parse((await b.run(["reports", "--json", "--domain", "dane.test"])).stdout);
+    const dane = JSON.parse((await runOf(b, "reports", "--json", "--domain", "dane.test")).stdout);
     assertEquals(dane.tls.map(({ domain }: { domain: string }) => domain), ["mx.dane.test"]);
 
     // A day on which the server was down from midnight to the evening.
@@ -189,7 +194,7 @@ peerTest(
     a.spawn();
     await a.ready();
     await clock.moveBy(400);
-    const off = await a.run(["reports", "send"]);
+    const off = await runOf(a, "reports", "send");
     assertEquals(off.code, 69, off.stdout + off.stderr);
     assertStringIncludes(off.stderr, "Sending reports is switched off");
     assert(!/report on/.test(a.log), a.log);
@@ -198,20 +203,22 @@ peerTest(
     await a.restart();
     // Thrice, each time a little further.
     for (let round = 0; round < 3; round++) {
-      const command = a.run(["reports", "send", "--json"]);
+      const command = runOf(a, "reports", "send", "--json");
       await a.waitForLog(/DMARC report on \S+ of .* sent to \S+@/);
       await a.kill("SIGKILL");
       await command;
       a.spawn();
       await a.ready();
     }
-    const { code, stdout } = await a.run(["reports", "send"]);
+    const { code, stdout } = await runOf(a, "reports", "send");
     assertEquals(code, 0, stdout);
     await everybodyHasIt(world);
     await a.waitForEmptyQueue();
-    for (const domain of ["b.test", ...CROWD]) assertEquals(await reportsOn(world, "dmarc@b.test", domain), 1, domain);
+    for (const domain of ["b.test", ...CROWD]) {
+      assertEquals(await reportsOn(world, "dmarc@b.test", domain), 1, `${domain}\n${world.detail()}`);
+    }
     assertEquals(await reportsOn(world, BOB, "agreed.test"), 1);
-    const { code: last, stdout: nothing } = await a.run(["reports", "send"]);
+    const { code: last, stdout: nothing } = await runOf(a, "reports", "send");
     assertEquals([last, nothing], [0, ""]);
   },
 );

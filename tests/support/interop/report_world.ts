@@ -5,7 +5,7 @@
 
 import { PosthornProcess } from "../posthorn_process.ts";
 import { TestAuthority } from "./certificates.ts";
-import { mustRun } from "./command.ts";
+import { type CommandResult, mustRun, runCommand } from "./command.ts";
 import { Daemon } from "./daemon.ts";
 import { DnsLab } from "./dns_lab.ts";
 import { latin1Octets, type MaildirMessage } from "./maildir.ts";
@@ -146,7 +146,6 @@ async function prepare({ namespace, authority, clock }: Common, site: Site): Pro
       ...name === "b" ? [{ service: "web", tls: "implicit", host: address, port: 443 } as const] : [],
       ...name === "b" ? [{ service: "mx", tls: "off", host: PLAIN, port: 25 } as const] : [],
     ],
-    accounts: accounts.map((local) => ({ address: `${local}@${domain}`, password: PASSWORD })),
     config: {
       hostname: `mail.${domain}`,
       tls: { certificates: [certificate] },
@@ -164,6 +163,9 @@ async function prepare({ namespace, authority, clock }: Common, site: Site): Pro
     isStopped: true,
   });
   await mustRun(posthorn.commandLine("dkim", "create", domain, "s1"));
+  for (const local of accounts) {
+    await mustRun(posthorn.commandLine("user", "add", `${local}@${domain}`), { stdin: `${PASSWORD}\n` });
+  }
   return posthorn;
 }
 
@@ -249,6 +251,11 @@ async function send(namespace: Namespace, { as, from, to, subject, content }: Wo
   ].join("\r\n");
   const command = [programPath("python"), "-c", SEND_SCRIPT, JSON.stringify(words)];
   return await namespace.run(command, { stdin: content ?? latin1Octets(text) });
+}
+
+/** Runs a command of a posthorn, by the right time. */
+export function runOf(posthorn: PosthornProcess, ...words: readonly string[]): Promise<CommandResult> {
+  return runCommand(posthorn.commandLine(...words), { env: { NO_COLOR: "1" } });
 }
 
 /** The messages of a mailbox that have this in their subject. */
