@@ -122,7 +122,7 @@ export class IncomingMessage implements ContentSink {
     const draft = this.#envelope();
     const { trace, recipients } = draft;
     const nowMs = Date.parse(draft.arrived);
-    const { fields, isQuarantined, arcSeal, summary } = await this.#judgement.finish({
+    const { fields, isQuarantined, arcSeal } = await this.#judgement.finish({
       trace,
       recipients,
       nowMs,
@@ -149,7 +149,7 @@ export class IncomingMessage implements ContentSink {
         helo: envelope.session.helo,
         protocol: envelope.session.protocol,
         login: envelope.session.login,
-        ...(summary === undefined ? {} : { auth: summary }),
+        ...this.#found(),
       },
     );
     stored.announce();
@@ -173,6 +173,7 @@ export class IncomingMessage implements ContentSink {
         reversePath,
         client,
         reply: error.message,
+        ...this.#found(),
       });
       return error.reply;
     }
@@ -190,6 +191,12 @@ export class IncomingMessage implements ContentSink {
   abort(): Promise<void> {
     this.#release();
     return this.#intake.abort();
+  }
+
+  /** For log lines. */
+  #found(): { readonly auth?: string } {
+    const { summary } = this.#judgement;
+    return summary === undefined ? {} : { auth: summary };
   }
 
   #release(): void {
