@@ -58,10 +58,9 @@ export class Judgement {
       this.#mustNotForge = login !== undefined;
     } else if (service === "mx") {
       this.#mustNotForge = true;
-      // A socket of this machine, or a proxy that does not know.
-      if (clientAddress === undefined) return;
       const { reversePath, options: { smtpUtf8: isSmtpUtf8 } } = transaction;
-      this.#mail = { clientAddress, helo: greeting?.name ?? "", reversePath, isSmtpUtf8 };
+      const address = clientAddress === undefined ? {} : { clientAddress };
+      this.#mail = { ...address, helo: greeting?.name ?? "", reversePath, isSmtpUtf8 };
       this.#checks = authentication.check(this.#mail);
     }
   }

@@ -19,7 +19,7 @@ export interface SpfFinding {
   readonly result: SpfResult;
   /** The mechanism that matched, as in the record, e.g. `ip4:192.0.2.0/24` or `all`; absent: none. */
   readonly mechanism?: string;
-  /** What went wrong, in one line for people; for `temperror` and `permerror`. */
+  /** What went wrong, in one line for people; for `temperror` and `permerror`, and for `none` without an address to check. */
   readonly problem?: string;
   /** The explanation that the domain publishes (exp=), for the reply; only for `fail`; US-ASCII, cleaned, bounded. */
   readonly explanation?: string;

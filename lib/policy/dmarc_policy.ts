@@ -70,7 +70,7 @@ export function makeDmarcPolicy(settings: DmarcPolicySettings): DmarcPolicy {
       ? { type: "local_policy" as const, comment: "mail of our own users" }
       : forwarderOf(findings, client, blocks, domains) ?? vouchedFor(findings, settings.trustedSealers);
     if (override !== undefined) return { ...ACCEPTED, override };
-    return isUndecided ? deferred(dmarc) : follow(dmarc, settings.action);
+    return isUndecided ? deferred(dmarc) : follow(dmarc, settings.action, client);
   };
 }
 
@@ -89,7 +89,7 @@ function ownReason({ leniency }: DmarcFinding): { readonly override?: DmarcOverr
   return leniency === undefined ? {} : { override: { type: leniency } };
 }
 
-function follow(dmarc: DmarcFinding, action: DmarcPolicySettings["action"]): DmarcDecision {
+function follow(dmarc: DmarcFinding, action: DmarcPolicySettings["action"], client: DmarcClient): DmarcDecision {
   const { request } = dmarc;
   const local = (comment: string): { readonly override: DmarcOverride } => ({
     override: { type: "local_policy", comment },
@@ -98,6 +98,10 @@ function follow(dmarc: DmarcFinding, action: DmarcPolicySettings["action"]): Dma
   if (request !== "reject") return { action: "quarantine", disposition: "quarantine", ...ownReason(dmarc) };
   if (action === "quarantine") {
     return { action: "quarantine", disposition: "quarantine", ...local("nothing is rejected") };
+  }
+  // SPF might have passed. A message whose author nobody can tell is no better with it.
+  if (client.address === undefined && dmarc.result === "fail") {
+    return { action: "quarantine", disposition: "quarantine", ...local("the client has no address for SPF") };
   }
   return { action: "reject", disposition: "reject", reply: refusal(dmarc), ...ownReason(dmarc) };
 }

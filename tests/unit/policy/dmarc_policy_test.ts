@@ -86,6 +86,14 @@ Deno.test("The configuration says how far a policy is followed", () => {
   assertEquals(told(makeDmarcPolicy(SETTINGS)({ spf: [], dkim: [] }, STRANGER)), "accept none");
 });
 
+Deno.test("Nothing is refused where the client has no address, so that SPF could not speak for it", () => {
+  const local: DmarcClient = { isOurs: false };
+  const why = "local_policy the client has no address for SPF";
+  assertEquals(told(decide({}, {}, {}, local)), `quarantine quarantine ${why}`);
+  assertEquals(told(decide({ request: "quarantine" }, {}, {}, local)), "quarantine quarantine");
+  assertEquals(told(decide({ result: "permerror" }, {}, {}, local)), "reject reject");
+});
+
 Deno.test("What the domain itself makes milder is told to it", () => {
   assertEquals(told(decide({ request: "quarantine", leniency: "sampled_out" })), "quarantine quarantine sampled_out");
   assertEquals(told(decide({ request: "none", leniency: "policy_test_mode" })), "accept none policy_test_mode");
