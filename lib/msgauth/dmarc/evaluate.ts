@@ -40,8 +40,9 @@ const MILDER: Readonly<Record<DmarcRequest, DmarcRequest>> = { none: "none", qua
  *
  * Where a From field names several domains, each must pass, and the worst result counts (RFC 7489 §6.6.1). Several From
  * fields are `permerror`: nobody knows which one a reader sees and which one was signed, so that the strictest policy of all
- * their domains is asked for, whatever passed. More than ten domains are `permerror` with `reject`. Domains are judged side by
- * side: one whose servers do not answer must not take the time of the others.
+ * their domains is asked for, whatever passed. More than four domains are `permerror` with `reject`: with the domains of signatures, all
+ * of them below one organisation, there are 100 questions at most. Domains are judged side by side: one whose servers do not
+ * answer must not take the time of the others.
  *
  * @see RFC 9989 §5.3, RFC 7489 §6.6.2
  */

@@ -68,12 +68,12 @@ Deno.test("A message that has no author to judge is refused with what is wrong",
   const { policyDomain: _, ...nobody } = {
     ...FAIL,
     result: "permerror" as const,
-    problem: "more than 10 domains in From",
+    problem: "more than 4 domains in From",
   };
   const findings = { spf: [], dkim: [], dmarc: nobody };
   assertEquals(
     replyOf(makeDmarcPolicy(SETTINGS)(findings, STRANGER)),
-    "550 5.7.1 This message is refused: more than 10 domains in From\r\n",
+    "550 5.7.1 This message is refused: more than 4 domains in From\r\n",
   );
 });
 
