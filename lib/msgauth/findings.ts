@@ -117,6 +117,8 @@ export interface DmarcFinding {
   readonly request: DmarcRequest;
   /** Why that is milder than published, for reports (RFC 9990, RFC 7489 appendix C); absent: it is not. */
   readonly leniency?: "policy_test_mode" | "sampled_out";
+  /** For `temperror` with a record: what it would ask for if the message had failed, at the worst; absent: it is not known. */
+  readonly requestIfFailed?: DmarcRequest;
   /** Whether an aligned SPF passed. */
   readonly isSpfAligned: boolean;
   /** Whether an aligned DKIM signature passed. */

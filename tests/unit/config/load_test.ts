@@ -57,7 +57,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
       dkim: true,
       dmarc: "enforce",
       quarantine: "junk",
-      onTemporaryError: "accept",
+      onTemporaryError: "defer_reject",
       trustedForwarders: [],
       trustedSealers: [],
       arc: "off",

@@ -114,6 +114,22 @@ Deno.test("Without an answer of DNS mail is accepted, or deferred where the conf
   assertEquals(told(decide(lost, trusted)), "accept none trusted_forwarder client 192.0.2.1");
 });
 
+Deno.test("Who forges a domain that wants forged mail refused gains nothing by a name of it that has no answer", () => {
+  const lost = { result: "temperror", request: "none" } as const;
+  const usual = (dmarc: Partial<DmarcFinding>, more: Partial<DmarcPolicySettings> = {}): string =>
+    told(decide({ ...lost, ...dmarc }, { onTemporaryError: "defer_reject", ...more }));
+  assertEquals(usual({ requestIfFailed: "reject" }), "defer none");
+  assertEquals(usual({ requestIfFailed: "quarantine" }), "accept none");
+  assertEquals(usual({}), "accept none");
+  assertEquals(usual({ requestIfFailed: "reject" }, { action: "quarantine" }), "accept none");
+  assertEquals(usual({ requestIfFailed: "reject" }, { action: "none" }), "accept none");
+  assertEquals(
+    usual({ requestIfFailed: "reject" }, { trustedForwarders: ["192.0.2.1"] }),
+    "accept none trusted_forwarder client 192.0.2.1",
+  );
+  assertEquals(told(decide({ ...lost, requestIfFailed: "reject" })), "accept none");
+});
+
 Deno.test("Mail of our own users is theirs to send", () => {
   assertEquals(told(decide({}, {}, {}, { isOurs: true })), "accept none local_policy mail of our own users");
 });

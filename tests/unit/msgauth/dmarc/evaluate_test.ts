@@ -108,6 +108,39 @@ Deno.test("A check that had no answer, of a domain that is aligned, makes the re
   assertEquals(await outcome({ spf }), "temperror");
 });
 
+Deno.test("What would be asked for if a message failed is known where only its evidence had no answer", async () => {
+  const dkim: DkimFinding[] = [{ result: "temperror", domain: "b.example.com", isTesting: false }];
+  const asked = async (text: string, given: Case = {}): Promise<string> => {
+    const { result, request, policy, requestIfFailed } = await evaluate({
+      records: { "example.com": text },
+      dkim,
+      ...given,
+    });
+    assertEquals([result, request, policy], ["temperror", "none", undefined]);
+    return requestIfFailed ?? "unknown";
+  };
+  assertEquals(await asked(REJECT), "reject");
+  assertEquals(await asked("v=DMARC1; p=reject; t=y"), "quarantine");
+  assertEquals(await asked("v=DMARC1; p=reject; pct=20", { random: 0.5 }), "quarantine");
+  assertEquals(await asked("v=DMARC1; p=reject; sp=none", { from: "a@b.example.com" }), "none");
+  const np = (absent: FakeRecords): FakeResolver =>
+    new FakeResolver({ "_dmarc.example.com": { TXT: ["v=DMARC1; p=none; np=reject"] }, "b.example.com": absent });
+  const from = "a@b.example.com";
+  assertEquals(await asked("", { from, resolver: np({ A: ["192.0.2.1"] }) }), "none");
+  assertEquals(await asked("", { from, resolver: np({ failing: ["A"] }) }), "reject");
+  assertEquals(
+    await asked("", { resolver: new FakeResolver({ "_dmarc.example.com": { failing: ["TXT"] } }) }),
+    "unknown",
+  );
+  const records = { "example.com": REJECT, "example.net": "v=DMARC1; p=none" };
+  const both: DkimFinding[] = ["example.net", "example.com"].map((domain) => ({
+    result: "temperror",
+    domain,
+    isTesting: false,
+  }));
+  assertEquals(await asked("", { from: "a@example.net, b@example.com", records, dkim: both }), "reject");
+});
+
 Deno.test("Without an answer about a record the result is temperror, unless it is not needed", async () => {
   const failing = (domain: string, records: Readonly<Record<string, string>>): FakeResolver => {
     const zone = Object.entries(records).map(([name, text]) => [`_dmarc.${name}`, { TXT: [text] }]);
