@@ -2,6 +2,7 @@
 
 import { countFields } from "../mail/header.ts";
 import type { Envelope } from "../mail/envelope.ts";
+import { isTlsOptional } from "../mail/tls_required.ts";
 import { type Draft, Intake } from "../queue/intake.ts";
 import type { QueuedMessage } from "../queue/spool.ts";
 import type { ContentProblem } from "../smtp/content_reader.ts";
@@ -219,6 +220,7 @@ export class IncomingMessage implements ContentSink {
       arrived: new Date(nowMs).toISOString(),
       ...options,
       trace: received + missingFields(this.#session, this.#header, { queueId, nowMs }),
+      ...(options.requireTls !== true && isTlsOptional(this.#header.octets()) && { isTlsOptional: true }),
       session: sessionFacts(this.#session),
       recipients,
     };
