@@ -19,7 +19,7 @@ import {
 export interface DmarcObservation {
   /** All that the checks found out. Without a DMARC record that asks for reports nothing is counted. */
   readonly findings: Findings;
-  /** The client's IP address; undefined: it has none, and reports have no place for such a message (RFC 9990 §3.1.1.9). */
+  /** The client's IP address; undefined: it has none, and a row of a report is about one. */
   readonly clientAddress: string | undefined;
   /** The domain of the reverse-path; empty for the null one. */
   readonly envelopeFrom: string;
