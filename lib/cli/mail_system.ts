@@ -147,6 +147,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       randomOctets,
       expireAfterMs: () => live().config.queue.expireAfterMs,
       sign: (content) => authentication.signOwn(content),
+      senderBehind: (address) => live().router.senderBehind(address),
       expand: (address) => live().router.reportTargets(address),
     }),
     suspensions,

@@ -35,8 +35,8 @@ export interface CheckSettings {
 
 /** Who brought a message, and in whose name. */
 export interface CheckedMail {
-  /** Without port. */
-  readonly clientAddress: string;
+  /** Without port; absent: it has none, as on a Unix socket, or a proxy did not tell it. */
+  readonly clientAddress?: string;
   /** What the client said it is. */
   readonly helo: string;
   /** Canonical text; empty for the null reverse-path. */
@@ -98,7 +98,7 @@ export class MessageChecks {
   readonly #evidence = new AbortController();
   /** Ends those of DMARC. */
   readonly #policy = new AbortController();
-  readonly #iprev: Promise<IprevFinding>;
+  readonly #iprev: Promise<IprevFinding | undefined>;
   readonly #spf: Promise<readonly SpfFinding[]>;
   #header: Uint8Array = new Uint8Array(0);
   #dkim: DkimVerifier | undefined;
@@ -113,7 +113,9 @@ export class MessageChecks {
     // All lookups end with the signal, so that no check needs a time limit of its own.
     const resolver = endingResolver(evidenceResolver, signal);
     this.#options = { ...options, evidenceResolver: resolver, resolver: endingResolver(all, this.#policy.signal) };
-    this.#iprev = checkIprev({ ip: mail.clientAddress, resolver, clock, signal, timeLimitMs: Infinity });
+    const { clientAddress: ip } = mail;
+    const iprev = ip === undefined ? undefined : checkIprev({ ip, resolver, clock, signal, timeLimitMs: Infinity });
+    this.#iprev = iprev ?? Promise.resolve(undefined);
     this.#spf = options.settings.spf ? this.#checkSpf() : Promise.resolve([]);
   }
 
@@ -153,7 +155,7 @@ export class MessageChecks {
     const dmarc = await this.#checkDmarc(spf, dkim);
     this.abort();
     const findings: Findings = {
-      iprev,
+      ...(iprev === undefined ? {} : { iprev }),
       spf,
       dkim,
       ...(arc === undefined || arc.result === "none" ? {} : { arc }),
@@ -172,11 +174,13 @@ export class MessageChecks {
   #conclude(findings: Findings, bodyHash: Uint8Array): Checked {
     const { settings } = this.#options;
     const { clientAddress, isSmtpUtf8 } = this.#mail;
-    const decision = settings.dmarc?.(findings, { address: clientAddress, isOurs: false }) ?? ACCEPTED;
+    const address = clientAddress === undefined ? {} : { address: clientAddress };
+    const decision = settings.dmarc?.(findings, { ...address, isOurs: false }) ?? ACCEPTED;
     const results = resultsOf({
       authservId: settings.authservId,
       findings,
-      clientAddress,
+      isDkimChecked: settings.dkim,
+      ...(clientAddress === undefined ? {} : { clientAddress }),
       ...(findings.dmarc === undefined ? {} : { dmarcComment: describeDecision(decision) }),
     });
     return {
