@@ -6,10 +6,10 @@ import type { Sql } from "../state/state_database.ts";
 const ROWS_AT_A_TIME = 1_000;
 /** The columns of the primary keys; the day comes first. */
 const KEYS: Readonly<Record<DayTable, string>> = {
-  dmarc_row: "day, domain, results",
-  dmarc_policy: "day, domain",
-  tls_policy: "day, domain, type, policy_domain",
-  tls_failure: "day, domain, type, policy_domain, failure, mx_host, receiving_ip",
+  "dmarc_row": "day, domain, results",
+  "dmarc_policy": "day, domain",
+  "tls_policy": "day, domain, type, policy_domain",
+  "tls_failure": "day, domain, type, policy_domain, failure, mx_host, receiving_ip",
 };
 
 /** A table that is emptied piece by piece. */
