@@ -113,11 +113,13 @@ async function sendOne(
     sent.push(uri.address);
   }
   const recipients = sent.length > 0 ? sent.join(", ") : nobody(refused);
-  if (sent.length > 0 || unknown.length === 0) {
+  if (packed === undefined && unknown.length === 0) {
+    logger.info("DMARC report on {domain} of {day}: sent to {recipients}", { ...due, recipients });
+  } else if (packed !== undefined) {
     logger.info("DMARC report on {domain} of {day}: {messages} messages in {rows} rows, sent to {recipients}", {
       ...due,
-      messages: packed?.messages ?? 0,
-      rows: packed?.rows ?? 0,
+      messages: packed.messages,
+      rows: packed.rows,
       recipients,
     });
   }

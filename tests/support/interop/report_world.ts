@@ -39,7 +39,7 @@ const RECORDS = [
   '_dmarc.agreed TXT "v=DMARC1; p=none; rua=mailto:rua@vendor.test"',
   'agreed.test._report._dmarc.vendor TXT "v=DMARC1"',
   '_dmarc.silent TXT "v=DMARC1; p=none; rua=mailto:rua@vendor.test"',
-  '*._report._dmarc.b TXT "v=DMARC1"',
+  ...["gone.test", ...CROWD].map((domain) => `${domain}._report._dmarc.b TXT "v=DMARC1"`),
   '_dmarc.gone TXT "v=DMARC1; p=none; rua=mailto:nobody@b.test"',
   ...CROWD.map((domain) => `_dmarc.${domain.slice(0, -5)} TXT "v=DMARC1; p=none; rua=mailto:dmarc@b.test"`),
   '_smtp._tls.plain TXT "v=TLSRPTv1; rua=mailto:tls@b.test"',
