@@ -83,7 +83,7 @@ export async function startReportWorld(
     await namespace.run([programPath("ip"), "address", "add", `${address}/32`, "dev", "lo"]);
   }
   const authority = await TestAuthority.create(`${folder}/tls`);
-  const clock = await ShiftedClock.startAt(`${folder}/clock`, "22:00");
+  const clock = await ShiftedClock.startAt(["b", "a"].map((name) => `${folder}/clock-${name}`), "22:00");
   const common = { namespace, authority, clock, folder };
   const a = stack.use(await prepare(common, { name: "a", address: A, reports, accounts: ["alice", "postmaster"] }));
   const b = stack.use(
@@ -134,7 +134,7 @@ interface Site {
 }
 
 /** Makes a posthorn with its keys; it does not run yet. */
-async function prepare({ namespace, authority, clock }: Common, site: Site): Promise<PosthornProcess> {
+async function prepare({ namespace, authority, clock, folder }: Common, site: Site): Promise<PosthornProcess> {
   const { name, address, reports, accounts, more = [] } = site;
   const domain = `${name}.test`;
   const certificate = await authority.issue(name, [`DNS:mail.${domain}`, `DNS:mta-sts.${domain}`]);
@@ -159,7 +159,7 @@ async function prepare({ namespace, authority, clock }: Common, site: Site): Pro
       queue: { retry: ["10m"], warn_after: "9h", expire_after: "2d" },
       reports,
     },
-    env: { DENO_CERT: authority.file, NODE_EXTRA_CA_CERTS: authority.file, ...clock.env },
+    env: { DENO_CERT: authority.file, NODE_EXTRA_CA_CERTS: authority.file, ...clock.envOf(`${folder}/clock-${name}`) },
     isStopped: true,
   });
   await mustRun(posthorn.commandLine("dkim", "create", domain, "s1"));

@@ -7,25 +7,33 @@ const DAY_MS = 86_400_000;
 /** So long the programs may go on by what they have read. */
 const CACHE_MS = 1_200;
 
-/** A clock that is right but for a number of seconds, which a file holds. */
+/** A clock that is right but for a number of seconds, which a file holds for each program. */
 export class ShiftedClock {
-  readonly #file: string;
+  readonly #files: readonly string[];
   #shiftMs = 0;
-  /** For the environment of the programs that follow it. */
-  readonly env: Readonly<Record<string, string>>;
 
-  private constructor(file: string) {
-    this.#file = file;
-    // Where it reads the file at each look at the clock, one start of Deno in forty ends with SIGSEGV.
-    this.env = { LD_PRELOAD: programPath("libfaketime"), FAKETIME_TIMESTAMP_FILE: file, FAKETIME_CACHE_DURATION: "1" };
+  private constructor(files: readonly string[]) {
+    this.#files = files;
   }
 
-  /** Starts at a time of tomorrow in UTC, `HH:MM`. @param file Does not exist yet. */
-  static async startAt(file: string, time: string): Promise<ShiftedClock> {
-    const clock = new ShiftedClock(file);
+  /**
+   * Starts at a time of tomorrow in UTC, `HH:MM`.
+   *
+   * @param files Do not exist yet; one for each program. Whose file comes first is moved first: a program that begins to work when
+   * it is moved needs the others to be there, or they find that it was silent for hours.
+   */
+  static async startAt(files: readonly string[], time: string): Promise<ShiftedClock> {
+    const clock = new ShiftedClock(files);
     // Tomorrow: certificates that were made just now are valid then.
     await clock.moveTo(time, 1);
     return clock;
+  }
+
+  /** For the environment of the program that follows this file. */
+  envOf(file: string): Readonly<Record<string, string>> {
+    if (!this.#files.includes(file)) throw new RangeError(`No clock in ${file}`);
+    // Where it reads the file at each look at the clock, one start of Deno in forty ends with SIGSEGV.
+    return { LD_PRELOAD: programPath("libfaketime"), FAKETIME_TIMESTAMP_FILE: file, FAKETIME_CACHE_DURATION: "1" };
   }
 
   /** Milliseconds since 1970, as the programs see it. */
@@ -49,9 +57,11 @@ export class ShiftedClock {
   async moveBy(seconds: number): Promise<void> {
     this.#shiftMs += Math.round(seconds) * 1000;
     const shift = this.#shiftMs / 1000;
-    // Never half of it: the programs read it once a second.
-    await Deno.writeTextFile(`${this.#file}.new`, `${shift < 0 ? "" : "+"}${shift}\n`);
-    await Deno.rename(`${this.#file}.new`, this.#file);
-    await pause(CACHE_MS);
+    for (const file of this.#files) {
+      // Never half of it: the programs read it once a second.
+      await Deno.writeTextFile(`${file}.new`, `${shift < 0 ? "" : "+"}${shift}\n`);
+      await Deno.rename(`${file}.new`, file);
+      await pause(CACHE_MS);
+    }
   }
 }
