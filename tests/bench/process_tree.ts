@@ -38,6 +38,12 @@ export async function cpuSeconds(pid: number): Promise<number> {
   return (await statsOf(pid)).reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_SECOND;
 }
 
+/** Whether a process and each of its children have a file mapped, a library for example. */
+export async function allHaveMapped(parent: number, file: string): Promise<boolean> {
+  const maps = (await statsOf(parent)).map(({ pid }) => Deno.readTextFile(`/proc/${pid}/maps`).catch(() => file));
+  return (await Promise.all(maps)).every((text) => text.includes(file));
+}
+
 /** Waits until a server stops using CPU, 10 s at most. @returns Its CPU seconds since the start. */
 export async function quietCpuSeconds(pid: number): Promise<number> {
   let [last, now] = [-1, await cpuSeconds(pid)];

@@ -81,7 +81,7 @@ export async function measureRow(bench: Bench, cell: ThroughputRow): Promise<Run
   for (const contestant of bench.contestants) {
     const server = await bench.start(contestant, sink.port, preload);
     running.defer(() => server.stop());
-    if (preload !== undefined) await checkSlowness(contestant.name, server, sink, cell);
+    if (preload !== undefined) await checkSlowness(server, sink, cell, preload);
     let { messagesPerSecond } = await measure(server, sink, cell, warmUp(cell));
     const run = async (): Promise<Run> => {
       const messages = Math.min(messagesPerSecond * bench.options.seconds, MOST_OCTETS / cell.octets);
