@@ -2,7 +2,8 @@
 
 import type { Bench } from "./bench.ts";
 import { print } from "./figures.ts";
-import { measureRow, ratesOf, type ThroughputRow, throughputRows } from "./throughput.ts";
+import { Running } from "./running.ts";
+import { measureInTurns, ratesOf, type ThroughputRow, throughputRows } from "./throughput.ts";
 
 /** Ratios as they were, with where and when: tests/bench/recorded.json. */
 interface Recorded {
@@ -19,20 +20,21 @@ const ROWS = throughputRows().filter(({ name }) => NAMES.includes(name));
 const LEAST_PART = 0.5;
 
 /** How the guard runs: short, since CI waits. */
-export const QUICK = { runs: 3, seconds: 1.5 } as const;
+export const QUICK = { runs: 3, seconds: 1 } as const;
 
 /** Measures the rows of the guard, and again what seems to be a loss. @returns Whether none is a gross one. */
 export async function guard(bench: Bench): Promise<boolean> {
   const { date, machine, ratios }: Recorded = JSON.parse(await Deno.readTextFile(FILE));
   await print(`Ratios to Postfix; in parentheses those of ${date} (${machine})`);
+  await using running = await Running.start(bench);
   let isFine = true;
   for (const row of ROWS) {
     const recorded = ratios[row.name];
     const isLoss = (ratio: number): boolean => recorded !== undefined && ratio < recorded * LEAST_PART;
-    let ratio = await ratioOf(bench, row);
+    let ratio = await ratioOf(bench, running, row);
     if (isLoss(ratio)) {
       await print(`${row.name}: ${ratio.toFixed(2)}×, once more`);
-      ratio = await ratioOf(bench, row);
+      ratio = await ratioOf(bench, running, row);
     }
     isFine &&= !isLoss(ratio);
     const note = isLoss(ratio) ? "  LOSS: less than half of it" : "";
@@ -43,15 +45,16 @@ export async function guard(bench: Bench): Promise<boolean> {
 
 /** Measures the rows of the guard and records them. */
 export async function record(bench: Bench, machine: string, date: Date): Promise<void> {
+  await using running = await Running.start(bench);
   const ratios: Record<string, number> = {};
-  for (const row of ROWS) ratios[row.name] = Number((await ratioOf(bench, row)).toFixed(2));
+  for (const row of ROWS) ratios[row.name] = Number((await ratioOf(bench, running, row)).toFixed(2));
   const recorded: Recorded = { date: date.toISOString().slice(0, 10), machine, ratios };
   const text = `${JSON.stringify(recorded, null, 2)}\n`;
   await Deno.writeTextFile(FILE, text);
   await print(text);
 }
 
-async function ratioOf(bench: Bench, row: ThroughputRow): Promise<number> {
-  const rates = ratesOf(await measureRow(bench, row));
+async function ratioOf(bench: Bench, running: Running, row: ThroughputRow): Promise<number> {
+  const rates = ratesOf(await measureInTurns(running, row, bench.options));
   return (rates[0] ?? NaN) / (rates.at(-1) ?? NaN);
 }

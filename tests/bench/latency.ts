@@ -5,8 +5,9 @@ import { figure, median, print, quantile, tableHead, tableRow } from "./figures.
 import { measure, recipientOf, REVERSE_PATH, type Scenario } from "./measure.ts";
 import { type OpenLoad, type OpenLoadResult, runOpenLoad } from "./open_loop.ts";
 import { quietCpuSeconds } from "./process_tree.ts";
+import { Running } from "./running.ts";
 import type { BenchServer } from "./servers.ts";
-import { Sink } from "./sink.ts";
+import type { Sink } from "./sink.ts";
 
 const OCTETS = 2048;
 const WARM_UP = 2_000;
@@ -37,16 +38,13 @@ export async function measureLatency(bench: Bench): Promise<void> {
 }
 
 async function measureScenario(bench: Bench, scenario: Scenario): Promise<void> {
-  await using running = new AsyncDisposableStack();
-  const sink = running.use(await Sink.start());
+  await using running = await Running.start(bench);
   const plans: Plan[] = [];
   const halves: number[] = [];
-  for (const contestant of bench.contestants) {
-    const server = await bench.start(contestant, sink.port);
-    running.defer(() => server.stop());
-    const half = await mostPerSecond(server, sink, scenario) / 2;
+  for (const [place, server] of running.servers.entries()) {
+    const half = await mostPerSecond(server, running.sink, scenario) / 2;
     halves.push(half);
-    plans.push(planOf(bench, contestant.name, server, scenario, half));
+    plans.push(planOf(bench, bench.contestants[place]?.name ?? "", server, scenario, half));
   }
   // The same rate for all tells more than half of the own one, where one can do much more.
   const least = Math.min(...halves);

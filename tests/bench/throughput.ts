@@ -1,9 +1,9 @@
 /** Messages per second and CPU time, on the disk as it is and on a slow one. */
 
-import type { Bench } from "./bench.ts";
+import type { Bench, BenchOptions } from "./bench.ts";
+import { Running } from "./running.ts";
 import { figure, median, print, spread, tableHead, tableRow } from "./figures.ts";
 import { type Cell, measure, type Run, type Scenario } from "./measure.ts";
-import { Sink } from "./sink.ts";
 import { buildSlowDisk, checkSlowness } from "./slow_disk.ts";
 
 /** A row of the table. */
@@ -72,29 +72,37 @@ export async function measureThroughput(bench: Bench): Promise<void> {
   for (const each of rows) await print(resultRow(each, await measureRow(bench, each)));
 }
 
-/** Starts all servers afresh, warms them up, and measures them in turns. */
-export async function measureRow(bench: Bench, cell: ThroughputRow): Promise<Runs> {
-  await using running = new AsyncDisposableStack();
-  const sink = running.use(await Sink.start());
-  const preload = cell.hasSlowDisk === true ? await buildSlowDisk(await bench.newFolder()) : undefined;
+/** Starts all servers afresh and measures them. */
+async function measureRow(bench: Bench, row: ThroughputRow): Promise<Runs> {
+  const preload = row.hasSlowDisk === true ? await buildSlowDisk(await bench.newFolder()) : undefined;
+  await using running = await Running.start(bench, preload);
+  if (preload !== undefined) {
+    for (const server of running.servers) await checkSlowness(server, running.sink, row, preload);
+  }
+  return await measureInTurns(running, row, bench.options);
+}
+
+/** Warms all servers up and measures them in turns. */
+export async function measureInTurns(
+  { servers, sink }: Running,
+  cell: Cell,
+  { runs, seconds }: Pick<BenchOptions, "runs" | "seconds">,
+): Promise<Runs> {
   const plans: { readonly run: () => Promise<Run>; readonly runs: Run[] }[] = [];
-  for (const contestant of bench.contestants) {
-    const server = await bench.start(contestant, sink.port, preload);
-    running.defer(() => server.stop());
-    if (preload !== undefined) await checkSlowness(server, sink, cell, preload);
+  for (const server of servers) {
     let { messagesPerSecond } = await measure(server, sink, cell, warmUp(cell));
     const run = async (): Promise<Run> => {
-      const messages = Math.min(messagesPerSecond * bench.options.seconds, MOST_OCTETS / cell.octets);
+      const messages = Math.min(messagesPerSecond * seconds, MOST_OCTETS / cell.octets);
       const result = await measure(server, sink, cell, Math.ceil(messages));
       messagesPerSecond = result.messagesPerSecond;
       return result;
     };
     plans.push({ run, runs: [] });
   }
-  for (let round = 0; round < bench.options.runs; round++) {
-    for (const { run, runs } of plans) runs.push(await run());
+  for (let round = 0; round < runs; round++) {
+    for (const plan of plans) plan.runs.push(await plan.run());
   }
-  return plans.map(({ runs }) => runs);
+  return plans.map((plan) => plan.runs);
 }
 
 function warmUp({ octets, connections }: Cell): number {
