@@ -1,6 +1,8 @@
 /** Messages per second and CPU time, on the disk as it is and on a slow one. */
 
 import type { Bench, BenchOptions } from "./bench.ts";
+import type { BenchServer } from "./servers.ts";
+import type { Sink } from "./sink.ts";
 import { Running } from "./running.ts";
 import { figure, median, print, spread, tableHead, tableRow } from "./figures.ts";
 import { type Cell, measure, type Run, type Scenario } from "./measure.ts";
@@ -90,7 +92,7 @@ export async function measureInTurns(
 ): Promise<Runs> {
   const plans: { readonly run: () => Promise<Run>; readonly runs: Run[] }[] = [];
   for (const server of servers) {
-    let { messagesPerSecond } = await measure(server, sink, cell, warmUp(cell));
+    let { messagesPerSecond } = await warmUp(server, sink, cell);
     const run = async (): Promise<Run> => {
       const messages = Math.min(messagesPerSecond * seconds, MOST_OCTETS / cell.octets);
       const result = await measure(server, sink, cell, Math.ceil(messages));
@@ -105,9 +107,11 @@ export async function measureInTurns(
   return plans.map((plan) => plan.runs);
 }
 
-function warmUp({ octets, connections }: Cell): number {
-  if (octets > MEBI) return 8;
-  return connections === 1 ? 200 : 1000;
+/** Until code is compiled and caches are full, which one connection alone would take too long for. */
+async function warmUp(server: BenchServer, sink: Sink, cell: Cell): Promise<Run> {
+  await measure(server, sink, { ...cell, octets: SIZES["2k"], connections: 20, mode: "keep" }, 2000);
+  const messages = cell.octets > MEBI ? 8 : cell.connections === 1 ? 200 : 1000;
+  return await measure(server, sink, cell, messages);
 }
 
 /** The rate of each server, median of its runs. */
