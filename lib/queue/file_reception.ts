@@ -4,6 +4,7 @@
  */
 
 import type { Envelope } from "../mail/envelope.ts";
+import type { BufferPool } from "../smtp/octet_input.ts";
 import { errorAt, type Files, type OpenFile, writeAll } from "../system/files.ts";
 import { FileAppender } from "./file_appender.ts";
 import { initialStates } from "./journal.ts";
@@ -17,6 +18,8 @@ export interface ReceptionHost {
   readonly files: Files;
   /** A message that grows beyond this goes to disk. */
   readonly memoryOctets: number;
+  /** Buffers for pieces on their way to the disk, used again: fresh ones would pile up until they are collected. */
+  readonly pieces: BufferPool;
   /** Receptions with an open file, to be closed with the spool. */
   readonly onDisk: Set<Reception>;
   /** Asks for (or, negative, gives back) room for messages in memory; false: there is none, go to disk. */
@@ -43,7 +46,7 @@ export class FileReception implements Reception {
   readonly queueId: string;
   readonly #host: ReceptionHost;
   /** Head and content while in memory; later the octets that are not yet with the appender. */
-  #buffer: Uint8Array = new Uint8Array(0);
+  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #used = 0;
   #octets = 0;
   #reserved = 0;
@@ -133,23 +136,26 @@ export class FileReception implements Reception {
 
   #writeToDisk(octets: Uint8Array, appender: FileAppender): Promise<void> | undefined {
     let waiting: Promise<void> | undefined;
-    if (this.#used + octets.length > this.#buffer.length) {
-      waiting = this.#flush(appender);
-      if (octets.length >= PIECE_OCTETS) {
+    for (let from = 0; from < octets.length;) {
+      if (this.#used === this.#buffer.length) {
         waiting?.catch(() => {});
-        return appender.append(octets.slice());
+        waiting = this.#flush(appender);
+        this.#buffer = this.#host.pieces.take(PIECE_OCTETS);
       }
-      this.#buffer = new Uint8Array(PIECE_OCTETS);
+      const part = octets.subarray(from, from + this.#buffer.length - this.#used);
+      this.#buffer.set(part, this.#used);
+      this.#used += part.length;
+      from += part.length;
     }
-    this.#buffer.set(octets, this.#used);
-    this.#used += octets.length;
     return waiting;
   }
 
   /** Hands the buffer to the appender. */
   #flush(appender: FileAppender): Promise<void> | undefined {
     if (this.#used === 0) return undefined;
-    const waiting = appender.append(this.#buffer.subarray(0, this.#used));
+    const buffer = this.#buffer;
+    const giveBack = buffer.length === PIECE_OCTETS ? (): void => this.#host.pieces.give(buffer) : undefined;
+    const waiting = appender.append(buffer.subarray(0, this.#used), giveBack);
     this.#buffer = new Uint8Array(0);
     this.#used = 0;
     this.#release();
