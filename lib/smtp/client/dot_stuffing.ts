@@ -4,6 +4,10 @@ const LF = 0x0a;
 const CR = 0x0d;
 const DOT = 0x2e;
 
+type Octets = Uint8Array<ArrayBuffer>;
+
+const newOctets = (octets: number): Octets => new Uint8Array(octets);
+
 /**
  * Doubles the dot at the start of each line, and ends the content. One is used for one message, piece by piece.
  *
@@ -14,12 +18,15 @@ export class DotStuffer {
   #previous = CR;
   #last = LF;
 
-  /** Copies a piece, stuffed; runs without a dot at a line start are copied whole. */
-  stuff(piece: Uint8Array): Uint8Array {
-    if (piece.length === 0) return new Uint8Array(0);
+  /**
+   * Copies a piece, stuffed; runs without a dot at a line start are copied whole.
+   *
+   * @param take Gives an array of exactly so many octets for the result; default: a new one.
+   */
+  stuff(piece: Uint8Array, take: (octets: number) => Octets = newOctets): Octets {
     const dots = this.#lineStarts(piece);
     this.#remember(piece);
-    const stuffed = new Uint8Array(piece.length + dots.length);
+    const stuffed = take(piece.length + dots.length);
     copyStuffed(piece, dots, stuffed, 0);
     return stuffed;
   }
