@@ -4,9 +4,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const DOT = 0x2e;
 
-type Octets = Uint8Array<ArrayBuffer>;
-
-const newOctets = (octets: number): Octets => new Uint8Array(octets);
+const newOctets = (octets: number): Uint8Array<ArrayBuffer> => new Uint8Array(octets);
 
 /**
  * Doubles the dot at the start of each line, and ends the content. One is used for one message, piece by piece.
@@ -23,7 +21,7 @@ export class DotStuffer {
    *
    * @param take Gives an array of exactly so many octets for the result; default: a new one.
    */
-  stuff(piece: Uint8Array, take: (octets: number) => Octets = newOctets): Octets {
+  stuff(piece: Uint8Array, take: typeof newOctets = newOctets): Uint8Array<ArrayBuffer> {
     const dots = this.#lineStarts(piece);
     this.#remember(piece);
     const stuffed = take(piece.length + dots.length);
