@@ -4,8 +4,6 @@ const LF = 0x0a;
 const CR = 0x0d;
 const DOT = 0x2e;
 
-const newOctets = (octets: number): Uint8Array<ArrayBuffer> => new Uint8Array(octets);
-
 /**
  * Doubles the dot at the start of each line, and ends the content. One is used for one message, piece by piece.
  *
@@ -21,10 +19,11 @@ export class DotStuffer {
    *
    * @param take Gives an array of exactly so many octets for the result; default: a new one.
    */
-  stuff(piece: Uint8Array, take: typeof newOctets = newOctets): Uint8Array<ArrayBuffer> {
+  stuff(piece: Uint8Array, take?: (octets: number) => Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     const dots = this.#lineStarts(piece);
     this.#remember(piece);
-    const stuffed = take(piece.length + dots.length);
+    const octets = piece.length + dots.length;
+    const stuffed = take?.(octets) ?? new Uint8Array(octets);
     copyStuffed(piece, dots, stuffed, 0);
     return stuffed;
   }
