@@ -12,7 +12,7 @@ import { sendDmarcReports } from "../reports/dmarc/send.ts";
 import { type IntakeOptions, takeIn } from "../reports/received/intake.ts";
 import { ReportWatch } from "../reports/received/watch.ts";
 import { ReportService } from "../reports/report_service.ts";
-import type { Submit } from "../reports/submit.ts";
+import { queueSubmit, type SubmitOptions } from "../reports/submit.ts";
 import { sendTlsReports } from "../reports/tls/send.ts";
 import { MIGRATIONS } from "../state/schema.ts";
 import { StateDatabase } from "../state/state_database.ts";
@@ -30,8 +30,8 @@ export interface ReportSystemOptions {
   readonly resolver: Resolver;
   /** Counts TLS with other servers. */
   readonly tlsTally: TlsTally;
-  /** Puts a report into the queue. */
-  readonly submit: Submit;
+  /** Takes the reports that are sent. */
+  readonly queue: Pick<SubmitOptions, "spool" | "enqueue" | "sign">;
   /** Fills an array with unpredictable octets. */
   readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;
 }
@@ -46,13 +46,13 @@ export interface ReportSystem extends AsyncDisposable {
   watching(deliver: DeliveryTarget["deliver"]): DeliveryTarget["deliver"];
 }
 
-/** Opens what is switched on, and starts it; undefined where nothing is. */
-export async function openReports(options: ReportSystemOptions): Promise<ReportSystem | undefined> {
+/** Opens what is switched on, and starts it. At least one thing must be. */
+export async function startReports(options: ReportSystemOptions): Promise<ReportSystem> {
   const { config, clock, logger, tlsTally } = options;
   const { dmarc, tls, receive, keepMs } = config.reports;
-  if (!dmarc.send && !tls.send && receive.length === 0) return undefined;
   const state = await openState(config, clock, logger);
-  const sending = { ...options, state, fetch, sender: { ...config.reports, hostname: config.hostname } };
+  const submit = queueSubmit({ ...options.queue, clock, hostname: config.hostname });
+  const sending = { ...options, submit, state, fetch, sender: { ...config.reports, hostname: config.hostname } };
   const service = new ReportService({
     state,
     clock,
