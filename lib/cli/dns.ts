@@ -15,24 +15,13 @@ import { zoneText } from "../publish/zone_text.ts";
 import { systemClock } from "../system/clock.ts";
 import { DATA_ERROR, OK } from "../system/sysexits.ts";
 import { CommandError } from "./command_error.ts";
-import { type CommandFlags, UsageError } from "./command_line.ts";
+import { UsageError } from "./command_line.ts";
 import { checkReport } from "./dns/check_report.ts";
+import { DNS_USAGE } from "./dns/flags.ts";
 import { gatherSite } from "./dns/gather_site.ts";
 import { publicAddresses } from "./dns/public_address.ts";
 import { processIo } from "./find_config.ts";
 import { makeResolver } from "./resolver.ts";
-
-const USAGE = `usage: posthorn [--config FILE] dns DOMAIN [--check] [--address IP,IP…] [--json]
-
-  prints the records to publish for a domain of ours, as lines of a zone file
-  --check            compares them with live DNS, and says what to mend
-  --address IP,IP…   the addresses that others reach this server at, where they are not those of its interfaces (NAT)
-  --json             for programs: an array of records; with --check an object with the findings
-
-Exit codes of --check: 0 nothing is wrong, 65 something is, 69 DNS did not answer all questions.`;
-
-/** The flags of `dns`. */
-export const DNS_FLAGS: CommandFlags = { values: ["address"], switches: ["check"], usage: USAGE };
 
 /** What `dns` was called with. */
 export interface DnsCall {
@@ -57,7 +46,7 @@ const CHECK_LIMIT_MS = 120_000;
  */
 export async function dns(call: DnsCall): Promise<{ readonly text: string; readonly exitCode: number }> {
   const [rawDomain, ...more] = call.words;
-  if (rawDomain === undefined || more.length > 0) throw new UsageError("dns DOMAIN", USAGE);
+  if (rawDomain === undefined || more.length > 0) throw new UsageError("dns DOMAIN", DNS_USAGE);
   const addresses = namedAddresses(call.flags.get("address"));
   const config = await loadConfig(await call.findFile(), processIo);
   const domain = normalizeDomain(rawDomain);

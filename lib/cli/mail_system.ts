@@ -27,7 +27,6 @@ import { openFileSpool } from "../queue/file_spool.ts";
 import type { QueueControl } from "../queue/queue_control.ts";
 import { openSuspensions } from "../queue/suspensions.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
-import { queueSubmit } from "../reports/submit.ts";
 import { dsnReporter } from "../queue/reporter.ts";
 import { SteadyClock } from "../queue/steady_clock.ts";
 import type { QueueSettings } from "../queue/queue_settings.ts";
@@ -43,8 +42,8 @@ import { canJudgePeers } from "../tls/peer_chain.ts";
 import { canUpgradeServer, upgradeServer } from "../tls/server_tls.ts";
 import { MailAuthentication } from "./authentication.ts";
 import type { Live } from "./live.ts";
-import { makeLogins } from "./logins.ts";
-import { openReports, type ReportSystem } from "./report_system.ts";
+import { openLogins, openReports } from "./optional_parts.ts";
+import type { ReportSystem } from "./report_system.ts";
 import { diskRooms } from "./disk_rooms.ts";
 import { isOwnAddress } from "./own_addresses.ts";
 import { makeResolver } from "./resolver.ts";
@@ -87,7 +86,7 @@ const randomOctets = (into: Uint8Array<ArrayBuffer>): void => void crypto.getRan
 
 /** Opens the spool and makes all parts; nothing runs yet. */
 export async function makeMailSystem(options: MailSystemOptions): Promise<MailSystem> {
-  const { live, io, files, clock, logger } = options;
+  const { live, files, clock, logger } = options;
   const { config } = live();
   const spool = await openFileSpool({
     folder: `${config.data}/spool`,
@@ -122,14 +121,11 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     resolver: delivery.resolver,
     tlsTally: delivery.tlsTally,
     randomOctets,
-    isInQueue: async (queueId) => await spool.load(queueId) !== undefined,
-    submit: queueSubmit({
+    queue: {
       spool,
-      clock,
-      hostname: config.hostname,
       enqueue: (message) => queue.enqueue(message),
       sign: (content) => authentication.signOwn(content),
-    }),
+    },
   });
   const deliver = reports?.watching(delivery.deliver) ?? delivery.deliver;
   // Ages are measured by it: a wall clock that is set wrong for a while must not give up all mail as too old.
@@ -156,7 +152,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
     settings: queueSettings(config, clock),
     random: Math.random,
   });
-  const logins = await makeLogins({ live, io, files, clock, logger: logger("login"), randomOctets, fetch });
+  const logins = await openLogins({ ...options, logger: logger("login"), randomOctets, fetch });
   const socketTurn = await openSocketTurn().catch((error: Error) => {
     logger("smtp").warning("Clients that talk before the greeting are not noticed: {error}", { error: error.message });
     return undefined;

@@ -8,21 +8,18 @@ import { createRouter, type Router } from "../routing/router.ts";
 import { systemClock } from "../system/clock.ts";
 import { systemFiles } from "../system/files.ts";
 import { becomeOwner } from "./become_user.ts";
-import type { CommandFlags } from "./command_line.ts";
 import { processIo } from "./find_config.ts";
 import { change } from "./queue/change.ts";
 import { makeContext, type QueueContext } from "./queue/context.ts";
 import { destinations } from "./queue/destinations.ts";
 import { drain } from "./queue/drain.ts";
 import { list } from "./queue/list.ts";
-import { type Flags, QUEUE_SWITCHES, QUEUE_USAGE, QUEUE_VALUES, usage } from "./queue/options.ts";
+import { QUEUE_USAGE } from "./queue/flags.ts";
+import { type Flags, usage } from "./queue/options.ts";
 import { show } from "./queue/show.ts";
 import { resume, suspend, suspensions } from "./queue/suspend.ts";
 import { ProcessTerminal, type Terminal } from "./queue/terminal.ts";
 import { why } from "./queue/why.ts";
-
-/** The flags of `queue`. */
-export const QUEUE_FLAGS: CommandFlags = { values: QUEUE_VALUES, switches: QUEUE_SWITCHES, usage: QUEUE_USAGE };
 
 /** Carries out an action; returns the exit code. */
 type Action = (context: QueueContext, words: readonly string[], flags: Flags) => Promise<number>;

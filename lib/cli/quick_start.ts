@@ -2,11 +2,9 @@
 
 import { dirname } from "node:path";
 import { loadAccounts } from "../config/accounts.ts";
-import { editAccounts } from "../config/edit_accounts.ts";
 import type { BindAddress, Config } from "../config/config.ts";
 import type { ConfigIo } from "../config/source.ts";
 import { mailboxFolder } from "../delivery/maildir_name.ts";
-import { passwordKeys } from "../sasl/new_password.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
 
@@ -28,6 +26,11 @@ export async function makeFirstMailbox(
   if (address === undefined || await loadAccounts(config, io) !== undefined) return undefined;
   const octets = crypto.getRandomValues(new Uint8Array(16));
   const password = Array.from(octets, (octet) => ALPHABET[octet % ALPHABET.length]).join("");
+  // Needed once in the life of a site.
+  const [{ editAccounts }, { passwordKeys }] = await Promise.all([
+    import("../config/edit_accounts.ts"),
+    import("../sasl/new_password.ts"),
+  ]);
   await files.makeFolder(dirname(file), 0o700);
   await editAccounts({ config, io, files, clock }, { kind: "add", address, keys: await passwordKeys(password) });
   return password;

@@ -12,9 +12,10 @@ import { sendDmarcReports } from "../reports/dmarc/send.ts";
 import { type IntakeOptions, takeIn } from "../reports/received/intake.ts";
 import { ReportWatch } from "../reports/received/watch.ts";
 import type { ReportRun } from "../admin/protocol.ts";
+import type { Spool } from "../queue/spool.ts";
 import { ReportService } from "../reports/report_service.ts";
 import { settleDoubts } from "../reports/send_once.ts";
-import type { Submit } from "../reports/submit.ts";
+import { queueSubmit, type SubmitOptions } from "../reports/submit.ts";
 import { sendTlsReports } from "../reports/tls/send.ts";
 import { MIGRATIONS } from "../state/schema.ts";
 import { StateDatabase } from "../state/state_database.ts";
@@ -32,10 +33,8 @@ export interface ReportSystemOptions {
   readonly resolver: Resolver;
   /** Counts TLS with other servers. */
   readonly tlsTally: TlsTally;
-  /** Puts a report into the queue. */
-  readonly submit: Submit;
-  /** Whether a message of this id is in the queue. */
-  readonly isInQueue: (queueId: string) => Promise<boolean>;
+  /** Takes the reports that are sent. */
+  readonly queue: Pick<SubmitOptions, "enqueue" | "sign"> & { readonly spool: Pick<Spool, "receive" | "load"> };
   /** Fills an array with unpredictable octets. */
   readonly randomOctets: (into: Uint8Array<ArrayBuffer>) => void;
 }
@@ -55,14 +54,15 @@ export interface ReportSystem extends AsyncDisposable {
 /** An operator waits for so long. */
 const RUN_WAIT_MS = 60_000;
 
-/** Opens what is switched on, and starts it; undefined where nothing is. */
-export async function openReports(options: ReportSystemOptions): Promise<ReportSystem | undefined> {
+/** Opens what is switched on, and starts it. At least one thing must be. */
+export async function startReports(options: ReportSystemOptions): Promise<ReportSystem> {
   const { config, clock, logger, tlsTally } = options;
   const { dmarc, tls, receive, keepMs } = config.reports;
-  if (!dmarc.send && !tls.send && receive.length === 0) return undefined;
   const state = await openState(config, clock, logger);
-  await settleDoubts(state, options.isInQueue);
-  const sending = { ...options, state, fetch, breathe, sender: { ...config.reports, hostname: config.hostname } };
+  await settleDoubts(state, async (queueId) => await options.queue.spool.load(queueId) !== undefined);
+  const submit = queueSubmit({ ...options.queue, clock, hostname: config.hostname });
+  const sender = { ...config.reports, hostname: config.hostname };
+  const sending = { ...options, submit, state, fetch, breathe, sender };
   const service = new ReportService({
     state,
     clock,

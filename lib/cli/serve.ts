@@ -8,14 +8,13 @@ import { loadConfig } from "../config/load.ts";
 import { bindListener, type BoundListener, formatBind } from "../inbound/bind.ts";
 import type { Logger } from "../log/logger.ts";
 import { startLog } from "../log/setup.ts";
-import { stsPolicyOfHost } from "../publish/sts_policy.ts";
 import { systemClock } from "../system/clock.ts";
 import { type Files, systemFiles } from "../system/files.ts";
 import { Mounts } from "../system/mounts.ts";
 import { blockingCalls, quickFiles } from "../system/quick_files.ts";
 import type { Certificates } from "../tls/certificates.ts";
 import { canUpgradeServer } from "../tls/server_tls.ts";
-import { WebServer } from "../web/server.ts";
+import type { WebServer } from "../web/server.ts";
 import { watchAccounts } from "./accounts_watch.ts";
 import { becomeUser, giveDataFolder } from "./become_user.ts";
 import { watchCertificates } from "./certificate_watch.ts";
@@ -23,6 +22,7 @@ import { makeKeysOnReload, makeMissingKeys } from "./dkim_keys.ts";
 import { processIo } from "./find_config.ts";
 import { type Live, type LiveOptions, loadLive, readCertificates, reloadLive } from "./live.ts";
 import { type MailSystem, makeMailSystem } from "./mail_system.ts";
+import { openWeb } from "./optional_parts.ts";
 import { makeFirstMailbox, quickStartText } from "./quick_start.ts";
 import { VERSION } from "./version.ts";
 
@@ -81,12 +81,7 @@ export async function serve(file: string, print: (text: string) => void): Promis
   certificates = live.certificates;
   const system = await makeMailSystem({ ...options, live: () => live, logger });
   const admin = await openAdmin(first, system, logger("admin"));
-  const web = new WebServer({
-    clock: systemClock,
-    logger: logger("web"),
-    policyOf: (host) => stsPolicyOfHost(live.config, host)?.text,
-    limits: () => live.config.limits,
-  });
+  const web = await openWeb(first.listeners, { clock: systemClock, logger: logger("web"), config: () => live.config });
   await writeProcessId(`${first.data}/posthorn.pid`, server);
   hangup.reload(async () => {
     const before = live;
@@ -179,7 +174,7 @@ async function writeProcessId(file: string, server: Logger): Promise<void> {
 interface Parts {
   readonly system: MailSystem;
   readonly admin: AsyncDisposable;
-  readonly web: WebServer;
+  readonly web: WebServer | undefined;
 }
 
 /** Serves until a signal ends it. */
@@ -194,7 +189,7 @@ async function run(
   for (const { name, handler } of onEnd) Deno.addSignalListener(name as Deno.Signal, handler);
   try {
     for (const listener of listeners) {
-      if (listener.config.service === "web") web.serve(listener);
+      if (listener.config.service === "web") web?.serve(listener);
       else system.inbound.serve(listener);
       server.info("Listening on {address} for {service}", {
         address: formatBind(listener.config.bind),
@@ -205,7 +200,7 @@ async function run(
     greet();
     const signal = await end.promise;
     server.info("{signal}: finishing what runs", { signal });
-    await Promise.all([admin[Symbol.asyncDispose](), web[Symbol.asyncDispose]()]);
+    await Promise.all([admin[Symbol.asyncDispose](), web?.[Symbol.asyncDispose]()]);
     await system.stop(GRACE_MS);
   } finally {
     for (const { name, handler } of onEnd) Deno.removeSignalListener(name as Deno.Signal, handler);

@@ -1,10 +1,15 @@
 /** Writes a file front to back while octets keep coming, with back-pressure and without losing an error. */
 
-import { joinOctets } from "../mail/octets.ts";
 import { errorAt, type Files, type OpenFile, writeAll } from "../system/files.ts";
 
 /** Octets that may wait for the disk before the caller has to. */
 const MAX_WAITING_OCTETS = 128 * 1024;
+
+/** Octets that wait, and who gets them back. */
+interface Piece {
+  readonly octets: Uint8Array;
+  readonly isWritten?: (() => void) | undefined;
+}
 
 /** A file being written. */
 export class FileAppender {
@@ -12,7 +17,7 @@ export class FileAppender {
   readonly #path: string;
   #file: OpenFile | undefined;
   #isMade = false;
-  #waiting: Uint8Array[] = [];
+  #waiting: Piece[] = [];
   #waitingOctets = 0;
   #writing: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -29,13 +34,14 @@ export class FileAppender {
   }
 
   /**
-   * Takes octets, which from now on belong to it.
+   * Takes octets, which belong to it until they are written.
    *
+   * @param isWritten Called when they are, and never where the disk fails.
    * @returns A promise where the disk is behind, or failed: wait for it. Undefined: go on.
    */
-  append(octets: Uint8Array): Promise<void> | undefined {
+  append(octets: Uint8Array, isWritten?: () => void): Promise<void> | undefined {
     if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
-    this.#waiting.push(octets);
+    this.#waiting.push({ octets, isWritten });
     this.#waitingOctets += octets.length;
     this.#writing ??= this.#drain();
     return this.#waitingOctets >= MAX_WAITING_OCTETS ? this.#settled() : undefined;
@@ -76,7 +82,10 @@ export class FileAppender {
         const pieces = this.#waiting;
         this.#waiting = [];
         this.#waitingOctets = 0;
-        await writeAll(this.#file, joinOctets(pieces));
+        for (const { octets, isWritten } of pieces) {
+          await writeAll(this.#file, octets);
+          isWritten?.();
+        }
       }
     } catch (error) {
       this.#failure ??= { error: errorAt(this.#path, "write", error) };

@@ -4,6 +4,7 @@
  */
 
 import type { Envelope } from "../mail/envelope.ts";
+import type { BufferPool } from "../smtp/octet_input.ts";
 import { errorAt, type Files, type OpenFile, writeAll } from "../system/files.ts";
 import { FileAppender } from "./file_appender.ts";
 import { initialStates } from "./journal.ts";
@@ -17,6 +18,8 @@ export interface ReceptionHost {
   readonly files: Files;
   /** A message that grows beyond this goes to disk. */
   readonly memoryOctets: number;
+  /** Buffers for pieces on their way to the disk, used again: fresh ones would pile up until they are collected. */
+  readonly pieces: BufferPool;
   /** Receptions with an open file, to be closed with the spool. */
   readonly onDisk: Set<Reception>;
   /** Asks for (or, negative, gives back) room for messages in memory; false: there is none, go to disk. */
@@ -35,15 +38,17 @@ export interface ReceptionHost {
 
 /** First size of the buffer beyond what the first octets need: room for the envelope of most messages. */
 const SPARE_OCTETS = 2_048;
-/** A piece for the disk; the network delivers smaller ones. */
+/** A piece for the disk; the network delivers smaller ones. Buffers of this size and more are used again. */
 const PIECE_OCTETS = 64 * 1024;
+/** Content in memory that is too long for a piece gets so much room, and after that all that it may have. */
+const MIDDLE_OCTETS = 256 * 1024;
 
 /** Receives one message. */
 export class FileReception implements Reception {
   readonly queueId: string;
   readonly #host: ReceptionHost;
   /** Head and content while in memory; later the octets that are not yet with the appender. */
-  #buffer: Uint8Array = new Uint8Array(0);
+  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #used = 0;
   #octets = 0;
   #reserved = 0;
@@ -118,38 +123,45 @@ export class FileReception implements Reception {
   #grow(octets: number): boolean {
     const needed = Math.max(this.#used, HEAD_OCTETS) + octets;
     if (needed - HEAD_OCTETS > this.#host.memoryOctets) return false;
-    const size = Math.max(
-      needed + SPARE_OCTETS,
-      Math.min(this.#buffer.length * 2, this.#host.memoryOctets + SPARE_OCTETS),
-    );
-    if (!this.#host.reserve(size - this.#buffer.length)) return false;
-    this.#reserved += size - this.#buffer.length;
-    const larger = new Uint8Array(size);
-    larger.set(this.#buffer.subarray(0, this.#used));
-    this.#buffer = larger;
+    const before = this.#buffer;
+    const size = sizeFor(needed + SPARE_OCTETS, before.length, HEAD_OCTETS + this.#host.memoryOctets + SPARE_OCTETS);
+    if (!this.#host.reserve(size - before.length)) return false;
+    this.#reserved += size - before.length;
+    this.#buffer = size < PIECE_OCTETS ? new Uint8Array(size) : this.#host.pieces.take(size);
+    this.#buffer.set(before.subarray(0, this.#used));
+    // Where it is a used one: nothing of another message in front.
+    if (this.#used === 0) this.#buffer.fill(0, 0, HEAD_OCTETS);
     this.#used = Math.max(this.#used, HEAD_OCTETS);
+    this.#giveBack(before);
     return true;
+  }
+
+  /** Nobody may have a view of the buffer. */
+  #giveBack(buffer: Uint8Array<ArrayBuffer>): void {
+    if (buffer.length >= PIECE_OCTETS) this.#host.pieces.give(buffer);
   }
 
   #writeToDisk(octets: Uint8Array, appender: FileAppender): Promise<void> | undefined {
     let waiting: Promise<void> | undefined;
-    if (this.#used + octets.length > this.#buffer.length) {
-      waiting = this.#flush(appender);
-      if (octets.length >= PIECE_OCTETS) {
+    for (let from = 0; from < octets.length;) {
+      if (this.#used === this.#buffer.length) {
         waiting?.catch(() => {});
-        return appender.append(octets.slice());
+        waiting = this.#flush(appender);
+        this.#buffer = this.#host.pieces.take(PIECE_OCTETS);
       }
-      this.#buffer = new Uint8Array(PIECE_OCTETS);
+      const part = octets.subarray(from, from + this.#buffer.length - this.#used);
+      this.#buffer.set(part, this.#used);
+      this.#used += part.length;
+      from += part.length;
     }
-    this.#buffer.set(octets, this.#used);
-    this.#used += octets.length;
     return waiting;
   }
 
   /** Hands the buffer to the appender. */
   #flush(appender: FileAppender): Promise<void> | undefined {
     if (this.#used === 0) return undefined;
-    const waiting = appender.append(this.#buffer.subarray(0, this.#used));
+    const buffer = this.#buffer;
+    const waiting = appender.append(buffer.subarray(0, this.#used), () => this.#giveBack(buffer));
     this.#buffer = new Uint8Array(0);
     this.#used = 0;
     this.#release();
@@ -197,6 +209,13 @@ export class FileReception implements Reception {
     this.#host.reserve(-this.#reserved);
     this.#reserved = 0;
   }
+}
+
+/** The next size of the buffer: few different ones, so that there is one to use again. */
+function sizeFor(needed: number, before: number, most: number): number {
+  const size = Math.max(needed, Math.min(before * 2, most));
+  if (size < PIECE_OCTETS) return size;
+  return needed <= MIDDLE_OCTETS && MIDDLE_OCTETS < most ? MIDDLE_OCTETS : Math.max(needed, most);
 }
 
 async function syncAndClose(file: OpenFile, path: string, written: Promise<void>): Promise<void> {

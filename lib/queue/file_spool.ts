@@ -13,6 +13,7 @@
  */
 
 import type { Logger } from "../log/logger.ts";
+import { BufferPool } from "../smtp/octet_input.ts";
 import type { Clock } from "../system/clock.ts";
 import type { BulkRead, BulkReader } from "../system/bulk_reader.ts";
 import { type Files, type OpenFile, parentOf } from "../system/files.ts";
@@ -107,6 +108,7 @@ const BATCHES_AHEAD = 8;
 class FileSpool implements Spool, ReceptionHost {
   readonly files: Files;
   readonly memoryOctets: number;
+  readonly pieces: BufferPool = new BufferPool();
   readonly onDisk: Set<Reception> = new Set();
   readonly #folder: string;
   readonly #openBulkReader: (() => BulkReader) | undefined;

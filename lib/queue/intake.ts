@@ -69,7 +69,10 @@ export class Intake {
     return this.#stream?.octets ?? this.#reception.octets;
   }
 
-  /** Takes octets, as {@linkcode Reception.write}. */
+  /**
+   * Takes octets, as {@linkcode Reception.write}. Where it returns a promise, nobody may change them before that settles:
+   * content that streams through is never copied, because copies of 50 MB would pile up until they are collected.
+   */
   write(octets: Uint8Array): Promise<void> | undefined {
     if (this.#mayStream) this.#considerStream(octets.length);
     return this.#stream === undefined ? this.#reception.write(octets) : this.#stream.write(octets);

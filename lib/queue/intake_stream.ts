@@ -36,11 +36,10 @@ export class IntakeStream {
     return this.#octets;
   }
 
-  /** Takes the next octets; they are copied. @returns Resolved when they are written. */
+  /** Takes the next octets, which nobody may change before the promise settles. @returns Resolved when they are written. */
   write(octets: Uint8Array): Promise<void> {
-    const copy = octets.slice();
-    this.#octets += copy.length;
-    this.#written = this.#written.then(() => this.#put(copy));
+    this.#octets += octets.length;
+    this.#written = this.#written.then(() => this.#put(octets));
     this.#written.catch(() => {});
     return this.#written;
   }

@@ -8,25 +8,8 @@ import { parsePattern } from "../../queue/suspensions.ts";
 import { REPLY_CLASSES } from "../../queue/spool_json.ts";
 import { UsageError } from "../command_line.ts";
 import type { Filter } from "./filter.ts";
+import { type QUEUE_SWITCHES, QUEUE_USAGE, type QUEUE_VALUES } from "./flags.ts";
 import type { SortKey } from "./sorting.ts";
-
-/** Flags with a value. */
-export const QUEUE_VALUES = [
-  "domain",
-  "recipient",
-  "sender",
-  "destination",
-  "state",
-  "older-than",
-  "newer-than",
-  "reply",
-  "class",
-  "limit",
-  "sort",
-  "reason",
-] as const;
-/** Flags without. */
-export const QUEUE_SWITCHES = ["reverse", "totals", "all", "yes", "dry-run", "raw", "content", "off"] as const;
 
 /** Any flag of `queue`. */
 export type QueueFlag = (typeof QUEUE_VALUES)[number] | (typeof QUEUE_SWITCHES)[number];
@@ -50,26 +33,6 @@ const STATES = ["waiting", "held", "delivered", "relayed", "expanded", "failed"]
 const SORT_KEYS: readonly SortKey[] = ["arrived", "next", "size", "attempts", "sender", "domain"];
 /** Told to the sender where the operator gives no reason. */
 const DEFAULT_REASON = "Given up by the administrator of this mail system";
-
-/** What `posthorn queue` prints. */
-export const QUEUE_USAGE = `usage: posthorn queue ACTION
-
-  list [FILTER…] [--sort arrived|next|size|attempts|sender|domain] [--reverse] [--limit N] [--json]
-  list --totals [FILTER…] [--json]    messages by destination
-  show ID [--json]                    envelope, history, header; --raw: the message as it is sent, --content: as it came
-  why ID [--recipient R] [--json]     what each recipient waits for, and until when
-  retry | hold | release | remove  ID… | FILTER… | --all   [--yes] [--dry-run] [--json]
-  fail  ID… | FILTER… | --all  [--reason TEXT]  [--yes] [--dry-run] [--json]     gives up; the sender gets a report
-  suspend PATTERN [--reason TEXT]     no delivery to a destination, a domain, *.domain or * until it is resumed
-  resume PATTERN
-  suspensions [--json]
-  destinations [--json]               what the running server thinks of each destination
-  drain [--off]                       takes no new mail, tries all that waits, and shows what is left
-
-FILTER: --domain D  --recipient R  --sender S  --destination SITE  --state waiting|held|failed|delivered|relayed|expanded
-        --older-than 4h  --newer-than 30m  --reply TEXT  --class CLASS
-Classes of replies: ${REPLY_CLASSES.join(", ")}.
-More than one message is changed only after a question, or with --yes. --dry-run shows what would be done.`;
 
 /** Refuses flags that an action does not have. @throws {UsageError} */
 export function checkFlags(action: string, flags: Flags, allowed: readonly QueueFlag[]): void {

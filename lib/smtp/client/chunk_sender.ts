@@ -6,11 +6,10 @@
 import type { Reply } from "../reply.ts";
 import { ClientError } from "./client_error.ts";
 import type { SmtpConnection } from "./connection.ts";
+import { PIECE_OCTETS, PieceSender } from "./piece_sender.ts";
 
 /** Octets of a chunk but the last. */
 const CHUNK_OCTETS = 1024 * 1024;
-/** Octets in one write, each of which has a time limit. */
-const PIECE_OCTETS = 64 * 1024;
 /** Chunks on their way without an answer, where the peer has PIPELINING (RFC 3030 §4.2). */
 const UNANSWERED_CHUNKS = 2;
 /** The last octets go in a chunk of their own: only when they are there it is known whether CRLF is missing. */
@@ -22,6 +21,7 @@ const LF = 0x0a;
 /** One message on its way. */
 export class ChunkSender {
   readonly #connection: SmtpConnection;
+  readonly #pieces: PieceSender;
   readonly #window: number;
   #left: number;
   #chunkLeft = 0;
@@ -35,6 +35,7 @@ export class ChunkSender {
    */
   constructor(connection: SmtpConnection, octets: number) {
     this.#connection = connection;
+    this.#pieces = new PieceSender(connection);
     this.#window = connection.extensions.pipelining ? UNANSWERED_CHUNKS : 1;
     this.#left = octets;
   }
@@ -54,7 +55,7 @@ export class ChunkSender {
       at += piece.length;
       this.#chunkLeft -= piece.length;
       this.#left -= piece.length;
-      await this.#connection.write(isShared ? piece.slice() : piece);
+      await (isShared ? this.#pieces.sendCopy(piece) : this.#connection.write(piece));
     }
     for (const octet of octets.subarray(Math.max(0, body))) this.#tail.push(octet);
     return undefined;

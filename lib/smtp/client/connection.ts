@@ -144,11 +144,16 @@ export class SmtpConnection {
     return await this.readReply(limitMs);
   }
 
-  /** Sends text or octets, which must not change until they have left; undefined: more may be sent at once. */
-  write(octets: string | Uint8Array): Promise<void> | undefined {
+  /**
+   * Sends text or octets, which must not change until they have left; undefined: more may be sent at once.
+   *
+   * @param hasLeft Called when they have; never where the connection fails before.
+   */
+  write(octets: string | Uint8Array, hasLeft?: () => void): Promise<void> | undefined {
     return this.#wire.write(
       typeof octets === "string" ? ENCODER.encode(octets) : octets,
       this.#within(this.limits.blockMs),
+      hasLeft,
     );
   }
 

@@ -14,12 +14,16 @@ export class DotStuffer {
   #previous = CR;
   #last = LF;
 
-  /** Copies a piece, stuffed; runs without a dot at a line start are copied whole. */
-  stuff(piece: Uint8Array): Uint8Array {
-    if (piece.length === 0) return new Uint8Array(0);
+  /**
+   * Copies a piece, stuffed; runs without a dot at a line start are copied whole.
+   *
+   * @param take Gives an array of exactly so many octets for the result; default: a new one.
+   */
+  stuff(piece: Uint8Array, take?: (octets: number) => Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     const dots = this.#lineStarts(piece);
     this.#remember(piece);
-    const stuffed = new Uint8Array(piece.length + dots.length);
+    const octets = piece.length + dots.length;
+    const stuffed = take?.(octets) ?? new Uint8Array(octets);
     copyStuffed(piece, dots, stuffed, 0);
     return stuffed;
   }

@@ -6,6 +6,7 @@ import { ClientError, errorText } from "./client_error.ts";
 import { ChunkSender } from "./chunk_sender.ts";
 import type { SmtpConnection } from "./connection.ts";
 import { DotStuffer } from "./dot_stuffing.ts";
+import { PIECE_OCTETS, PieceSender } from "./piece_sender.ts";
 import { replyText } from "./reply_parser.ts";
 
 /** A message for a peer. */
@@ -45,7 +46,6 @@ export interface TransactionResult {
 
 /** Content up to this size leaves in one write, if it is in memory. */
 const ONE_WRITE_OCTETS = 256 * 1024;
-const PIECE_OCTETS = 64 * 1024;
 
 interface Run {
   readonly connection: SmtpConnection;
@@ -191,11 +191,12 @@ async function sendStuffed(run: Run): Promise<void> {
     await isSent;
     return;
   }
+  const pieces = new PieceSender(connection);
   await connection.write(stuffer.stuff(head));
   for await (const chunk of readChunks(content)) {
     for (let at = 0; at < chunk.length; at += PIECE_OCTETS) {
       expectNoVerdict(run);
-      await connection.write(stuffer.stuff(chunk.subarray(at, at + PIECE_OCTETS)));
+      await pieces.send(stuffer.stuff(chunk.subarray(at, at + PIECE_OCTETS), (octets) => pieces.take(octets)));
     }
   }
   expectNoVerdict(run);
@@ -209,13 +210,14 @@ async function sendChunk(run: Run): Promise<void> {
   const { connection, transaction: { head, content } } = run;
   await connection.write(`BDAT ${head.length + content.octets} LAST\r\n`);
   await connection.write(head);
+  const pieces = new PieceSender(connection);
   let left = content.octets;
   if (left === 0) enterVerdict(run);
   for await (const chunk of readChunks(content)) {
     left -= chunk.length;
     expectNoVerdict(run);
     // Pieces of a file are read into one buffer: each must have left before the next.
-    const isSent = connection.write(chunk.slice());
+    const isSent = pieces.sendCopy(chunk);
     if (left === 0) enterVerdict(run);
     await isSent;
   }

@@ -168,12 +168,16 @@ export class Wire {
   /**
    * Sends octets, which must not change until they have left.
    *
+   * @param hasLeft Called when they have; never where the connection fails before.
    * @returns Undefined where more may be sent at once, else a promise to wait for (back-pressure), at most `limitMs`.
    * @throws {ClientError} Where the connection is of no use any more.
    */
-  write(octets: Uint8Array, limitMs: number): Promise<void> | undefined {
+  write(octets: Uint8Array, limitMs: number, hasLeft?: () => void): Promise<void> | undefined {
     if (this.#failure !== undefined) throw this.#failure;
-    return this.#socket.write(octets) ? undefined : this.#drained(limitMs);
+    const isAccepted = hasLeft === undefined
+      ? this.#socket.write(octets)
+      : this.#socket.write(octets, (error) => error instanceof Error ? undefined : hasLeft());
+    return isAccepted ? undefined : this.#drained(limitMs);
   }
 
   /**

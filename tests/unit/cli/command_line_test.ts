@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseCommandLine, UsageError } from "../../../lib/cli/command_line.ts";
-import { QUEUE_FLAGS } from "../../../lib/cli/queue.ts";
+import { QUEUE_FLAGS } from "../../../lib/cli/queue/flags.ts";
 
 const parse = (line: string): ReturnType<typeof parseCommandLine> =>
   parseCommandLine(line.split(" "), { queue: QUEUE_FLAGS });

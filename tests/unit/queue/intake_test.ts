@@ -138,3 +138,18 @@ Deno.test("a short message is complete before anything is written", async () => 
   assertEquals(stored.kind, "taken");
   assertEquals([mailbox.opened, files], [undefined, []]);
 });
+
+Deno.test("what streams into a mailbox is never copied", async () => {
+  const seen = new Set<ArrayBufferLike>();
+  const mailbox = new FakeMailbox();
+  const direct = mailbox.direct((stream) => ({
+    ...stream,
+    write: (piece) => {
+      seen.add(piece.buffer);
+      return stream.write(piece);
+    },
+  }));
+  await take(direct);
+  // That of the client, and that of what came before it was known to be long.
+  assertEquals([seen.size, seen.has(CONTENT.buffer)], [2, true]);
+});

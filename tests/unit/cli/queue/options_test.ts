@@ -2,15 +2,13 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../../../lib/cli/command_line.ts";
 import {
   checkFlags,
-  QUEUE_SWITCHES,
-  QUEUE_USAGE,
-  QUEUE_VALUES,
   readFailReason,
   readFilter,
   readLimit,
   readPattern,
   readSort,
 } from "../../../../lib/cli/queue/options.ts";
+import { QUEUE_SWITCHES, QUEUE_USAGE, QUEUE_VALUES } from "../../../../lib/cli/queue/flags.ts";
 import { flags } from "../../../support/queue_command.ts";
 
 Deno.test("all filters are read, in one spelling", () => {
