@@ -10,7 +10,9 @@ import type { Logger } from "../log/logger.ts";
 import { startLog } from "../log/setup.ts";
 import { stsPolicyOfHost } from "../publish/sts_policy.ts";
 import { systemClock } from "../system/clock.ts";
-import { systemFiles } from "../system/files.ts";
+import { type Files, systemFiles } from "../system/files.ts";
+import { Mounts } from "../system/mounts.ts";
+import { blockingCalls, quickFiles } from "../system/quick_files.ts";
 import type { Certificates } from "../tls/certificates.ts";
 import { canUpgradeServer } from "../tls/server_tls.ts";
 import { WebServer } from "../web/server.ts";
@@ -29,6 +31,21 @@ const GRACE_MS = 3_000;
 
 const logger = (part: string): Logger => getLogger(["posthorn", part]);
 
+/** Quick on the disks of this machine. */
+function filesOfMachine(): Files {
+  const mounts = new Mounts({
+    readMounts: () => Deno.readTextFileSync("/proc/self/mountinfo"),
+    realPath: (folder) => Deno.realPath(folder),
+    clock: systemClock,
+  });
+  return quickFiles({
+    files: systemFiles,
+    calls: blockingCalls,
+    clock: systemClock,
+    isLocal: (folder) => mounts.isLocal(folder),
+  });
+}
+
 /**
  * Runs the server until SIGTERM or SIGINT.
  *
@@ -44,7 +61,7 @@ export async function serve(file: string, print: (text: string) => void): Promis
   const options: LiveOptions = {
     file,
     io: processIo,
-    files: systemFiles,
+    files: filesOfMachine(),
     clock: systemClock,
     logger: logger("tls"),
     accountsLogger: logger("accounts"),

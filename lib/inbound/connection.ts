@@ -4,6 +4,7 @@ import type { ContentProblem } from "../smtp/content_reader.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import type { BufferPool, LineProblem } from "../smtp/octet_input.ts";
 import { type Reply, reply, SmtpError } from "../smtp/reply.ts";
+import type { EndOfTurn } from "../system/end_of_turn.ts";
 import { tlsFacts } from "../tls/tls_conn.ts";
 import { noteRefusedCertificate } from "./client_certificate.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
@@ -30,6 +31,8 @@ export interface ConnectionOptions {
   readonly services: Services;
   /** Buffers, shared by all connections. */
   readonly pool: BufferPool;
+  /** When replies go out; absent: at once. */
+  readonly endOfTurn?: Pick<EndOfTurn, "next">;
   /** How long the client may take. */
   readonly timeouts: InboundTimeouts;
 }
@@ -54,11 +57,11 @@ export class Connection implements SessionIo {
   #commandDeadlineMs: number | undefined;
 
   /** Takes an accepted connection over; `run` serves it. */
-  constructor({ conn, session, services, pool, timeouts }: ConnectionOptions) {
+  constructor({ conn, session, services, pool, timeouts, endOfTurn }: ConnectionOptions) {
     this.#session = session;
     this.#services = services;
     this.#timeouts = timeouts;
-    this.#wire = new Wire({ conn, pool, clock: services.clock, writeMs: timeouts.commandMs });
+    this.#wire = new Wire({ conn, pool, clock: services.clock, writeMs: timeouts.commandMs, endOfTurn });
     this.#maxCommandOctets = session.service === "submission" ? MAX_SUBMISSION_COMMAND_OCTETS : MAX_COMMAND_OCTETS;
     this.#context = { session, services, io: this };
   }

@@ -4,6 +4,7 @@ import type { ListenerConfig, Service } from "../config/config.ts";
 import { isListed } from "../policy/relay.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import { BufferPool } from "../smtp/octet_input.ts";
+import { EndOfTurn } from "../system/end_of_turn.ts";
 import { formatReply, type Reply, reply } from "../smtp/reply.ts";
 import type { SocketTurn } from "../system/socket_turn.ts";
 import { type TlsConn, tlsFacts } from "../tls/tls_conn.ts";
@@ -50,6 +51,7 @@ export class InboundServer {
   readonly #timeouts: InboundTimeouts;
   readonly #limits = new ConnectionLimits();
   readonly #pool = new BufferPool();
+  readonly #endOfTurn = new EndOfTurn();
   readonly #connections = new Map<Connection, Promise<void>>();
   readonly #listeners: BoundListener[] = [];
   readonly #sweeping = new AbortController();
@@ -205,7 +207,14 @@ export class InboundServer {
       transaction: undefined,
       spent: freshPatience(services.clock.monotonic()),
     };
-    const connection = new Connection({ conn, session, services, pool: this.#pool, timeouts: this.#timeouts });
+    const connection = new Connection({
+      conn,
+      session,
+      services,
+      pool: this.#pool,
+      timeouts: this.#timeouts,
+      endOfTurn: this.#endOfTurn,
+    });
     const ended = connection.run(this.#pauseBeforeGreeting(session)).then(() => {
       this.#connections.delete(connection);
       this.#limits.leave(counted);

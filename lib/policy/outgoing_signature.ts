@@ -22,7 +22,8 @@ export class OutgoingSignature {
   readonly #keysFor: KeysFor;
   readonly #mayHaveKeys: (domain: string) => boolean;
   #isDue = true;
-  readonly #hasher: BodyHasher = new BodyHasher([SIGNED_BODY]);
+  /** Made with the first octets: most mail on its way through is not ours. */
+  #hasher: BodyHasher | undefined;
 
   /**
    * Begins a message.
@@ -48,7 +49,11 @@ export class OutgoingSignature {
 
   /** Takes the next octets of the body. */
   push(piece: Uint8Array): void {
-    if (this.#isDue) this.#hasher.push(piece);
+    if (this.#isDue) this.#ownHasher.push(piece);
+  }
+
+  get #ownHasher(): BodyHasher {
+    return this.#hasher ??= new BodyHasher([SIGNED_BODY]);
   }
 
   /**
@@ -61,7 +66,7 @@ export class OutgoingSignature {
     const author = this.#isDue ? authorOf(headerSection) : undefined;
     const keys = author === undefined ? [] : await this.#keysFor(author);
     if (keys.length === 0) return "";
-    const { sha256: bodyHash } = this.#hasher.hash(SIGNED_BODY);
+    const { sha256: bodyHash } = this.#ownHasher.hash(SIGNED_BODY);
     return bodyHash === undefined ? "" : await signMessage({ headerSection, trace, bodyHash, keys, nowMs });
   }
 }
