@@ -10,6 +10,7 @@ import { sealArc } from "../msgauth/arc/seal.ts";
 import { SigningKeys } from "../msgauth/dkim/signing_keys.ts";
 import { makeDmarcPolicy } from "../policy/dmarc_policy.ts";
 import { type CheckSettings, MessageChecks } from "../policy/message_checks.ts";
+import { LookupLimits } from "../policy/lookup_limits.ts";
 import { OutgoingSignature } from "../policy/outgoing_signature.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
@@ -38,6 +39,7 @@ export interface MailAuthenticationOptions {
 export class MailAuthentication implements Disposable {
   readonly #options: MailAuthenticationOptions;
   readonly #evidenceResolver: Resolver;
+  readonly #limits: LookupLimits;
   #config: Config;
   #settings: CheckSettings;
   #keys: SigningKeys;
@@ -48,6 +50,7 @@ export class MailAuthentication implements Disposable {
     this.#settings = settingsOf(config);
     this.#options = options;
     this.#evidenceResolver = new ShareResolver(options.resolver, EVIDENCE_LOOKUPS);
+    this.#limits = new LookupLimits(options.clock);
     this.#keys = keys;
     void keys.run(this.#watch.signal);
   }
@@ -75,7 +78,8 @@ export class MailAuthentication implements Disposable {
     const settings = this.#settings;
     const hasChecks = settings.spf || settings.dkim || settings.dmarc !== undefined;
     const keys = this.#keys;
-    const options = { ...this.#options, evidenceResolver: this.#evidenceResolver, hostname, settings };
+    const limits = this.#limits;
+    const options = { ...this.#options, limits, evidenceResolver: this.#evidenceResolver, hostname, settings };
     return {
       authservId: msgauth.authservId,
       check: (mail) => hasChecks ? new MessageChecks(mail, options) : undefined,

@@ -35,6 +35,7 @@ import { QueueRunner } from "../queue/runner.ts";
 import { openBulkReader } from "../system/bulk_reader.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Room } from "../system/disk_space.ts";
+import { EndOfTurn } from "../system/end_of_turn.ts";
 import type { Files } from "../system/files.ts";
 import { FolderSync } from "../system/folder_sync.ts";
 import { openSocketTurn } from "../system/socket_turn.ts";
@@ -147,6 +148,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
       randomOctets,
       expireAfterMs: () => live().config.queue.expireAfterMs,
       sign: (content) => authentication.signOwn(content),
+      senderBehind: (address) => live().router.senderBehind(address),
       expand: (address) => live().router.reportTargets(address),
     }),
     suspensions,
@@ -161,6 +163,7 @@ export async function makeMailSystem(options: MailSystemOptions): Promise<MailSy
   const drain = { isDraining: false };
   const stopping = new AbortController();
   const inbound = new InboundServer({
+    endOfTurn: new EndOfTurn(),
     services: {
       isDraining: () => drain.isDraining,
       ...(rooms === undefined ? {} : { room: rooms.spool }),

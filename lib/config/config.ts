@@ -224,7 +224,7 @@ export interface Config {
     /** What quarantine is: the folder Junk, or what the header says. */
     readonly quarantine: "junk" | "header";
     /** What happens where DNS had no answer. */
-    readonly onTemporaryError: "accept" | "defer";
+    readonly onTemporaryError: "accept" | "defer_reject" | "defer";
     /** Addresses, CIDR blocks as text, checked, and domains in A-label form, each with all below it. */
     readonly trustedForwarders: readonly string[];
     /** Domains in A-label form, each with all below it, whose ARC seals are believed. */

@@ -51,8 +51,8 @@ export interface DomainDraft {
   readonly catchAll?: Located<string>;
   /** Another domain of the file. */
   readonly aliasOf?: Located<string>;
-  /** Selectors. */
-  readonly dkim: readonly string[];
+  /** Selectors. Absent: those of the domain that this one is another name of, else none. */
+  readonly dkim?: readonly string[];
   /** Absent: our hostname. */
   readonly mx?: readonly string[];
   /** Absent: no policy. */
@@ -181,14 +181,13 @@ const DKIM_SELECTOR = /^(?=.{1,60}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9]
 const domain: Type<DomainDraft> = object({
   catchAll: optional("catch_all", located(value.mailbox), "Takes what no account and no alias takes."),
   aliasOf: optional("alias_of", located(value.domainName), "The domain that this one is another name of."),
-  dkim: withDefault(
+  dkim: optional(
     "dkim",
     listOf(
       value.matching(DKIM_SELECTOR, 'a DKIM selector such as "s2026"'),
       "DKIM selectors",
     ),
-    [],
-    "Selectors of the keys in data/keys that sign its mail, from the oldest to the newest.",
+    "Selectors of the keys in data/keys that sign its mail, oldest first. Default for alias_of: as there; else none.",
   ),
   mx: optional(
     "mx",
@@ -270,7 +269,7 @@ export const configType: Type<Partial<FileContent>> = partial({
   }, "Certificates."),
   domains: required(
     "domains",
-    mapOf(value.domainName, domain, { noun: "domains", whenWrong: { dkim: [] }, isNeverEmpty: true }),
+    mapOf(value.domainName, domain, { noun: "domains", whenWrong: {}, isNeverEmpty: true }),
     "The domains that are ours.",
   ),
   recipientDelimiter: withDefault(

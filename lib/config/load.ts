@@ -130,7 +130,8 @@ function domainsOf({ domains: entries }: FileContent): ReadonlyMap<string, Domai
       name: key,
       ...(catchAll === undefined ? {} : { catchAll: catchAll.value }),
       ...(target === undefined ? {} : { aliasOf: target }),
-      dkim,
+      // Keys are of one domain: another name of it has its own, under the same selectors.
+      dkim: dkim ?? (target === undefined ? undefined : byName.get(target)?.value.dkim) ?? [],
       ...(mx === undefined ? {} : { mx: [...new Set(mx)] }),
       ...(mtaSts === undefined ? {} : { mtaSts }),
     }];

@@ -53,9 +53,9 @@ export const msgauth: Field<MsgauthDraft> = section("msgauth", {
   ),
   onTemporaryError: withDefault(
     "on_temporary_error",
-    value.oneOf("accept", "defer"),
-    "accept",
-    "Where DNS has no answer for DMARC: take the mail, or let its sender try again (451).",
+    value.oneOf("accept", "defer_reject", "defer"),
+    "defer_reject",
+    "Where DNS has no answer for DMARC: take the mail, or let its sender try again (451): always, or under p=reject.",
   ),
   trustedForwarders: withDefault(
     "trusted_forwarders",

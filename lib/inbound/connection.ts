@@ -32,7 +32,7 @@ export interface ConnectionOptions {
   /** Buffers, shared by all connections. */
   readonly pool: BufferPool;
   /** When replies go out; absent: at once. */
-  readonly endOfTurn?: Pick<EndOfTurn, "next">;
+  readonly endOfTurn?: Pick<EndOfTurn, "next"> | undefined;
   /** How long the client may take. */
   readonly timeouts: InboundTimeouts;
 }

@@ -2,6 +2,7 @@
 
 import { countFields } from "../mail/header.ts";
 import type { Envelope } from "../mail/envelope.ts";
+import { isTlsOptional } from "../mail/tls_required.ts";
 import { type Draft, Intake } from "../queue/intake.ts";
 import type { QueuedMessage } from "../queue/spool.ts";
 import type { ContentProblem } from "../smtp/content_reader.ts";
@@ -122,7 +123,7 @@ export class IncomingMessage implements ContentSink {
     const draft = this.#envelope();
     const { trace, recipients } = draft;
     const nowMs = Date.parse(draft.arrived);
-    const { fields, isQuarantined, arcSeal, summary } = await this.#judgement.finish({
+    const { fields, isQuarantined, arcSeal } = await this.#judgement.finish({
       trace,
       recipients,
       nowMs,
@@ -149,7 +150,7 @@ export class IncomingMessage implements ContentSink {
         helo: envelope.session.helo,
         protocol: envelope.session.protocol,
         login: envelope.session.login,
-        ...(summary === undefined ? {} : { auth: summary }),
+        ...this.#found(),
       },
     );
     stored.announce();
@@ -173,6 +174,7 @@ export class IncomingMessage implements ContentSink {
         reversePath,
         client,
         reply: error.message,
+        ...this.#found(),
       });
       return error.reply;
     }
@@ -190,6 +192,12 @@ export class IncomingMessage implements ContentSink {
   abort(): Promise<void> {
     this.#release();
     return this.#intake.abort();
+  }
+
+  /** For log lines. */
+  #found(): { readonly auth?: string } {
+    const { summary } = this.#judgement;
+    return summary === undefined ? {} : { auth: summary };
   }
 
   #release(): void {
@@ -212,6 +220,7 @@ export class IncomingMessage implements ContentSink {
       arrived: new Date(nowMs).toISOString(),
       ...options,
       trace: received + missingFields(this.#session, this.#header, { queueId, nowMs }),
+      ...(options.requireTls !== true && isTlsOptional(this.#header.octets()) && { isTlsOptional: true }),
       session: sessionFacts(this.#session),
       recipients,
     };

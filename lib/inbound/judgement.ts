@@ -23,8 +23,6 @@ export interface Judged {
   readonly isQuarantined: boolean;
   /** ARC set for those whom it is sent on to. */
   readonly arcSeal?: string;
-  /** In one word each, for the log; absent: nothing was checked. */
-  readonly summary?: string;
 }
 
 /** What is known when the message is complete. */
@@ -47,6 +45,7 @@ export class Judgement {
   readonly #signature: OutgoingSignature | undefined;
   /** Whoever sends this must not say what we found out. */
   readonly #mustNotForge: boolean = false;
+  #summary: string | undefined;
 
   /** Begins to look up what the envelope names. */
   constructor(session: Session, transaction: Transaction, authentication: Authentication | undefined) {
@@ -59,10 +58,9 @@ export class Judgement {
       this.#mustNotForge = login !== undefined;
     } else if (service === "mx") {
       this.#mustNotForge = true;
-      // A socket of this machine, or a proxy that does not know.
-      if (clientAddress === undefined) return;
       const { reversePath, options: { smtpUtf8: isSmtpUtf8 } } = transaction;
-      this.#mail = { clientAddress, helo: greeting?.name ?? "", reversePath, isSmtpUtf8 };
+      const address = clientAddress === undefined ? {} : { clientAddress };
+      this.#mail = { ...address, helo: greeting?.name ?? "", reversePath, isSmtpUtf8 };
       this.#checks = authentication.check(this.#mail);
     }
   }
@@ -70,6 +68,11 @@ export class Judgement {
   /** True where something will stand in front that is known only when the whole message has passed. */
   get isDue(): boolean {
     return this.#checks !== undefined || this.#signature?.isDue === true;
+  }
+
+  /** What was found out, a word for each check, for the log; undefined where nothing was checked, or not yet. */
+  get summary(): string | undefined {
+    return this.#summary;
   }
 
   /**
@@ -115,7 +118,7 @@ export class Judgement {
     const checked = await this.#checks.finish();
     const { decision, field, findings } = checked;
     if (this.#mail !== undefined) this.#authentication?.note?.(checked, this.#mail);
-    const summary = summaryOf(findings);
+    this.#summary = summaryOf(findings);
     if (decision.action === "reject" || decision.action === "defer") {
       const { code, enhanced = "5.7.1", lines } = decision.reply;
       throw new SmtpError(code, enhanced, lines.join(" "));
@@ -130,7 +133,6 @@ export class Judgement {
     return {
       fields: field,
       isQuarantined: decision.action === "quarantine",
-      summary,
       ...(arcSeal === undefined ? {} : { arcSeal }),
     };
   }

@@ -4,7 +4,7 @@ import type { ListenerConfig, Service } from "../config/config.ts";
 import { isListed } from "../policy/relay.ts";
 import type { OctetConn } from "../smtp/octet_conn.ts";
 import { BufferPool } from "../smtp/octet_input.ts";
-import { EndOfTurn } from "../system/end_of_turn.ts";
+import type { EndOfTurn } from "../system/end_of_turn.ts";
 import { formatReply, type Reply, reply } from "../smtp/reply.ts";
 import type { SocketTurn } from "../system/socket_turn.ts";
 import { type TlsConn, tlsFacts } from "../tls/tls_conn.ts";
@@ -38,6 +38,8 @@ export interface InboundServerOptions {
   readonly canStartTls: boolean;
   /** Shows whether a client talks before it is greeted. Absent: only a `greet_delay` does. */
   readonly socketTurn?: SocketTurn;
+  /** When replies go out. Absent: each at once. */
+  readonly endOfTurn?: Pick<EndOfTurn, "next">;
   /** Absent: `DEFAULT_TIMEOUTS`. */
   readonly timeouts?: InboundTimeouts;
 }
@@ -51,7 +53,6 @@ export class InboundServer {
   readonly #timeouts: InboundTimeouts;
   readonly #limits = new ConnectionLimits();
   readonly #pool = new BufferPool();
-  readonly #endOfTurn = new EndOfTurn();
   readonly #connections = new Map<Connection, Promise<void>>();
   readonly #listeners: BoundListener[] = [];
   readonly #sweeping = new AbortController();
@@ -213,7 +214,7 @@ export class InboundServer {
       services,
       pool: this.#pool,
       timeouts: this.#timeouts,
-      endOfTurn: this.#endOfTurn,
+      endOfTurn: this.#options.endOfTurn,
     });
     const ended = connection.run(this.#pauseBeforeGreeting(session)).then(() => {
       this.#connections.delete(connection);

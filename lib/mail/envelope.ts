@@ -93,6 +93,8 @@ export interface Envelope extends MailOptions {
   readonly arcSeal?: string;
   /** What its author domain asks for mail that does not prove itself: mailboxes here put it into the folder Junk. */
   readonly isQuarantined?: true;
+  /** `TLS-Required: No` without REQUIRETLS: what receivers publish about TLS (DANE, MTA-STS) is not kept to (RFC 8689 §5). */
+  readonly isTlsOptional?: true;
   /** Of the connection that brought the message; `local` for a DSN of our own. */
   readonly session: SessionFacts;
   /** At least one that is not expanded; each of these addresses once. */

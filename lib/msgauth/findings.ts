@@ -19,7 +19,7 @@ export interface SpfFinding {
   readonly result: SpfResult;
   /** The mechanism that matched, as in the record, e.g. `ip4:192.0.2.0/24` or `all`; absent: none. */
   readonly mechanism?: string;
-  /** What went wrong, in one line for people; for `temperror` and `permerror`. */
+  /** What went wrong, in one line for people; for `temperror` and `permerror`, and for `none` without an address to check. */
   readonly problem?: string;
   /** The explanation that the domain publishes (exp=), for the reply; only for `fail`; US-ASCII, cleaned, bounded. */
   readonly explanation?: string;
@@ -117,6 +117,8 @@ export interface DmarcFinding {
   readonly request: DmarcRequest;
   /** Why that is milder than published, for reports (RFC 9990, RFC 7489 appendix C); absent: it is not. */
   readonly leniency?: "policy_test_mode" | "sampled_out";
+  /** For `temperror` with a record: what it would ask for if the message had failed, at the worst; absent: it is not known. */
+  readonly requestIfFailed?: DmarcRequest;
   /** Whether an aligned SPF passed. */
   readonly isSpfAligned: boolean;
   /** Whether an aligned DKIM signature passed. */

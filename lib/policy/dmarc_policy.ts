@@ -12,8 +12,8 @@ import { type CidrBlock, isInBlock, parseCidr, parseIpAddress } from "./cidr.ts"
 export interface DmarcPolicySettings {
   /** `enforce`: as asked for; `quarantine`: nothing is refused; `none`: nothing is done. */
   readonly action: "enforce" | "quarantine" | "none";
-  /** What happens where DNS had no answer. */
-  readonly onTemporaryError: "accept" | "defer";
+  /** What happens where DNS had no answer; `defer_reject`: it is put off where forged mail of that author is to be refused. */
+  readonly onTemporaryError: "accept" | "defer_reject" | "defer";
   /** Addresses, CIDR blocks, and domains with all below them. */
   readonly trustedForwarders: readonly string[];
   /** Domains, with all below them, whose ARC seals are believed. */
@@ -63,20 +63,28 @@ export function makeDmarcPolicy(settings: DmarcPolicySettings): DmarcPolicy {
   return (findings, client) => {
     const { dmarc } = findings;
     if (dmarc === undefined) return ACCEPTED;
-    const isUndecided = dmarc.result === "temperror" && settings.onTemporaryError === "defer" &&
-      settings.action !== "none";
+    const isUndecided = dmarc.result === "temperror" && isDeferred(dmarc, settings);
     if (dmarc.request === "none" && !isUndecided) return { ...ACCEPTED, ...ownReason(dmarc) };
     const override = client.isOurs
       ? { type: "local_policy" as const, comment: "mail of our own users" }
       : forwarderOf(findings, client, blocks, domains) ?? vouchedFor(findings, settings.trustedSealers);
     if (override !== undefined) return { ...ACCEPTED, override };
-    return isUndecided ? deferred(dmarc) : follow(dmarc, settings.action);
+    return isUndecided ? deferred(dmarc) : follow(dmarc, settings.action, client);
   };
 }
 
 /** For the comment of the result in Authentication-Results, e.g. `dis=none by trusted_forwarder`. */
 export function describeDecision({ action, disposition, override }: DmarcDecision): string {
   return `dis=${action === "defer" ? action : disposition}${override === undefined ? "" : ` by ${override.type}`}`;
+}
+
+/**
+ * A forger may name a part of a domain whose servers do not answer, in a signature that nobody can check then. So where failing
+ * means a refusal, doubt means "later" (RFC 9989 §5.3.6 leaves it to us). Where our own DNS is gone, no record is known either.
+ */
+function isDeferred({ requestIfFailed }: DmarcFinding, { action, onTemporaryError }: DmarcPolicySettings): boolean {
+  if (action === "none" || onTemporaryError === "accept") return false;
+  return onTemporaryError === "defer" || (action === "enforce" && requestIfFailed === "reject");
 }
 
 function deferred({ fromDomain = "the sender" }: DmarcFinding): DmarcDecision {
@@ -89,7 +97,7 @@ function ownReason({ leniency }: DmarcFinding): { readonly override?: DmarcOverr
   return leniency === undefined ? {} : { override: { type: leniency } };
 }
 
-function follow(dmarc: DmarcFinding, action: DmarcPolicySettings["action"]): DmarcDecision {
+function follow(dmarc: DmarcFinding, action: DmarcPolicySettings["action"], client: DmarcClient): DmarcDecision {
   const { request } = dmarc;
   const local = (comment: string): { readonly override: DmarcOverride } => ({
     override: { type: "local_policy", comment },
@@ -98,6 +106,10 @@ function follow(dmarc: DmarcFinding, action: DmarcPolicySettings["action"]): Dma
   if (request !== "reject") return { action: "quarantine", disposition: "quarantine", ...ownReason(dmarc) };
   if (action === "quarantine") {
     return { action: "quarantine", disposition: "quarantine", ...local("nothing is rejected") };
+  }
+  // SPF might have passed. A message whose author nobody can tell is no better with it.
+  if (client.address === undefined && dmarc.result === "fail") {
+    return { action: "quarantine", disposition: "quarantine", ...local("the client has no address for SPF") };
   }
   return { action: "reject", disposition: "reject", reply: refusal(dmarc), ...ownReason(dmarc) };
 }

@@ -17,6 +17,7 @@ import { checkIprev } from "../msgauth/iprev.ts";
 import { checkSpf } from "../msgauth/spf/check.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import type { Clock } from "../system/clock.ts";
+import { LookupLimits } from "./lookup_limits.ts";
 import { describeDecision, type DmarcDecision, type DmarcPolicy } from "./dmarc_policy.ts";
 
 /** Which checks are made. */
@@ -35,8 +36,8 @@ export interface CheckSettings {
 
 /** Who brought a message, and in whose name. */
 export interface CheckedMail {
-  /** Without port. */
-  readonly clientAddress: string;
+  /** Without port; absent: it has none, as on a Unix socket, or a proxy did not tell it. */
+  readonly clientAddress?: string;
   /** What the client said it is. */
   readonly helo: string;
   /** Canonical text; empty for the null reverse-path. */
@@ -59,6 +60,8 @@ export interface MessageChecksOptions {
   readonly hostname: string;
   /** Of one reading of the configuration. */
   readonly settings: CheckSettings;
+  /** Watches over the lookups of all messages. Absent: of this one. */
+  readonly limits?: LookupLimits;
 }
 
 /** What was found out, and what follows. */
@@ -82,9 +85,8 @@ export interface Checked {
  */
 const TIME_LIMIT_MS = 20_000;
 
-/** Reasons made once: an exception with its trace for each message would cost more than a lookup. */
+/** Made once: an exception with its trace for each message would cost more than a lookup. */
 const GONE = new DOMException("The message is gone", "AbortError");
-const TOO_LONG = new DOMException("The checks take too long", "TimeoutError");
 
 const NO_HASH = new Uint8Array(0);
 
@@ -96,9 +98,11 @@ export class MessageChecks {
   readonly #options: MessageChecksOptions;
   /** Ends the lookups of SPF, of the client's name and of keys. */
   readonly #evidence = new AbortController();
-  /** Ends those of DMARC. */
-  readonly #policy = new AbortController();
-  readonly #iprev: Promise<IprevFinding>;
+  /** Ends those of DMARC, once there are any. */
+  #policy: AbortController | undefined;
+  readonly #limits: LookupLimits;
+  #isOver = false;
+  readonly #iprev: Promise<IprevFinding | undefined>;
   readonly #spf: Promise<readonly SpfFinding[]>;
   #header: Uint8Array = new Uint8Array(0);
   #dkim: DkimVerifier | undefined;
@@ -108,12 +112,15 @@ export class MessageChecks {
   /** Begins what needs no more than the envelope. */
   constructor(mail: CheckedMail, options: MessageChecksOptions) {
     this.#mail = mail;
-    const { clock, resolver: all, evidenceResolver = all } = options;
+    const { clock, resolver: all, evidenceResolver = all, limits = new LookupLimits(clock) } = options;
+    this.#limits = limits;
     const { signal } = this.#evidence;
     // All lookups end with the signal, so that no check needs a time limit of its own.
     const resolver = endingResolver(evidenceResolver, signal);
-    this.#options = { ...options, evidenceResolver: resolver, resolver: endingResolver(all, this.#policy.signal) };
-    this.#iprev = checkIprev({ ip: mail.clientAddress, resolver, clock, signal, timeLimitMs: Infinity });
+    this.#options = { ...options, evidenceResolver: resolver };
+    const { clientAddress: ip } = mail;
+    const iprev = ip === undefined ? undefined : checkIprev({ ip, resolver, clock, signal, timeLimitMs: Infinity });
+    this.#iprev = iprev ?? Promise.resolve(undefined);
     this.#spf = options.settings.spf ? this.#checkSpf() : Promise.resolve([]);
   }
 
@@ -121,7 +128,7 @@ export class MessageChecks {
   header(section: Uint8Array): void {
     const { clock, settings, evidenceResolver: resolver = this.#options.resolver } = this.#options;
     this.#header = section;
-    this.#limitTime(this.#evidence);
+    this.#limits.start(this.#evidence, TIME_LIMIT_MS);
     if (settings.dkim) {
       const indexed = indexHeader(section);
       const options = { resolver, nowMs: clock.now(), signal: this.#evidence.signal };
@@ -151,9 +158,10 @@ export class MessageChecks {
       this.#arc?.finish(hasher),
     ]);
     const dmarc = await this.#checkDmarc(spf, dkim);
-    this.abort();
+    // Nothing is being looked up any more.
+    this.#end();
     const findings: Findings = {
-      iprev,
+      ...(iprev === undefined ? {} : { iprev }),
       spf,
       dkim,
       ...(arc === undefined || arc.result === "none" ? {} : { arc }),
@@ -165,18 +173,28 @@ export class MessageChecks {
 
   /** Ends all lookups. Does nothing the second time. */
   abort(): void {
+    if (this.#isOver) return;
+    this.#end();
     this.#evidence.abort(GONE);
-    this.#policy.abort(GONE);
+    this.#policy?.abort(GONE);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#limits.stop(this.#evidence);
+    if (this.#policy !== undefined) this.#limits.stop(this.#policy);
   }
 
   #conclude(findings: Findings, bodyHash: Uint8Array): Checked {
     const { settings } = this.#options;
     const { clientAddress, isSmtpUtf8 } = this.#mail;
-    const decision = settings.dmarc?.(findings, { address: clientAddress, isOurs: false }) ?? ACCEPTED;
+    const address = clientAddress === undefined ? {} : { address: clientAddress };
+    const decision = settings.dmarc?.(findings, { ...address, isOurs: false }) ?? ACCEPTED;
     const results = resultsOf({
       authservId: settings.authservId,
       findings,
-      clientAddress,
+      isDkimChecked: settings.dkim,
+      ...(clientAddress === undefined ? {} : { clientAddress }),
       ...(findings.dmarc === undefined ? {} : { dmarcComment: describeDecision(decision) }),
     });
     return {
@@ -202,15 +220,11 @@ export class MessageChecks {
     spf: readonly SpfFinding[],
     dkim: readonly DkimFinding[],
   ): Promise<DmarcFinding | undefined> {
-    const { resolver, random, settings } = this.#options;
-    if (settings.dmarc === undefined) return undefined;
-    const { signal } = this.#policy;
-    this.#limitTime(this.#policy);
+    const { resolver: all, random, settings } = this.#options;
+    if (settings.dmarc === undefined || this.#isOver) return undefined;
+    const { signal } = this.#policy = new AbortController();
+    const resolver = endingResolver(all, signal);
+    this.#limits.start(this.#policy, TIME_LIMIT_MS);
     return await evaluateDmarc({ headerSection: this.#header, spf, dkim, resolver, random, signal });
-  }
-
-  #limitTime(lookups: AbortController): void {
-    const late = (): void => lookups.abort(TOO_LONG);
-    this.#options.clock.sleep(TIME_LIMIT_MS, lookups.signal).then(late, () => {});
   }
 }

@@ -1,12 +1,14 @@
 /** The records by which receivers know that mail of a domain is real: SPF, DKIM and DMARC. */
 
+import { domainOf } from "../mail/mailbox.ts";
 import { ipMechanism } from "./host_section.ts";
 import type { PublishedRecord, RecordSection } from "./record.ts";
+import { needsAgreement, reportAgreement } from "./report_agreement.ts";
 import type { Site } from "./site.ts";
 
 /** SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 7489). */
 export function authenticationSection(site: Site): RecordSection {
-  const { domain, smarthost, dkimKeys } = site;
+  const { domain, smarthost, dkimKeys, reportsTo } = site;
   const remarks: string[] = [];
   if (smarthost !== undefined) {
     remarks.push(
@@ -30,9 +32,18 @@ export function authenticationSection(site: Site): RecordSection {
     "The DMARC policy none only asks for reports. Where they show for some weeks that all real mail passes, change it to " +
       "p=quarantine, then to p=reject.",
   );
+  const place = domainOf(reportsTo);
+  if (needsAgreement(domain, place)) {
+    remarks.push(`The reports go to ${place}, which has to agree: posthorn dns ${place} prints the record for that.`);
+  }
   return {
     title: "Receivers know by these that mail from the domain is real.",
-    records: [spf(site), ...dkim(site), dmarc(site)],
+    records: [
+      spf(site),
+      ...dkim(site),
+      dmarc(site),
+      ...site.reportsAlsoOn.map((name) => reportAgreement(name, domain)),
+    ],
     remarks,
   };
 }

@@ -30,8 +30,10 @@ export interface Site {
   readonly sts?: SitePolicy;
   /** The key of the certificate that servers get to see. */
   readonly certificate: SiteCertificate;
-  /** Where reports about the domain go: a mailbox of it. */
+  /** Where reports about the domain go: a mailbox of it, or of another domain of ours. */
   readonly reportsTo: string;
+  /** Other domains of ours whose reports come to a mailbox of this one, and that this one must agree to that for. */
+  readonly reportsAlsoOn: readonly string[];
 }
 
 /** A DKIM key. */

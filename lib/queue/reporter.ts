@@ -35,6 +35,8 @@ export interface DsnReporterOptions {
   readonly expireAfterMs: () => number;
   /** Signs a report: gives fields to put in front. Absent: it goes unsigned. */
   readonly sign?: (content: Uint8Array) => Promise<string>;
+  /** The sender that we rewrote an address from, who gets the report (RFC 3464 §2); else the address itself. Absent: we rewrite none. */
+  readonly senderBehind?: (address: string) => string;
   /** What a sender of ours stands for, as at RCPT: it may be an alias. Itself where it is not ours. */
   readonly expand: (address: string) => readonly ReportTarget[];
 }
@@ -44,9 +46,11 @@ export type ReportTarget = Pick<EnvelopeRecipient, "address" | "forwardedBy">;
 
 /** A reporter that writes DSNs and makes them durable in the spool. */
 export function dsnReporter(options: DsnReporterOptions): Reporter {
-  const { spool, clock, hostname, randomOctets, expireAfterMs, expand, sign } = options;
+  const { spool, clock, hostname, randomOctets, expireAfterMs, senderBehind = (address) => address, expand, sign } =
+    options;
   return {
-    async report({ queueId, envelope, content }, states, kind): Promise<QueuedMessage> {
+    async report({ queueId, envelope: sent, content }, states, kind): Promise<QueuedMessage> {
+      const envelope = { ...sent, reversePath: senderBehind(sent.reversePath) };
       const random = new Uint8Array(16);
       randomOctets(random);
       const recipients = states.flatMap(({ index, lastOutcome: outcome, lastAttemptMs }) => {

@@ -72,6 +72,7 @@ export function envelopeFrom(value: unknown): Envelope {
     trace: text(fields, "trace"),
     ...optionalTexts(fields, ["arcSeal"]),
     ...(fields.isQuarantined !== undefined && truth(fields, "isQuarantined") && { isQuarantined: true }),
+    ...(fields.isTlsOptional !== undefined && truth(fields, "isTlsOptional") && { isTlsOptional: true }),
     session: sessionFrom(fields.session),
     recipients,
   };

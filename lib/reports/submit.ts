@@ -2,8 +2,9 @@
 
 import { plainField } from "../dsn/field.ts";
 import type { Envelope } from "../mail/envelope.ts";
-import { formatDate } from "../mail/header.ts";
+import { formatDate, headerSectionEnd } from "../mail/header.ts";
 import { domainOf } from "../mail/mailbox.ts";
+import { isTlsOptional } from "../mail/tls_required.ts";
 import type { QueuedMessage, Spool } from "../queue/spool.ts";
 import type { Clock } from "../system/clock.ts";
 
@@ -50,6 +51,7 @@ export function queueSubmit({ spool, enqueue, clock, hostname, sign }: SubmitOpt
       body: "7BIT",
       smtpUtf8: false,
       trace: plainField("Received", `by ${hostname} (posthorn, report); ${formatDate(nowMs)}`) + signature,
+      ...(isTlsOptional(content.subarray(0, headerSectionEnd(content))) && { isTlsOptional: true }),
       session: { service: "local" },
       recipients: [{ address: to, notify: "never" }],
     };

@@ -66,3 +66,18 @@ export function resolveRewritten(
     : resolveRewritten(directory, { srs, isOn: false }, original, isOwnReport) ?? resolveRecipient(directory, original);
   return resolved.kind === "local" ? { ...resolved, takes: "reports" } : resolved;
 }
+
+/**
+ * The sender that a rewritten one stands for, however old it is; through all turns, where it was rewritten here several times.
+ *
+ * @returns Undefined where the address is none that we made.
+ */
+export function senderBehind(directory: Directory, { srs }: Forwarding, rewritten: Mailbox): Mailbox | undefined {
+  const ours = asOurs(directory, rewritten);
+  if (ours === undefined || directory.mailboxes.has(ours.address) || directory.aliases.has(ours.address)) {
+    return undefined;
+  }
+  const reading = srs.read(rewritten.localPart);
+  if (reading.kind === "other" || reading.kind === "forged") return undefined;
+  return senderBehind(directory, { srs, isOn: false }, reading.original) ?? reading.original;
+}

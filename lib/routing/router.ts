@@ -12,7 +12,7 @@ import { mayUse } from "./own_addresses.ts";
 import type { ClientCertificate } from "../tls/tls_conn.ts";
 import { type RecipientResolution, resolveRecipient } from "./recipient.ts";
 import { hopOn, hopVia, MX_ROUTE, routeOf } from "./routes.ts";
-import { type Forwarding, resolveRewritten, rewriteSender } from "./forwarding.ts";
+import { type Forwarding, resolveRewritten, rewriteSender, senderBehind } from "./forwarding.ts";
 import type { RewrittenSender } from "./srs/srs.ts";
 import type { ResolvedTarget } from "./expansion.ts";
 import { userAddress } from "./users.ts";
@@ -23,6 +23,8 @@ export interface Router {
   resolveRecipient(recipient: Mailbox | typeof BARE_POSTMASTER): RecipientResolution;
   /** What an address stands for that we report to: an address of ours as at RCPT, any other one itself. */
   reportTargets(address: string): readonly ResolvedTarget[];
+  /** The sender that an address of ours was rewritten from; any other address itself. */
+  senderBehind(address: string): string;
   /** The reverse-path of what an address of ours sends on; undefined: as it came. See forwarding.ts. */
   rewriteSender(reversePath: string, forwardedBy: string): RewrittenSender | undefined;
   /** Finds the next hop of a forward-path of the queue, at each attempt. @param history Absent: nothing was tried yet. */
@@ -70,6 +72,11 @@ export function createRouter(config: RoutingConfig, accounts: readonly Account[]
       const mailbox = parseMailbox(address);
       const resolved = mailbox === undefined ? undefined : resolve(mailbox, true);
       return resolved?.kind === "local" ? resolved.targets : [{ address }];
+    },
+    senderBehind(address): string {
+      const mailbox = parseMailbox(address);
+      const sender = mailbox && forwarding && senderBehind(directory, forwarding, mailbox);
+      return sender?.text ?? address;
     },
     rewriteSender: (reversePath, forwardedBy) =>
       forwarding && rewriteSender(directory, forwarding, reversePath, forwardedBy),

@@ -2,7 +2,6 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { SpfFinding } from "../../lib/msgauth/findings.ts";
 import { checkSpf } from "../../lib/msgauth/spf/check.ts";
-import { composeReceivedSpf } from "../../lib/msgauth/spf/received_spf.ts";
 import { parseRecord } from "../../lib/msgauth/spf/record.ts";
 import { SpfError } from "../../lib/msgauth/spf/spf_error.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -55,11 +54,6 @@ Deno.test("no record, name or DNS answer makes an SPF check throw, ask too much,
       const isBroken = finding.result === "temperror" || finding.result === "permerror";
       assertEquals(finding.problem !== undefined, isBroken);
       assert(!(finding.problem ?? "").includes("broke off"), finding.problem);
-      assert(
-        /^[\x20-\x7e]+(?:\r\n\t[\x20-\x7e]+)+\r\n$/.test(
-          composeReceivedSpf(finding, { ip, helo, reversePath, receiver: helo }),
-        ),
-      );
     }),
     { numRuns: 500 },
   );

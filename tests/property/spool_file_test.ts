@@ -48,6 +48,7 @@ const envelope: fc.Arbitrary<Envelope> = fc.tuple(
   maybe("envid", anyText),
   maybe("arcSeal", anyText),
   maybe("requireTls", fc.constant(true)),
+  maybe("isTlsOptional", fc.constant(true)),
   maybe("holdUntil", time),
   maybe("deliverBy", fc.record({ until: time, mode: fc.constantFrom("return", "notify"), isTraced: fc.boolean() })),
   maybe("priority", fc.integer({ min: -9, max: 9 })),

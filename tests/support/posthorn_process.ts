@@ -42,6 +42,8 @@ export interface PosthornOptions {
   readonly listeners?: readonly ProcessListener[];
   /** Default: none. */
   readonly accounts?: readonly ProcessAccount[];
+  /** The words that start the program; default {@link posthornCommand}. */
+  readonly program?: readonly string[];
   /** Words in front of the program, e.g. `nsenter …` for a network namespace. */
   readonly prefix?: readonly string[];
   /** Environment variables in addition to the inherited ones. */
@@ -72,21 +74,18 @@ const END_TIMEOUT_MS = 15_000;
 export function posthornCommand(): string[] {
   const binary = Deno.env.get("POSTHORN_BINARY");
   if (binary !== undefined && binary !== "") return [binary];
-  const root = `${import.meta.dirname}/../..`;
-  return [
-    Deno.execPath(),
-    "run",
-    "--quiet",
-    "--no-prompt",
-    `--config=${root}/deno.json`,
-    ...startOptions(),
-    `${root}/main.ts`,
-  ];
+  return runCheckout(`${import.meta.dirname}/../..`, startOptions());
 }
 
-/** Permissions and V8 flags with which `deno task start` runs the program. */
-export function startOptions(): string[] {
-  return denoJson.tasks.start.command.split(" ").filter((word) => /^--(allow|v8)-/.test(word));
+/** The words that run the sources of a checkout. @param options Permissions and V8 flags. */
+export function runCheckout(root: string, options: readonly string[]): string[] {
+  const deno = [Deno.execPath(), "run", "--quiet", "--no-prompt"];
+  return [...deno, `--config=${root}/deno.json`, ...options, `${root}/main.ts`];
+}
+
+/** Permissions and V8 flags with which `deno task start` runs the program. @param task Of this checkout, by default. */
+export function startOptions(task: string = denoJson.tasks.start.command): string[] {
+  return task.split(" ").filter((word) => /^--(allow|v8)-/.test(word));
 }
 
 function hasDns(config: Readonly<Record<string, unknown>> = {}): boolean {
@@ -160,7 +159,8 @@ export class PosthornProcess implements AsyncDisposable {
 
   /** The command line for a command of the program with this configuration. */
   commandLine(...words: readonly string[]): string[] {
-    return [...this.#options.prefix ?? [], ...posthornCommand(), "--config", this.configFile, ...words];
+    const { prefix = [], program = posthornCommand() } = this.#options;
+    return [...prefix, ...program, "--config", this.configFile, ...words];
   }
 
   get #env(): Record<string, string> {

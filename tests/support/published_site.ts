@@ -41,6 +41,7 @@ export const FULL_SITE: Site = {
   sts: { ...POLICY, isServed: true, isCertified: true },
   certificate: { kind: "key", keyHash: KEY_HASH, certificate: new Uint8Array() },
   reportsTo: "postmaster@example.org",
+  reportsAlsoOn: [],
 };
 
 /** The same site with a certificate that TLSA records can be compared with. */

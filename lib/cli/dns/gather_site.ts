@@ -7,6 +7,7 @@ import type { Config, ListenerConfig } from "../../config/config.ts";
 import { domainOf } from "../../mail/mailbox.ts";
 import { dkimKeyPath, dkimPair, listDkimSelectors } from "../../msgauth/dkim/key.ts";
 import { dkimTxtValue } from "../../msgauth/dkim/private_key.ts";
+import { needsAgreement } from "../../publish/report_agreement.ts";
 import type { Site, SiteCertificate, SiteKey, SitePolicy } from "../../publish/site.ts";
 import { ownStsPolicy } from "../../publish/sts_policy.ts";
 import { systemFiles } from "../../system/files.ts";
@@ -61,16 +62,19 @@ export async function gatherSite(config: Config, { domain, addresses: named, int
     ...(sts === undefined ? {} : { sts }),
     certificate: certificateOf(hostname, loaded),
     reportsTo: reportMailbox(config, domain),
+    reportsAlsoOn: [...domains.keys()].filter((name) =>
+      needsAgreement(name, domain) && domainOf(reportMailbox(config, name)) === domain
+    ),
   };
 }
 
 /**
- * An address of the domain that reports are read at, else postmaster, whose mail always finds a reader
+ * An address that reports are read at, best of the domain itself, else postmaster, whose mail always finds a reader
  * (lib/routing/expansion.ts). One that would have to be escaped in a URI is passed over: not all who report can read that.
  */
 function reportMailbox({ reports }: Config, domain: string): string {
-  const ours = reports.receive.find((address) => domainOf(address) === domain && /^[A-Za-z0-9._+-]+@/.test(address));
-  return ours ?? `postmaster@${domain}`;
+  const plain = reports.receive.filter((address) => /^[A-Za-z0-9._+-]+@/.test(address));
+  return plain.find((address) => domainOf(address) === domain) ?? plain[0] ?? `postmaster@${domain}`;
 }
 
 /** Where the listeners of mx are on certain addresses, those; else all that others can reach. */

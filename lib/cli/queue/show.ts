@@ -62,6 +62,7 @@ function envelopeLines(envelope: Envelope, octets: number, nowMs: number): strin
     ...(envelope.body === "7BIT" ? [] : [envelope.body]),
     ...(envelope.smtpUtf8 ? ["SMTPUTF8"] : []),
     ...(envelope.requireTls ? ["REQUIRETLS"] : []),
+    ...(envelope.isTlsOptional ? ["TLS-Required: No"] : []),
     ...(envelope.ret === undefined ? [] : [`RET=${envelope.ret}`]),
     ...(envelope.envid === undefined ? [] : [`ENVID=${envelope.envid}`]),
     ...(envelope.priority === undefined ? [] : [`priority ${envelope.priority}`]),

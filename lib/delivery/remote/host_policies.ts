@@ -58,9 +58,9 @@ export class HostPolicies {
    * @returns The hosts; those that the domain's policy does not name come last, for the log and for DANE.
    */
   async learn(find: (needsSecureMx: boolean) => Promise<HostsAnswer>): Promise<HostsAnswer> {
-    const { use, needsRequireTls } = this.#plan.policy;
+    const { use, needsRequireTls, ignoresPublished = false } = this.#plan.policy;
     const { domain } = this.#plan;
-    const isAsked = use !== "off" && !domain.startsWith("[");
+    const isAsked = use !== "off" && !ignoresPublished && !domain.startsWith("[");
     const asking = isAsked ? this.#options.mtaSts?.policyOf(domain, this.#request.signal) : undefined;
     // RFC 8689 §4.2.1: the names of the hosts come under DNSSEC, or the policy of the domain names them.
     const needsSecureMx = needsRequireTls && (await asking)?.mode !== "enforce";

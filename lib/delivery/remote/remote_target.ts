@@ -115,7 +115,7 @@ export class RemoteTarget implements DeliveryTarget<RemoteHop>, AsyncDisposable 
 
   #tools(request: DeliveryRequest<RemoteHop>): AttemptTools {
     const { hop, envelope, signal, queueId } = request;
-    const policy = tlsPolicy(hop, this.#options.tls, envelope.requireTls === true);
+    const policy = tlsPolicy(hop, this.#options.tls, envelope);
     const plan = sessionPlan(hop, policy, envelope.session);
     const keys = poolKeys(hop, plan);
     const policies = new HostPolicies(this.#policies, request, plan);

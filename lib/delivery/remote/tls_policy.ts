@@ -1,6 +1,7 @@
 /** Decides how TLS is used towards a next hop, and towards one of its hosts by what is published about it. */
 
 import type { Resolver } from "../../dns/resolver.ts";
+import type { Envelope } from "../../mail/envelope.ts";
 import type { Outcome } from "../../mail/outcome.ts";
 import type { TlsaRecord } from "../../tls/dane/tlsa.ts";
 import { tlsaText } from "../../tls/dane/tlsa.ts";
@@ -38,6 +39,8 @@ export interface TlsPolicy {
   readonly isImplicit: boolean;
   /** The host must offer REQUIRETLS, and its name must come from a source that can be trusted (RFC 8689 §4.2.1). */
   readonly needsRequireTls: boolean;
+  /** The sender asks that DANE and MTA-STS are not kept to; what the operator wants holds all the same (RFC 8689 §5). */
+  readonly ignoresPublished?: true;
   /** With `opportunistic`: asked for first, because somebody wants to hear whether it would hold (RFC 8461 §5). */
   readonly proof: PeerProof;
   /** What the session counts for in reports; absent: for nothing. */
@@ -50,9 +53,18 @@ export interface TlsPolicy {
  * Decides for a next hop.
  *
  * @param defaultUse The policy towards MX hosts.
- * @param isRequired The message came with REQUIRETLS.
+ * @param envelope Of a message that came with REQUIRETLS, or says that TLS is optional, or neither.
  */
-export function tlsPolicy(hop: RemoteHop, defaultUse: TlsUse, isRequired: boolean): TlsPolicy {
+export function tlsPolicy(
+  hop: RemoteHop,
+  defaultUse: TlsUse,
+  { requireTls, isTlsOptional }: Pick<Envelope, "requireTls" | "isTlsOptional">,
+): TlsPolicy {
+  const policy = hopPolicy(hop, defaultUse, requireTls === true);
+  return isTlsOptional && !requireTls ? { ...policy, ignoresPublished: true } : policy;
+}
+
+function hopPolicy(hop: RemoteHop, defaultUse: TlsUse, isRequired: boolean): TlsPolicy {
   if (hop.kind === "mx") return policyOf(isRequired ? "required" : defaultUse, false, isRequired);
   const { scheme, tls, socketPath } = hop.smarthost;
   // A Unix socket has no name to prove, and nobody on the way.
@@ -120,7 +132,7 @@ export interface PolicyFailure {
 export async function hostPolicy(question: HostQuestion): Promise<HostPolicy> {
   const { policy, hop, host, resolver, signal, domain, sts } = question;
   const isOpen = hop.kind === "mx" || (hop.smarthost.scheme === "smtp" && policy.use === "opportunistic");
-  if (policy.use === "off" || !isOpen) return { policy };
+  if (policy.use === "off" || policy.ignoresPublished || !isOpen) return { policy };
   if (sts?.mode === "enforce" && !question.isNamedSecurely && !namesMx(sts, host.name)) {
     return underSts(question, policy);
   }

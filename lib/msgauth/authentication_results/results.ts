@@ -40,6 +40,8 @@ export interface ResultFacts {
   readonly authservId: string;
   /** What was found out. */
   readonly findings: Findings;
+  /** Signatures were looked for; where there is none, the field says so. */
+  readonly isDkimChecked?: boolean;
   /** The address of the client; absent: there is none. */
   readonly clientAddress?: string;
   /** Who logged in, where readers may know; absent: nobody, or they may not. */
@@ -53,7 +55,7 @@ export interface ResultFacts {
  * the domain is told (RFC 8601 §2.7.2 allows it), as it may name a recipient of a list.
  */
 export function resultsOf(facts: ResultFacts): AuthenticationResults {
-  const { findings, clientAddress, login, authservId } = facts;
+  const { findings, isDkimChecked = false, clientAddress, login, authservId } = facts;
   const { iprev, spf, dkim, dmarc, arc } = findings;
   const byMail = spf.toSorted((one, other) => Number(one.identity === "helo") - Number(other.identity === "helo"));
   return {
@@ -63,6 +65,7 @@ export function resultsOf(facts: ResultFacts): AuthenticationResults {
       ...(iprev === undefined ? [] : [iprevResult(iprev, clientAddress)]),
       ...byMail.map(spfResult),
       ...dkim.map(dkimResult),
+      ...(isDkimChecked && dkim.length === 0 ? [NOT_SIGNED] : []),
       ...(dmarc === undefined ? [] : [dmarcResult(dmarc, facts.dmarcComment)]),
       ...(arc === undefined ? [] : [{
         method: "arc",
@@ -74,6 +77,9 @@ export function resultsOf(facts: ResultFacts): AuthenticationResults {
     ],
   };
 }
+
+/** RFC 8601 §2.7.1 */
+const NOT_SIGNED: MethodResult = { method: "dkim", result: "none", comment: "not signed", properties: [] };
 
 /** Makes a property. @param name `type.name` */
 function property(name: string, value: string): ResultProperty {

@@ -133,25 +133,8 @@ export class SigningKeys {
     const before = chooseSigners(keys);
     const changed = await Promise.all(keys.map((own) => this.#checkKey(own, signal)));
     const signers = chooseSigners(keys);
+    this.#tellTroubles(domain, keys.filter((_, at) => changed[at]), signers);
     const { logger } = this.#options;
-    for (const [at, own] of keys.entries()) {
-      const facts = { record: dkimRecordName(own.key), domain };
-      if (!changed[at]) continue;
-      if (own.state === "missing") {
-        const consequence = signers.includes(own)
-          ? "it signs all the same, which nobody can verify"
-          : "it does not sign until it is there";
-        logger.warning(
-          "DKIM record {record} is not in DNS: {consequence}; publish what `posthorn dkim list {domain}` prints",
-          { ...facts, consequence },
-        );
-      } else if (own.state === "different") {
-        logger.warning(
-          "DKIM record {record} does not hold the key that we have: it does not sign; publish what `posthorn dkim list {domain}` prints",
-          facts,
-        );
-      }
-    }
     for (const { key, state } of signers.filter((own) => !before.includes(own) && own.state === "published")) {
       logger.info("DKIM record {record} is {state}: it signs mail of {domain} from now on", {
         record: dkimRecordName(key),
@@ -160,6 +143,27 @@ export class SigningKeys {
         algorithm: key.algorithm,
       });
     }
+  }
+
+  /** One line for all that is missing: at the first start that is a pair of keys, or more. */
+  #tellTroubles(domain: string, news: readonly OwnKey[], signers: readonly OwnKey[]): void {
+    const { logger } = this.#options;
+    for (const { key } of news.filter(({ state }) => state === "different")) {
+      logger.warning(
+        "DKIM record {record} does not hold the key that we have: it does not sign; publish what `posthorn dkim list {domain}` prints",
+        { record: dkimRecordName(key), domain },
+      );
+    }
+    const missing = news.filter(({ state }) => state === "missing");
+    if (missing.length === 0) return;
+    const consequence = missing.some((own) => signers.includes(own))
+      ? "mail is signed all the same, which nobody can verify"
+      : "these keys do not sign until then";
+    const records = missing.map(({ key }) => dkimRecordName(key)).join(", ");
+    logger.warning(
+      "DKIM records of {domain} that are not in DNS: {records}; {consequence}; publish what `posthorn dkim list {domain}` prints",
+      { records, consequence, domain },
+    );
   }
 
   /** @returns Whether the state has changed. Where DNS gives no answer it stays. */

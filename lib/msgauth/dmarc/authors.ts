@@ -9,8 +9,8 @@ import { fieldValue, headerFields, isFieldNamed } from "../../mail/header.ts";
 import { normalizeDomain } from "../../mail/mailbox.ts";
 import { decodeBase64 } from "../dkim/tag_list.ts";
 
-/** Domains that are looked at; no honest message has as many. */
-export const MAX_AUTHOR_DOMAINS = 10;
+/** Domains that are looked at, eight questions each; no honest message has as many. */
+export const MAX_AUTHOR_DOMAINS = 4;
 
 /** Characters of a From field that cannot be read in which domains are searched; a longer one names too many. */
 const MAX_SEARCHED = 16 * 1024;

@@ -116,7 +116,7 @@ function organizationOf(domain: string, found: readonly FoundRecord[]): string {
 }
 
 /**
- * Whether a domain exists, for `np`: only NXDOMAIN says that it does not (RFC 9989 §3.2, RFC 8020).
+ * Whether a domain exists, for `np`: only NXDOMAIN says that it does not (RFC 9989 §3.2.13, RFC 8020).
  *
  * @returns Undefined where nobody answered.
  */

@@ -40,8 +40,9 @@ const MILDER: Readonly<Record<DmarcRequest, DmarcRequest>> = { none: "none", qua
  *
  * Where a From field names several domains, each must pass, and the worst result counts (RFC 7489 §6.6.1). Several From
  * fields are `permerror`: nobody knows which one a reader sees and which one was signed, so that the strictest policy of all
- * their domains is asked for, whatever passed. More than ten domains are `permerror` with `reject`. Domains are judged side by
- * side: one whose servers do not answer must not take the time of the others.
+ * their domains is asked for, whatever passed. More than four domains are `permerror` with `reject`: with the domains of signatures, all
+ * of them below one organisation, there are 100 questions at most. Domains are judged side by side: one whose servers do not
+ * answer must not take the time of the others.
  *
  * @see RFC 9989 §5.3, RFC 7489 §6.6.2
  */
@@ -69,9 +70,10 @@ function problemOf({ domains, isCut, fieldCount }: Authors): string | undefined 
 
 /** The worst of some findings, the first one of equals. @param findings At least one. */
 function worst(findings: readonly DmarcFinding[]): DmarcFinding {
-  const badness = ({ result, request }: DmarcFinding): number => {
+  const badness = ({ result, request, requestIfFailed = "none" }: DmarcFinding): number => {
     if (result === "fail") return request === "none" ? 2 : 3 + STRENGTH[request];
-    return { temperror: 3, permerror: 3, none: 1, pass: 0 }[result];
+    if (result === "temperror") return 3 + STRENGTH[requestIfFailed] / 10;
+    return { permerror: 3, none: 1, pass: 0 }[result];
   };
   return findings.reduce((one, other) => badness(other) > badness(one) ? other : one);
 }
@@ -94,8 +96,10 @@ async function judge(domain: string, context: Context): Promise<DmarcFinding> {
     return { ...unjudged("pass", { fromDomain: domain, policyDomain, record }), policy, ...alignment };
   }
   const doubt = doubtOf(spf, dkim);
-  if (doubt === undefined) return await failureFor(domain, context);
-  return unjudged("temperror", { fromDomain: domain, policyDomain, record, problem: doubt });
+  const failure = await failureFor(domain, context);
+  if (doubt === undefined) return failure;
+  const { requestIfFailed = failure.request } = failure;
+  return unjudged("temperror", { fromDomain: domain, policyDomain, record, problem: doubt, requestIfFailed });
 }
 
 function doubtOf(spf: Alignment, dkim: Alignment): string | undefined {
@@ -128,15 +132,19 @@ async function failureFor(domain: string, context: Context): Promise<DmarcFindin
   const facts = { fromDomain: domain, policyDomain, record };
   const isExistenceAsked = policyDomain !== domain && record.absentDomainPolicy !== undefined;
   const exists = isExistenceAsked ? await domainExists(domain, context.resolver, context.signal) : true;
-  if (exists === undefined) {
-    return unjudged("temperror", { ...facts, problem: `whether ${domain} exists is not known` });
-  }
-  const published = publishedPolicy(domain, policyDomain, record, exists);
-  const policy = inTest(published, record);
+  // Drawn once, so that both answers of a doubt are of one draw.
   const isSampledOut = record.isTesting === undefined && context.random() * 100 >= record.percent;
-  const request = isSampledOut ? MILDER[policy] : policy;
-  const leniency = request === published ? undefined : isSampledOut ? "sampled_out" : "policy_test_mode";
-  return unjudged("fail", { ...facts, policy, request, ...(leniency === undefined ? {} : { leniency }) });
+  const asked = (isThere: boolean): Pick<DmarcFinding, "policy" | "request" | "leniency"> => {
+    const published = publishedPolicy(domain, policyDomain, record, isThere);
+    const policy = inTest(published, record);
+    const request = isSampledOut ? MILDER[policy] : policy;
+    const leniency = isSampledOut ? "sampled_out" : "policy_test_mode";
+    return { policy, request, ...(request === published ? {} : { leniency }) };
+  };
+  if (exists !== undefined) return unjudged("fail", { ...facts, ...asked(exists) });
+  const [one, other] = [asked(true).request, asked(false).request];
+  const requestIfFailed = STRENGTH[one] > STRENGTH[other] ? one : other;
+  return unjudged("temperror", { ...facts, problem: `whether ${domain} exists is not known`, requestIfFailed });
 }
 
 /** p, sp or np. */

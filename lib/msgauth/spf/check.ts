@@ -18,8 +18,8 @@ import { printable, SpfError } from "./spf_error.ts";
 export interface SpfOptions {
   /** Which identity is checked: `helo` (§2.3), or `mailfrom` (§2.4). */
   readonly identity: SpfFinding["identity"];
-  /** The client's address; IPv4-mapped IPv6 counts as IPv4 (§5). */
-  readonly ip: string;
+  /** The client's address; IPv4-mapped IPv6 counts as IPv4 (§5). Undefined: it has none. */
+  readonly ip: string | undefined;
   /** What the client said in HELO or EHLO: a domain, an address literal, or anything else. */
   readonly helo: string;
   /** Of MAIL, without angle brackets; the empty one stands for postmaster at `helo` (§2.4). Not read for the identity `helo`. */
@@ -49,9 +49,10 @@ export async function checkSpf(options: SpfOptions): Promise<SpfFinding> {
   const { identity, clock, timeLimitMs = CHECK_TIME_LIMIT_MS, signal } = options;
   const { localPart, rawDomain } = sender(options);
   const domain = checkedDomain(rawDomain);
-  const address = clientAddress(options.ip);
+  const address = options.ip === undefined ? undefined : clientAddress(options.ip);
   if (domain === undefined || address === undefined) {
-    return { identity, domain: shownDomain(rawDomain), result: "none" };
+    const problem = address === undefined ? { problem: "The client has no address" } : {};
+    return { identity, domain: shownDomain(rawDomain), result: "none", ...problem };
   }
   const about = { identity, domain };
   const unfinished = (why: Unfinished): SpfFinding => ({

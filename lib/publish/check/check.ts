@@ -3,7 +3,7 @@
 import { recordsOf } from "../record.ts";
 import { sectionsOf } from "../sections.ts";
 import { checkDkimRecord } from "./dkim.ts";
-import { checkDmarcRecord } from "./dmarc.ts";
+import { checkAgreement, checkDmarcRecord } from "./dmarc.ts";
 import type { CheckContext, Finding } from "./finding.ts";
 import { wrong } from "./finding.ts";
 import { checkHosts } from "./hosts.ts";
@@ -31,7 +31,9 @@ export async function checkRecords(context: CheckContext): Promise<readonly Find
     } else if (record.name.endsWith(`._domainkey.${site.domain}`)) {
       findings.push(await checkDkimRecord(context, record));
     } else if (record.name === `_dmarc.${site.domain}`) findings.push(...await checkDmarcRecord(context, record));
-    else if (record.name === `_smtp._tls.${site.domain}`) findings.push(await checkTlsReports(context, record));
+    else if (record.name.endsWith(`._report._dmarc.${site.domain}`)) {
+      findings.push(await checkAgreement(context, record));
+    } else if (record.name === `_smtp._tls.${site.domain}`) findings.push(await checkTlsReports(context, record));
   }
   for (const { selector, value } of site.dkimKeys) {
     if (value === undefined) findings.push(missingKey(context, selector));

@@ -3,7 +3,9 @@
  * owner should know what that is (RFC 7489 §6.3, RFC 9989 §4.7).
  */
 
-import type { PublishedRecord } from "../record.ts";
+import { domainOf } from "../../mail/mailbox.ts";
+import { type PublishedRecord, zoneLine } from "../record.ts";
+import { isAgreement, needsAgreement, reportAgreement } from "../report_agreement.ts";
 import {
   advice,
   ask,
@@ -11,6 +13,7 @@ import {
   type Finding,
   good,
   publish,
+  recordsIn,
   replace,
   shown,
   unknown,
@@ -136,27 +139,27 @@ async function checkPlaces(
       continue;
     }
     const other = place.toLowerCase();
-    const { domain } = context.site;
-    if (isRelated(other, domain)) continue;
-    const name = `${domain}._report._dmarc.${other}`;
-    const answer = await ask(context, name, "TXT");
-    if (answer.kind === "failed") findings.push(unknown({ name, type: "TXT" }, answer.reason));
-    else if (answer.kind !== "found" || !answer.records.some((text) => /^v\s*=\s*DMARC1\s*(?:;|$)/.test(text))) {
-      const mend =
-        `Ask ${other} to publish: ${name}. 3600 IN TXT "v=DMARC1"; or let the reports go to ${context.site.reportsTo}`;
-      findings.push(
-        wrong(
-          { name, type: "TXT" },
-          `${other} does not agree to get reports about ${domain}, so none are sent there`,
-          mend,
-        ),
-      );
+    const { domain, reportsTo } = context.site;
+    if (!needsAgreement(domain, other)) continue;
+    const agreement = reportAgreement(domain, other);
+    const answer = await ask(context, agreement.name, "TXT");
+    if (answer.kind === "failed") findings.push(unknown(agreement, answer.reason));
+    else if (!recordsIn(answer).some(isAgreement)) {
+      const mend = domainOf(reportsTo) === other
+        ? publish(agreement)
+        : `Ask ${other} to publish: ${zoneLine(agreement)}; or let the reports go to ${reportsTo}`;
+      const text = `${other} does not agree to get reports about ${domain}, so none are sent there`;
+      findings.push(wrong(agreement, text, mend));
     }
   }
   return findings;
 }
 
-/** One is below the other, so that they are of one organisation. Siblings would need its boundary; they are asked about. */
-function isRelated(a: string, b: string): boolean {
-  return a === b || a.endsWith(`.${b}`) || b.endsWith(`.${a}`);
+/** Compares the record by which reports about another domain of ours may come here. */
+export async function checkAgreement(context: CheckContext, record: PublishedRecord): Promise<Finding> {
+  const [about] = record.name.split("._report._dmarc.");
+  const answer = await ask(context, record.name, "TXT");
+  if (answer.kind === "failed") return unknown(record, answer.reason);
+  if (recordsIn(answer).some(isAgreement)) return good(record, `reports about ${about} may come here`);
+  return wrong(record, `Without it no reports about ${about} come here`, publish(record));
 }

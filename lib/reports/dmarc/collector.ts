@@ -19,8 +19,8 @@ import {
 export interface DmarcObservation {
   /** All that the checks found out. Without a DMARC record that asks for reports nothing is counted. */
   readonly findings: Findings;
-  /** The client's IP address. */
-  readonly clientAddress: string;
+  /** The client's IP address; undefined: it has none, and a row of a report is about one. */
+  readonly clientAddress: string | undefined;
   /** The domain of the reverse-path; empty for the null one. */
   readonly envelopeFrom: string;
   /** What was done with the message. */
@@ -136,7 +136,7 @@ function policyOf(domain: string, record: DmarcRecord): PublishedPolicy {
 
 function resultsOf(observation: DmarcObservation): AggregateResults | undefined {
   const { findings: { dmarc, dkim, spf }, clientAddress, envelopeFrom, disposition, reasons } = observation;
-  if (dmarc?.fromDomain === undefined) return undefined;
+  if (dmarc?.fromDomain === undefined || clientAddress === undefined) return undefined;
   // Nobody knows yet what a message is that a transient error kept from being judged.
   if (dmarc.result === "temperror" || dmarc.result === "none") return undefined;
   return {

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { CommandError } from "../../../lib/cli/command_error.ts";
 import { dkim, makeKeysOnReload, makeMissingKeys } from "../../../lib/cli/dkim_keys.ts";
 import { loadConfig } from "../../../lib/config/load.ts";
@@ -25,6 +25,19 @@ Deno.test("dkim create makes and prints both keys of a selector, dkim list print
   assertEquals(await dkim(file, ["list", "example.org", "s2027"]), "");
   await assertRejects(() => dkim(file, ["create", "example.org", "s2026"]), CommandError, "it exists");
   await assertRejects(() => dkim(file, ["create", "example.org", "a".repeat(62)]), CommandError, "no DNS name");
+});
+
+Deno.test("another name of a domain gets keys of its own under the same selectors, unless it says otherwise", async () => {
+  await using folder = await TemporaryFolder.create();
+  const file = `${folder.path}/posthorn.yaml`;
+  const alias = (more: string): string => `{ alias_of: example.org${more} }`;
+  const domains = `{ dkim: [s1] }\n  example.net: ${alias("")}\n  example.com: ${alias(", dkim: []")}\n`;
+  await Deno.writeTextFile(file, `hostname: mail.example.org\ndomains:\n  example.org: ${domains}`);
+  await makeMissingKeys(await loadConfig(file, processIo), new LogLines());
+  const [own, others] = [await dkim(file, ["list", "example.org"]), await dkim(file, ["list", "example.net"])];
+  assertMatch(others, /^s1\._domainkey\.example\.net\. IN TXT "v=DKIM1; k=rsa; .*\ns1-ed\._domainkey\.example\.net\. /);
+  assertNotEquals(others.replaceAll("example.net", "example.org"), own);
+  assertEquals(await dkim(file, ["list", "example.com"]), "");
 });
 
 Deno.test("keys that the configuration names are made once, and a folder that takes none stops no server", async () => {

@@ -57,7 +57,7 @@ Deno.test("The shortest configuration gets defaults that are right for a small s
       dkim: true,
       dmarc: "enforce",
       quarantine: "junk",
-      onTemporaryError: "accept",
+      onTemporaryError: "defer_reject",
       trustedForwarders: [],
       trustedSealers: [],
       arc: "off",
@@ -123,7 +123,7 @@ tls: { certificates: [{ chain: tls/chain.pem, key: /etc/ssl/key.pem }] }
 domains:
   Bücher.example: { catch_all: Carol@elsewhere.EXAMPLE, dkim: [s2026, rsa.2026], mx: [MX.Bücher.example, mx.b.example], mta_sts: enforce }
   b.example: { alias_of: c.example }
-  c.example: { alias_of: bücher.example }
+  c.example: { alias_of: bücher.example, dkim: [] }
 recipient_delimiter: ""
 accounts: ../accounts.yaml
 aliases:
@@ -215,7 +215,7 @@ quick_start: Alice@bücher.example
         mx: ["mx.xn--bcher-kva.example", "mx.b.example"],
         mtaSts: "enforce",
       }],
-      ["b.example", { name: "b.example", aliasOf: "xn--bcher-kva.example", dkim: [] }],
+      ["b.example", { name: "b.example", aliasOf: "xn--bcher-kva.example", dkim: ["s2026", "rsa.2026"] }],
       ["c.example", { name: "c.example", aliasOf: "xn--bcher-kva.example", dkim: [] }],
     ]),
     accountsFile: "/etc/accounts.yaml",

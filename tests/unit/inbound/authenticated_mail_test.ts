@@ -6,6 +6,7 @@ import type { RouteDecision } from "../../../lib/delivery/next_hop.ts";
 import { MaildirTarget } from "../../../lib/delivery/maildir.ts";
 import { mailboxFolder } from "../../../lib/delivery/maildir_name.ts";
 import { inboxFiling, quarantineFiling } from "../../../lib/delivery/mailbox/filing.ts";
+import type { Logger } from "../../../lib/log/logger.ts";
 import { type DirectDelivery, directDelivery } from "../../../lib/queue/direct_delivery.ts";
 import { systemClock } from "../../../lib/system/clock.ts";
 import { systemFiles } from "../../../lib/system/files.ts";
@@ -111,6 +112,26 @@ Deno.test("a client reads why its message is refused or put off, and the session
     "451 4.7.1 Cannot check now whether this message is from example.org, try again later",
   );
   assertEquals([deferring.spool.messages.length, deferring.spool.openReceptions], [0, 0]);
+});
+
+Deno.test("the log tells what was found out about a message, taken or refused", async () => {
+  const told: unknown[] = [];
+  const info: Logger["info"] = (message, fields) => void (/message|recipient/.test(message) && told.push(fields?.auth));
+  const logger: Logger = { debug: () => {}, info, warning: () => {}, error: () => {} };
+  await using server = await startInbound({ ...authenticated("p=reject"), logger });
+  await using client = await begin(server);
+  assertMatch(await send(client, await signByHand(MESSAGE, { key }), "DATA", 1), /^250 /);
+  assertMatch(await send(client, MESSAGE, "DATA", 1), /^550 5\.7\.1 /);
+  assertMatch(await send(client, MESSAGE.replace("Hello", "He\0llo"), "DATA", 1), /^554 5\.6\.0 /);
+  await using deferring = await startInbound({ ...authenticated("", "defer"), logger });
+  await using other = await begin(deferring);
+  assertMatch(await send(other, MESSAGE, "DATA", 1), /^451 4\.7\.1 /);
+  assertEquals(told, [
+    "spf=fail dkim=pass(example.org) dmarc=pass(example.org)",
+    "spf=fail dkim=none dmarc=fail(example.org)",
+    undefined,
+    "spf=fail dkim=none dmarc=temperror(example.org)",
+  ]);
 });
 
 Deno.test("what a client of relay_from sends is signed", async () => {

@@ -68,12 +68,12 @@ Deno.test("A message that has no author to judge is refused with what is wrong",
   const { policyDomain: _, ...nobody } = {
     ...FAIL,
     result: "permerror" as const,
-    problem: "more than 10 domains in From",
+    problem: "more than 4 domains in From",
   };
   const findings = { spf: [], dkim: [], dmarc: nobody };
   assertEquals(
     replyOf(makeDmarcPolicy(SETTINGS)(findings, STRANGER)),
-    "550 5.7.1 This message is refused: more than 10 domains in From\r\n",
+    "550 5.7.1 This message is refused: more than 4 domains in From\r\n",
   );
 });
 
@@ -84,6 +84,14 @@ Deno.test("The configuration says how far a policy is followed", () => {
   assertEquals(told(decide({ request: "none" })), "accept none");
   assertEquals(told(decide({ result: "pass", request: "none" })), "accept none");
   assertEquals(told(makeDmarcPolicy(SETTINGS)({ spf: [], dkim: [] }, STRANGER)), "accept none");
+});
+
+Deno.test("Nothing is refused where the client has no address, so that SPF could not speak for it", () => {
+  const local: DmarcClient = { isOurs: false };
+  const why = "local_policy the client has no address for SPF";
+  assertEquals(told(decide({}, {}, {}, local)), `quarantine quarantine ${why}`);
+  assertEquals(told(decide({ request: "quarantine" }, {}, {}, local)), "quarantine quarantine");
+  assertEquals(told(decide({ result: "permerror" }, {}, {}, local)), "reject reject");
 });
 
 Deno.test("What the domain itself makes milder is told to it", () => {
@@ -104,6 +112,22 @@ Deno.test("Without an answer of DNS mail is accepted, or deferred where the conf
   assertEquals(told(decide(lost, { onTemporaryError: "defer", action: "none" })), "accept none");
   const trusted = { onTemporaryError: "defer", trustedForwarders: ["192.0.2.0/24"] } as const;
   assertEquals(told(decide(lost, trusted)), "accept none trusted_forwarder client 192.0.2.1");
+});
+
+Deno.test("Who forges a domain that wants forged mail refused gains nothing by a name of it that has no answer", () => {
+  const lost = { result: "temperror", request: "none" } as const;
+  const usual = (dmarc: Partial<DmarcFinding>, more: Partial<DmarcPolicySettings> = {}): string =>
+    told(decide({ ...lost, ...dmarc }, { onTemporaryError: "defer_reject", ...more }));
+  assertEquals(usual({ requestIfFailed: "reject" }), "defer none");
+  assertEquals(usual({ requestIfFailed: "quarantine" }), "accept none");
+  assertEquals(usual({}), "accept none");
+  assertEquals(usual({ requestIfFailed: "reject" }, { action: "quarantine" }), "accept none");
+  assertEquals(usual({ requestIfFailed: "reject" }, { action: "none" }), "accept none");
+  assertEquals(
+    usual({ requestIfFailed: "reject" }, { trustedForwarders: ["192.0.2.1"] }),
+    "accept none trusted_forwarder client 192.0.2.1",
+  );
+  assertEquals(told(decide({ ...lost, requestIfFailed: "reject" })), "accept none");
 });
 
 Deno.test("Mail of our own users is theirs to send", () => {

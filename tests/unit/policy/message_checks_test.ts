@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { DnsAnswer, RecordData, RecordType, Resolver } from "../../../lib/dns/resolver.ts";
 import type { Checked } from "../../../lib/policy/message_checks.ts";
+import { type CheckedMail, MessageChecks } from "../../../lib/policy/message_checks.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { FakeResolver } from "../../support/fake_resolver.ts";
 import { allChecks, beginChecks, type CheckWishes, senderZone, STRANGER } from "../../support/msgauth/check_lab.ts";
@@ -9,6 +10,7 @@ import { testKey } from "../../support/msgauth/dkim_keys.ts";
 import { signByHand } from "../../support/msgauth/signed_by_hand.ts";
 
 const key = await testKey("rsa-sha256", "s1");
+const MAIL: CheckedMail = { helo: "mail.example.org", reversePath: "ann@example.org", isSmtpUtf8: false };
 const FIELDS = "From: ann@example.org\r\nTo: bob@example.net\r\nSubject: Hi\r\nDate: today\r\n";
 const MESSAGE = `${FIELDS}\r\nHello\r\n\r\nBye\r\n`;
 
@@ -96,7 +98,34 @@ Deno.test("a changed body fails, and mail without anything to check has nothing 
     [],
     "accept",
   ]);
-  assertMatch(field, /^Authentication-Results: mx\.test;/);
+  assertMatch(field, /^Authentication-Results: mx\.test;[^]*\tspf=none smtp\.helo=[^]*;\r\n\tdkim=none \(not signed\)/);
+});
+
+Deno.test("a client without an address has no name and no SPF; signature, ARC and DMARC are checked", async () => {
+  const resolver = new FakeResolver(senderZone("p=reject", key));
+  const settings = allChecks();
+  const checkWithout = async (message: string): Promise<Checked> => {
+    const checks = new MessageChecks(MAIL, {
+      resolver,
+      clock: new FakeClock(NOW_MS),
+      random: () => 0,
+      hostname: "mx",
+      settings,
+    });
+    const { header, body } = splitMessage(octetsOf(message));
+    checks.header(header);
+    checks.body(body);
+    return await checks.finish();
+  };
+  const signed = await checkWithout(await signByHand(MESSAGE, { key }));
+  assertMatch(
+    resultsIn(signed),
+    /^Authentication-Results: mx\.test; spf=none reason="The client has no address" smtp\.mailfrom=example\.org; spf=none .*dkim=pass.*dmarc=pass/,
+  );
+  const unsigned = await checkWithout(MESSAGE);
+  assertEquals([unsigned.decision.action, unsigned.findings.dmarc?.request], ["quarantine", "reject"]);
+  assertMatch(resultsIn(unsigned), /dkim=none \(not signed\); dmarc=fail \(dis=quarantine by local_policy\)/);
+  assertEquals(resolver.questions.filter((question) => /arpa|TXT (?:mail\.)?example\.org$/.test(question)), []);
 });
 
 Deno.test("only what is switched on is looked up", async () => {
@@ -142,7 +171,8 @@ Deno.test("a message that takes minutes to come in is checked as any other", asy
   checks.body(body);
   const { findings: { spf, dkim, dmarc }, decision } = await checks.finish();
   assertEquals([spf[1]?.result, dkim[0]?.result, dmarc?.result, decision.action], ["pass", "pass", "pass", "accept"]);
-  assertEquals(clock.sleeping, 0);
+  await clock.advance(1000);
+  assertEquals(clock.sleeping, 0, "nobody looks at time limits any more");
 });
 
 Deno.test("checks of a message that is given up leave nothing running", async () => {
@@ -151,7 +181,7 @@ Deno.test("checks of a message that is given up leave nothing running", async ()
   checks.header(octetsOf(FIELDS));
   checks.abort();
   checks.abort();
-  await clock.advance(0);
+  await clock.advance(1000);
   assertEquals(clock.sleeping, 0);
 });
 

@@ -264,7 +264,8 @@ const CASES: readonly Case[] = [
   {
     what: "DMARC reports to a domain that did not agree",
     zone: dmarc("v=DMARC1; p=none; rua=mailto:a@reports.example"),
-    says: /reports\.example does not agree[^]*example\.org\._report\._dmarc\.reports\.example\. 3600 IN TXT "v=DMARC1"/,
+    says:
+      /reports\.example does not agree[^]*example\.org\._report\._dmarc\.reports\.example\. 3600 IN TXT "v=DMARC1;"/,
   },
   {
     what: "DMARC reports to a domain that agreed",
@@ -432,6 +433,34 @@ Deno.test("with a smarthost the record need not name us, and its include is aske
   assertMatch(
     problems(await checkAgainst(zoneOf(site), { site })),
     /Add the "include:" that the operator of smarthost\.example names/,
+  );
+});
+
+Deno.test("the record by which reports of another domain of ours may come here is looked at", async () => {
+  const site = { ...FULL_SITE, reportsAlsoOn: ["example.net"] };
+  const name = "example.net._report._dmarc.example.org";
+  const told = async (TXT: readonly string[] | undefined): Promise<string | undefined> => {
+    const zone = { ...zoneOf(site), [name]: TXT === undefined ? { failing: ["TXT" as const] } : { TXT } };
+    return findingLines((await checkAgainst(zone, { site })).filter((found) => found.name === name)).join("\n");
+  };
+  assertMatch(
+    await told(["v=DMARC1;"]) ?? "",
+    /^good +TXT example\.net\._report\._dmarc\.example\.org: reports about example\.net may come here$/,
+  );
+  assertMatch(await told(["v=DMARC1"]) ?? "", /^good /);
+  assertMatch(
+    await told(["v=spf1"]) ?? "",
+    /^wrong .*no reports about example\.net come here[^]*Publish: example\.net\._report\._dmarc\.example\.org\. 3600 IN TXT "v=DMARC1;"/,
+  );
+  assertMatch(await told(undefined) ?? "", /^unknown /);
+});
+
+Deno.test("where reports go to another domain of ours, the check says who publishes that it agrees", async () => {
+  const site = { ...FULL_SITE, reportsTo: "dmarc@example.net" };
+  const lines = findingLines(await checkAgainst(zoneOf(site), { site })).join("\n");
+  assertMatch(
+    lines,
+    /example\.net does not agree[^]*→ Publish: example\.org\._report\._dmarc\.example\.net\. 3600 IN TXT "v=DMARC1;"/,
   );
 });
 

@@ -47,6 +47,17 @@ Deno.test("what may do harm, or is set elsewhere, is a remark that can be uncomm
   assertStringIncludes(text, "DNSSEC");
 });
 
+Deno.test("the record that lets reports of another domain come here is printed, and there it is told", () => {
+  const lines = linesOf({ ...FULL_SITE, reportsAlsoOn: ["example.net"] });
+  assert(lines.includes('example.net._report._dmarc.example.org. 3600 IN TXT "v=DMARC1;"'));
+  const text = textOf({ ...FULL_SITE, domain: "example.net", hasHostRecords: false }).replace(/\n; /g, " ");
+  assertStringIncludes(
+    text,
+    "reports go to example.org, which has to agree: posthorn dns example.org prints the record",
+  );
+  assert(!textOf(FULL_SITE).includes("has to agree"));
+});
+
 Deno.test("the records of the host are printed with one domain only", () => {
   const lines = linesOf({ ...FULL_SITE, domain: "example.net", aliasOf: "example.org", hasHostRecords: false });
   assertEquals(lines.filter((line) => line.startsWith("mail.example.org.")), []);

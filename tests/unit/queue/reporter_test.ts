@@ -31,6 +31,25 @@ const message: QueuedMessage = {
   }],
 };
 
+Deno.test("a sender that we rewrote gets the report under its own name, in To as in the envelope (RFC 3464 §2)", async () => {
+  const spool = new MemorySpool();
+  const rewritten = "SRS0=hash=GO=sender.test=bob@example.org";
+  const reporter = dsnReporter({
+    spool,
+    clock: systemClock,
+    hostname: "mx.test",
+    randomOctets: (into) => void crypto.getRandomValues(into),
+    expireAfterMs: () => 1000,
+    senderBehind: (address) => address === rewritten ? "bob@sender.test" : address,
+    expand: (address) => [{ address }],
+  });
+  const forwarded = { ...message, envelope: { ...envelope, reversePath: rewritten } };
+  const report = await reporter.report(forwarded, message.recipients, "failed");
+  assertEquals(report?.envelope.recipients, [{ address: "bob@sender.test", notify: "never" }]);
+  const text = new TextDecoder().decode(report?.content.inMemory);
+  assertStringIncludes(text, "\r\nTo: bob@sender.test\r\n");
+});
+
 Deno.test("a sender that is an alias of ours gets the report at the mailboxes it stands for", async () => {
   const spool = new MemorySpool();
   const reporter = dsnReporter({

@@ -29,6 +29,15 @@ Deno.test("A report is queued as mail of ours that nobody hears of when it fails
   assertEquals(spool.openReceptions, 0);
 });
 
+Deno.test("A report that says that TLS is optional goes out so", async () => {
+  const spool = new MemorySpool();
+  const submit = queueSubmit({ spool, clock: new FakeClock(), hostname: "mail.example.org", enqueue: () => {} });
+  for (const field of ["", "TLS-Required: No\r\n"]) {
+    await submit({ ...REPORT, content: new TextEncoder().encode(`From: a@example.org\r\n${field}\r\nhello\r\n`) });
+  }
+  assertEquals(spool.messages.map(({ envelope }) => envelope.isTlsOptional), [undefined, true]);
+});
+
 Deno.test("A report that cannot be made durable is refused, and nothing is left of it", async () => {
   const spool = new MemorySpool();
   spool.faults.commit = new Error("no room");

@@ -115,6 +115,12 @@ Deno.test("an expired address is unknown to others, and still good for reports o
   const later = routerOf({ nowMs: NOW + 30 * DAY });
   assertEquals(resolved(later, address), "unknown");
   assertEquals(later.reportTargets(address), [{ address: SENDER }]);
+  assertEquals([address, SENDER, "fwd@example.org", "x"].map(later.senderBehind), [
+    SENDER,
+    SENDER,
+    "fwd@example.org",
+    "x",
+  ]);
   assertEquals(later.reportTargets("fwd@example.org"), [{
     address: "carol@elsewhere.example",
     forwardedBy: "fwd@example.org",

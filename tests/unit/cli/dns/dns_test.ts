@@ -89,15 +89,27 @@ routes: [{ domain: "*", via: "smtp://smarthost.example:587" }]`);
   assertEquals(site.dkimKeys, [{ selector: "s1", isConfigured: true }, { selector: "s1-ed", isConfigured: true }]);
 });
 
-Deno.test("reports go where they are read, if that is in the domain, else to postmaster", async () => {
+Deno.test("reports go where they are read, best in the domain itself, else to postmaster", async () => {
   const target = async (receive: string, domain = "example.org"): Promise<string> => {
     const domains = "domains: { example.org: { catch_all: x@example.org }, example.net: { catch_all: x@example.org } }";
     return (await siteOf(`${domains}\nreports: { receive: [${receive}] }`, { domain })).reportsTo;
   };
   assertEquals(await target("r@example.net, dmarc@example.org, tls@example.org"), "dmarc@example.org");
-  assertEquals(await target("dmarc@example.org", "example.net"), "postmaster@example.net");
+  assertEquals(await target("dmarc@example.org", "example.net"), "dmarc@example.org");
   assertEquals(await target('"a!b@example.org", rua+d@example.org'), "rua+d@example.org");
   assertEquals(await target(""), "postmaster@example.org");
+});
+
+Deno.test("a domain whose reports are read at another one of ours has its record printed there", async () => {
+  const text = "domains: { example.org: {}, sub.example.org: {}, example.net: {}, example.com: {} }\n" +
+    "reports: { receive: [dmarc@example.org, dmarc@example.com] }";
+  const site = async (domain: string): Promise<Site> => await siteOf(text, { domain });
+  assertEquals((await site("example.org")).reportsAlsoOn, ["example.net"]);
+  assertEquals((await site("example.com")).reportsAlsoOn, []);
+  assertEquals([(await site("example.net")).reportsTo, (await site("example.net")).reportsAlsoOn], [
+    "dmarc@example.org",
+    [],
+  ]);
 });
 
 Deno.test("the host belongs to the nearest of our domains; where it is in none, to each of them", async () => {

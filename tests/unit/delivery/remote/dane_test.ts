@@ -187,6 +187,15 @@ for (
   });
 }
 
+daneTest("DANE: TLS-Required: No lets a message go where the records do not fit", async () => {
+  await using peer = startPeer();
+  await using target = testTarget(signedZone(peer, { TLSA: [WRONG] }), { mxPort: peer.port });
+  const envelope = { isTlsOptional: true as const };
+  const request = testRequest({ hop: mxHop("example.test"), recipients: ["a@example.test"], envelope });
+  const [outcome] = await target.deliver(request);
+  assertEquals([outcome?.action, outcome?.tls], ["relayed", undefined]);
+});
+
 for (
   const [what, peerOptions, tlsa, text, failure] of [
     ["shows another certificate", { tls: "starttls" }, [WRONG], /fits no TLSA record/, "certificate-not-trusted"],

@@ -2,6 +2,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { RemoteTargetOptions } from "../../../../lib/delivery/remote/remote_target.ts";
 import { parseStsPolicy, type StsPolicy } from "../../../../lib/delivery/remote/mta_sts_policy.ts";
 import type { TlsResult } from "../../../../lib/delivery/remote/tls_results.ts";
+import type { Envelope } from "../../../../lib/mail/envelope.ts";
 import type { Outcome } from "../../../../lib/mail/outcome.ts";
 import { FakeClock } from "../../../support/fake_clock.ts";
 import { LogLines } from "../../../support/log_lines.ts";
@@ -248,4 +249,26 @@ Deno.test("a host that offered TLS and does not any more is a warning", async ()
   const warnings = log.lines.filter((line) => line.startsWith("warning"));
   assertEquals(warnings.length, 1);
   assertStringIncludes(warnings[0] ?? "", "mx1.test had TLS 0 h ago, but it does not offer STARTTLS any more");
+});
+
+Deno.test("TLS-Required: No sends a message as if there were no policy, and on a connection of its own", async () => {
+  await using peer = startPeer();
+  const mtaSts = { policyOf: () => Promise.resolve(policy("enforce", "mx1.test")) };
+  const results: TlsResult[] = [];
+  await using target = testTarget(ZONE, {
+    mxPort: peer.port,
+    mtaSts,
+    results: { record: (result) => void results.push(result) },
+  });
+  const send = async (envelope: Partial<Envelope>): Promise<string> => {
+    const [outcome] = await target.deliver(
+      testRequest({ hop: mxHop("one.test"), recipients: ["a@one.test"], envelope }),
+    );
+    return outcome?.action ?? "nothing";
+  };
+  assertEquals(await send({ isTlsOptional: true }), "relayed");
+  assertEquals(results, [], "it counts for no report");
+  assertEquals(await send({}), "delayed");
+  assertEquals(await send({ isTlsOptional: true }), "relayed");
+  assertEquals(peer.messages.length, 2);
 });

@@ -66,6 +66,13 @@ Deno.test("Where nothing was checked the field says so", () => {
   assertEquals(field({}), "Authentication-Results: mail.example.org; none\r\n");
 });
 
+Deno.test("A message without a signature is told from one whose signatures were not looked at", () => {
+  const text = "Authentication-Results: mail.example.org;\r\n\tdkim=none (not signed)\r\n";
+  assertEquals(field({}, { isDkimChecked: true }), text);
+  const signed = field({ dkim: [{ result: "fail", isTesting: false }] }, { isDkimChecked: true });
+  assertEquals(signed, "Authentication-Results: mail.example.org;\r\n\tdkim=fail\r\n");
+});
+
 Deno.test("The policy of a message that fails is what is asked for it", () => {
   const dmarc = { fromDomain: "a.example", isSpfAligned: false, isDkimAligned: false };
   assertEquals(

@@ -1,9 +1,9 @@
 /** DMARC results for whole messages: alignment, policies, and From fields that are not as they should be. */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { evaluateDmarc } from "../../../../lib/msgauth/dmarc/evaluate.ts";
 import type { DkimFinding, DmarcFinding, SpfFinding } from "../../../../lib/msgauth/findings.ts";
-import { FakeResolver } from "../../../support/fake_resolver.ts";
+import { type FakeRecords, FakeResolver } from "../../../support/fake_resolver.ts";
 
 interface Case {
   readonly header?: string;
@@ -106,6 +106,39 @@ Deno.test("A check that had no answer, of a domain that is aligned, makes the re
   assertEquals(await outcome({ ...lost("example.com"), mail: "example.com" }), "pass");
   const spf: SpfFinding[] = [{ identity: "mailfrom", domain: "example.com", result: "temperror" }];
   assertEquals(await outcome({ spf }), "temperror");
+});
+
+Deno.test("What would be asked for if a message failed is known where only its evidence had no answer", async () => {
+  const dkim: DkimFinding[] = [{ result: "temperror", domain: "b.example.com", isTesting: false }];
+  const asked = async (text: string, given: Case = {}): Promise<string> => {
+    const { result, request, policy, requestIfFailed } = await evaluate({
+      records: { "example.com": text },
+      dkim,
+      ...given,
+    });
+    assertEquals([result, request, policy], ["temperror", "none", undefined]);
+    return requestIfFailed ?? "unknown";
+  };
+  assertEquals(await asked(REJECT), "reject");
+  assertEquals(await asked("v=DMARC1; p=reject; t=y"), "quarantine");
+  assertEquals(await asked("v=DMARC1; p=reject; pct=20", { random: 0.5 }), "quarantine");
+  assertEquals(await asked("v=DMARC1; p=reject; sp=none", { from: "a@b.example.com" }), "none");
+  const np = (absent: FakeRecords): FakeResolver =>
+    new FakeResolver({ "_dmarc.example.com": { TXT: ["v=DMARC1; p=none; np=reject"] }, "b.example.com": absent });
+  const from = "a@b.example.com";
+  assertEquals(await asked("", { from, resolver: np({ A: ["192.0.2.1"] }) }), "none");
+  assertEquals(await asked("", { from, resolver: np({ failing: ["A"] }) }), "reject");
+  assertEquals(
+    await asked("", { resolver: new FakeResolver({ "_dmarc.example.com": { failing: ["TXT"] } }) }),
+    "unknown",
+  );
+  const records = { "example.com": REJECT, "example.net": "v=DMARC1; p=none" };
+  const both: DkimFinding[] = ["example.net", "example.com"].map((domain) => ({
+    result: "temperror",
+    domain,
+    isTesting: false,
+  }));
+  assertEquals(await asked("", { from: "a@example.net, b@example.com", records, dkim: both }), "reject");
 });
 
 Deno.test("Without an answer about a record the result is temperror, unless it is not needed", async () => {
@@ -245,7 +278,26 @@ Deno.test("More domains than anybody writes are refused without looking at them 
   const resolver = new FakeResolver();
   const found = await evaluate({ from, resolver });
   assertEquals([found.result, found.request, resolver.questions.length], ["permerror", "reject", 0]);
-  assertStringIncludes(found.problem ?? "", "more than 10 domains");
+  assertStringIncludes(found.problem ?? "", "more than 4 domains");
+});
+
+Deno.test("Whatever domains and signatures a message names, DMARC asks no more than 100 questions about it", async () => {
+  // Of one organisation, and with no name in common below it.
+  const deep = (start: string, i: number): string =>
+    `${[..."abcdefgh"].map((level) => `${start}${i}${level}`).join(".")}.evil.example`;
+  const zone: Record<string, FakeRecords> = { "_dmarc.evil.example": { TXT: ["v=DMARC1; p=none; np=reject"] } };
+  const signed = Array.from({ length: 10 }, (_, i) => deep("s", i));
+  for (const count of [1, 4, 5, 10, 11]) {
+    const resolver = new FakeResolver(zone);
+    const from = Array.from({ length: count }, (_, i) => `x@${deep("a", i)}`).join(", ");
+    for (const result of ["pass", "temperror"] as const) {
+      const dkim = signed.map((domain): DkimFinding => ({ result, domain, isTesting: false }));
+      const spf: SpfFinding[] = [{ identity: "mailfrom", domain: deep("m", 10), result }];
+      resolver.questions.length = 0;
+      await evaluate({ from, resolver, dkim, spf });
+      assert(resolver.questions.length <= 100, `${count} authors, ${result}: ${resolver.questions.length} questions`);
+    }
+  }
 });
 
 Deno.test("A thousand signatures of the author's organisation cost ten walks at most", async () => {

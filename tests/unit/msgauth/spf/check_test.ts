@@ -71,7 +71,10 @@ Deno.test("a HELO that is no full domain name, and a client without an address, 
     assertEquals(finding.result, "none", helo);
     assertMatch(finding.domain, /^[\x20-\x7e]{0,255}$/);
   }
-  assertEquals((await check(resolver, { ip: "/run/lmtp.sock" })).result, "none");
+  const about = { identity: "mailfrom", domain: "sender.example", result: "none" } as const;
+  for (const ip of ["/run/lmtp.sock", undefined]) {
+    assertEquals(await check(resolver, { ip }), { ...about, problem: "The client has no address" });
+  }
   assertEquals(resolver.questions, []);
 });
 

@@ -38,10 +38,11 @@ Deno.test("Messages with the same results are one row with a count", () => {
   }, ...collector.counts().slice(1)]);
 });
 
-Deno.test("Nothing is counted for a domain without a record, without rua, or when the result is not known", () => {
+Deno.test("Nothing is counted for a domain without a record, without rua, when the result is not known, or of a client without address", () => {
   const collector = new DmarcCollector({ clock });
   const { record: _record, ...unpublished } = FINDING;
   collector.note({ ...OBSERVATION, findings: { ...FINDINGS, dmarc: unpublished } });
+  collector.note({ ...OBSERVATION, clientAddress: undefined });
   collector.note({ ...OBSERVATION, findings: { ...FINDINGS, dmarc: { ...FINDING, result: "temperror" } } });
   collector.note({
     ...OBSERVATION,
