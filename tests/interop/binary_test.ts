@@ -39,9 +39,11 @@ peerTest("The executable takes a message over implicit TLS and puts it into the 
   const authority = await TestAuthority.create(folder.path);
   const certificate = await authority.issue("mail", ["DNS:mail.example.org", "IP:127.0.0.1"]);
   await using posthorn = await PosthornProcess.start({
-    accounts: [ALICE],
     config: { tls: { certificates: [certificate] } },
+    isStopped: true,
   });
+  await posthorn.addAccount(ALICE.address, ALICE.password);
+  await posthorn.restart();
   const curl = MAIL_CLIENTS.find(({ name }) => name === "curl");
   const message = awkwardMessage({ from: ALICE.address, to: ALICE.address, subject: "by the executable" });
   const sent = await curl?.send({
@@ -103,7 +105,7 @@ peerTest("The executable checks the hashes of other servers, whose code it holds
 peerTest("The executable changes the queue over its control socket, and on the files when it is stopped", [
   "POSTHORN_BINARY",
 ], async () => {
-  await using posthorn = await PosthornProcess.start({ accounts: [ALICE] });
+  await using posthorn = await PosthornProcess.start();
   const suspended = await posthorn.run(["queue", "suspend", "x.example"]);
   assertEquals([suspended.code, suspended.stdout], [0, "x.example: suspended\n"], suspended.stderr);
   await posthorn.waitForLog(/Suspended x\.example as an operator asks/);

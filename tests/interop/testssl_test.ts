@@ -40,7 +40,7 @@ async function scan(file: string, port: number, options: readonly string[]): Pro
     file,
     `127.0.0.1:${port}`,
   ], {
-    timeoutMs: 170_000,
+    timeoutMs: 300_000,
   });
   return JSON.parse(await Deno.readTextFile(file)) as Finding[];
 }

@@ -9,6 +9,7 @@ import { type CommandOptions, type CommandResult, OutputLines, runCommand } from
 import { freePort } from "./interop/free_port.ts";
 import { latin1, Maildir } from "./interop/maildir.ts";
 import { waitUntil } from "./interop/wait.ts";
+import { accountsText } from "./ready_accounts.ts";
 
 /** What a listener does and where. */
 export interface ProcessListener {
@@ -124,7 +125,7 @@ export class PosthornProcess implements AsyncDisposable {
     const posthorn = new PosthornProcess(folder, options);
     try {
       await posthorn.configure({});
-      for (const account of options.accounts ?? []) await posthorn.addAccount(account.address, account.password);
+      await posthorn.#makeAccounts(options.accounts ?? []);
       if (options.isStopped !== true) await posthorn.restart();
       return posthorn;
     } catch (error) {
@@ -169,6 +170,13 @@ export class PosthornProcess implements AsyncDisposable {
   /** Runs another command of the program with this configuration, e.g. `queue list --json`. */
   async run(words: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     return await runCommand(this.commandLine(...words), { ...options, env: { ...this.#env, ...options.env } });
+  }
+
+  /** What `posthorn user add` leaves behind: the accounts file, and a data folder. */
+  async #makeAccounts(accounts: readonly ProcessAccount[]): Promise<void> {
+    if (accounts.length === 0) return;
+    await Deno.mkdir(this.seen(this.dataFolder), { recursive: true, mode: 0o700 });
+    await Deno.writeTextFile(`${this.folder}/accounts.yaml`, await accountsText(accounts), { mode: 0o600 });
   }
 
   /** Makes a mailbox with the program's own command. */

@@ -82,7 +82,10 @@ first_valid_uid = 1
 first_valid_gid = 1
 ${settings}`,
     );
-    const dovecot = new Dovecot(new Daemon([programPath("dovecot"), "-F", "-c", `${folder}/dovecot.conf`]), port);
+    const dovecot = new Dovecot(
+      new Daemon([programPath("dovecot"), "-F", "-c", `${folder}/dovecot.conf`], { killsChildren: true }),
+      port,
+    );
     try {
       await waitUntil(async () => {
         try {

@@ -64,6 +64,12 @@ userdb {
   driver = static
   args = uid=65534 gid=65534 home=/nonexistent
 }
+# Without it, a login after a wrong password would wait for seconds.
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
 service auth {
   unix_listener auth-client {
     mode = 0666
@@ -85,7 +91,9 @@ service auth {
   /** Starts it, after it was stopped too. */
   async restart(): Promise<void> {
     await this.stop();
-    this.#daemon = new Daemon([programPath("dovecot"), "-F", "-c", `${this.#folder}/dovecot.conf`]);
+    this.#daemon = new Daemon([programPath("dovecot"), "-F", "-c", `${this.#folder}/dovecot.conf`], {
+      killsChildren: true,
+    });
     await waitUntil(async () => {
       try {
         (await Deno.connect({ transport: "unix", path: this.socket })).close();

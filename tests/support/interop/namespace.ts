@@ -7,6 +7,9 @@ import { programPath } from "./peers.ts";
 import { mustRun } from "./command.ts";
 import { waitUntil } from "./wait.ts";
 
+/** Messages that wait in a Unix socket. */
+const LONG_QUEUE = 1000;
+
 /** The namespace lives as long as a shell in it, which ends when its standard input does, at the latest with the tests. */
 export class Namespace implements AsyncDisposable {
   readonly #holder: Deno.ChildProcess;
@@ -37,6 +40,8 @@ export class Namespace implements AsyncDisposable {
         return theirs !== own && name.trim() === "cat" ? true : undefined;
       }, { what: "a network namespace" });
       await namespace.run([programPath("ip"), "link", "set", "lo", "up"]);
+      // Postfix logs to itself over a socket. Ten messages fill it, and then all its processes wait for each other.
+      await namespace.run(["sh", "-c", `echo ${LONG_QUEUE} >/proc/sys/net/unix/max_dgram_qlen`]);
       return namespace;
     } catch (error) {
       await namespace[Symbol.asyncDispose]();
