@@ -119,6 +119,7 @@ class FileSpool implements Spool, ReceptionHost {
   readonly #journals: JournalWriter;
   readonly #readers: number;
   #freeMemoryOctets: number;
+  #isSlowStartLogged = false;
   /** Folders below `queue/` that are known to be durable, or on their way. */
   readonly #buckets: Map<string, Promise<void> | undefined> = new Map();
   /** In their folder, but not yet acknowledged: whoever commits them hands them over, so `recover` must not. */
@@ -195,7 +196,7 @@ class FileSpool implements Spool, ReceptionHost {
       for (; reading.size < BATCHES_AHEAD && next < queueIds.length; next += BATCH) {
         const batch = queueIds.slice(next, next + BATCH);
         const paths = batch.map((queueId) => this.queuePath(queueId));
-        reading.push({ batch, read: reader.read({ paths, maxOctets: READ_OCTETS }).catch(() => undefined) });
+        reading.push({ batch, read: this.#readBatch(reader, paths) });
       }
       const { batch = [], read } = reading.shift() ?? {};
       const { octets, lengths = [] } = await read ?? {};
@@ -207,6 +208,19 @@ class FileSpool implements Spool, ReceptionHost {
           await this.#readOrSkip(queueId, buffer, unreadable);
         if (message !== undefined) yield message;
       }
+    }
+  }
+
+  /** Undefined where the thread failed, which is told once: the start takes longer, nothing else. */
+  async #readBatch(reader: BulkReader, paths: readonly string[]): Promise<BulkRead | undefined> {
+    try {
+      return await reader.read({ paths, maxOctets: READ_OCTETS });
+    } catch (error) {
+      if (!this.#isSlowStartLogged) {
+        this.#logger.warning("No thread reads the queue, so that the start takes longer: {error}", { error });
+      }
+      this.#isSlowStartLogged = true;
+      return undefined;
     }
   }
 

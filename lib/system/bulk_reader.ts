@@ -3,6 +3,8 @@
  * nothing but its share of one message. The other side is `bulk_reader_worker.ts`.
  */
 
+import { extname } from "node:path";
+
 /** What a thread is sent. */
 export interface BulkJob {
   /** The files. */
@@ -47,9 +49,10 @@ export function openBulkReader(): BulkReader {
   };
 }
 
-/** The compiled program holds the file because of `--include` in deno.json. */
+/** Beside this file, and of its kind: TypeScript, or what the tasks `bundle` and `compile` put into the executable. */
 function startThread(): BulkReader {
-  const worker = new Worker(new URL("./bulk_reader_worker.ts", import.meta.url), { type: "module", name: "reader" });
+  const file = `./bulk_reader_worker${extname(import.meta.url)}`;
+  const worker = new Worker(new URL(file, import.meta.url), { type: "module", name: "reader" });
   const waiting: PromiseWithResolvers<BulkRead>[] = [];
   let failure: Error | undefined;
   worker.onmessage = ({ data }: MessageEvent<BulkRead>): void => waiting.shift()?.resolve(data);

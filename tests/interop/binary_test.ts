@@ -1,7 +1,11 @@
 /** The single executable, named by $POSTHORN_BINARY, does what the program does. */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertNotMatch } from "@std/assert";
+import { bucketOf, QueueIds } from "../../lib/queue/queue_id.ts";
+import { encodeEnvelope, encodeEvents, encodeHead } from "../../lib/queue/spool_file.ts";
+import { systemClock } from "../../lib/system/clock.ts";
 import { PosthornProcess } from "../support/posthorn_process.ts";
+import { outcome, sampleContent, sampleEnvelope } from "../support/queue_samples.ts";
 import { TestAuthority } from "../support/interop/certificates.ts";
 import { mustRun } from "../support/interop/command.ts";
 import { MAIL_CLIENTS } from "../support/interop/mail_clients.ts";
@@ -114,3 +118,32 @@ peerTest("The executable changes the queue over its control socket, and on the f
   const resumed = await posthorn.run(["queue", "resume", "x.example"]);
   assertEquals([resumed.code, resumed.stdout], [0, "x.example: resumed\n"], resumed.stderr);
 });
+
+/** So many that threads read the last of them. */
+const MANY_MESSAGES = 3_000;
+
+peerTest("The executable reads a long queue in threads, whose code it holds besides", ["POSTHORN_BINARY"], async () => {
+  await using posthorn = await PosthornProcess.start();
+  await posthorn.kill("SIGTERM");
+  await fillQueue(`${posthorn.dataFolder}/spool/queue`);
+  await posthorn.restart();
+  await posthorn.waitForLog(new RegExp(`Found ${MANY_MESSAGES} message\\(s\\) in the queue`));
+  assertNotMatch(posthorn.log, /No thread reads the queue/);
+});
+
+/** Messages that were tried once, and are due again in an hour. */
+async function fillQueue(folder: string): Promise<void> {
+  const ids = new QueueIds({ clock: systemClock, randomOctets: (into) => void crypto.getRandomValues(into) });
+  const content = sampleContent(100);
+  const at = new Date().toISOString();
+  const envelope = encodeEnvelope(sampleEnvelope(["bob@x.example"], { arrived: at }));
+  const nextAttempt = new Date(Date.now() + 3_600_000).toISOString();
+  const tried = { event: "attempt", at, recipients: [0], outcome: outcome("delayed", "4.2.0"), nextAttempt } as const;
+  const parts = [encodeHead(content.length), content, envelope, encodeEvents([tried])];
+  const message = await new Blob(parts as Uint8Array<ArrayBuffer>[]).bytes();
+  for (let i = 0; i < MANY_MESSAGES; i++) {
+    const queueId = ids.next();
+    await Deno.mkdir(`${folder}/${bucketOf(queueId)}`, { recursive: true, mode: 0o700 });
+    await Deno.writeFile(`${folder}/${bucketOf(queueId)}/${queueId}`, message, { mode: 0o600 });
+  }
+}

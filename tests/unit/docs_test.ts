@@ -105,6 +105,15 @@ Deno.test("docs/dependencies.md lists the import map as it is", () => {
   assertEquals(listed.sort(), Object.entries(config.imports).sort());
 });
 
+Deno.test("docs/licences.md has the licence of every package that the program contains, read for this version", () => {
+  const packages = tableRows(dependenciesPage).flatMap(([, target = "", user = ""]) => {
+    const [, name = "", version = ""] = /^`npm:(@?[^@]+)@([^/`]+)/.exec(target) ?? [];
+    return user === "program" ? [`${name} ${version}`] : [];
+  });
+  const headings = Array.from(read("docs/licences.md").matchAll(/^## (.+)$/gm), ([, heading]) => heading);
+  assertEquals(headings, [...new Set(packages)].sort());
+});
+
 const lock = readIfThere("deno.lock");
 Deno.test({
   name: "docs/dependencies.md names every package that deno.lock holds",

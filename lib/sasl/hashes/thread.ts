@@ -5,6 +5,7 @@
  * with the last one: then they cost nothing, and what an argon2 hash took of the memory is free again at once.
  */
 
+import { extname } from "node:path";
 import type { SlowHash } from "./password_hash.ts";
 
 /** What a thread is sent; it answers each once, and takes the next one then. */
@@ -49,7 +50,8 @@ export class HashThreads {
   }
 }
 
-/** The compiled program holds the file because of `--include` in deno.json. */
+/** Beside this file, and of its kind: TypeScript, or what the tasks `bundle` and `compile` put into the executable. */
 function startThread(): Worker {
-  return new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "password hash" });
+  const file = `./worker${extname(import.meta.url)}`;
+  return new Worker(new URL(file, import.meta.url), { type: "module", name: "password hash" });
 }

@@ -317,10 +317,12 @@ Deno.test("very many messages are read in bulk, and those that cannot be are rea
   assertEquals(jobs.at(-1), -1, "the thread is ended");
 });
 
-Deno.test("where no thread can be had, all messages are found all the same", async () => {
+Deno.test("where no thread can be had, all messages are found all the same, and the log says it once", async () => {
+  await using log = await catchLog();
   const files = new MemoryFiles();
   const broken = { read: () => Promise.reject(new Error("no threads")), [Symbol.dispose]: () => {} };
-  await using spool = await openSpool(files, { openBulkReader: () => broken });
+  await using spool = await openSpool(files, { logger: log.logger, openBulkReader: () => broken });
   for (let i = 0; i < 2_100; i++) await put(spool, sampleEnvelope(), sampleContent(10));
   assertEquals((await recoverAll(spool)).size, 2_100);
+  assertEquals(log.lines, ["No thread reads the queue, so that the start takes longer: Error: no threads"]);
 });
