@@ -22,6 +22,8 @@ export interface BlockingCalls {
 export interface BlockingFile extends OpenFile {
   /** Returns how many octets were taken. */
   writeSync(octets: Uint8Array): number;
+  /** As `stat`. */
+  statSync(): Awaited<ReturnType<OpenFile["stat"]>>;
 }
 
 /** The calls of the runtime. */
@@ -151,7 +153,7 @@ class QuickFile implements OpenFile {
   }
 
   stat(): ReturnType<OpenFile["stat"]> {
-    return this.#file.stat();
+    return this.#pace.isQuick() ? this.#pace.run(() => this.#file.statSync()) : this.#file.stat();
   }
 
   truncate(octets: number): Promise<void> {

@@ -35,6 +35,7 @@ class Lab implements Disposable {
       read: (into) => file.read(into),
       seek: (offset, whence) => file.seek(offset, whence),
       stat: () => file.stat(),
+      statSync: () => file.statSync(),
       sync: () => file.sync(),
       truncate: (octets) => file.truncate(octets),
       close: () => file.close(),
