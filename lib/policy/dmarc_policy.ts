@@ -88,7 +88,8 @@ function isDeferred(
   { address }: DmarcClient,
 ): boolean {
   if (action === "none" || onTemporaryError === "accept") return false;
-  return onTemporaryError === "defer" || (action === "enforce" && requestIfFailed === "reject" && address !== undefined);
+  return onTemporaryError === "defer" ||
+    (action === "enforce" && requestIfFailed === "reject" && address !== undefined);
 }
 
 function deferred({ fromDomain = "the sender" }: DmarcFinding): DmarcDecision {
