@@ -51,7 +51,8 @@ export class SpareFiles implements AsyncDisposable {
   #waiting: PutAway[] = [];
   #preparing: Promise<void> | undefined;
   #count = 0;
-  #name = 0;
+  /** No name comes twice, not even of a start before: somebody may still want to remove that one. */
+  #name: number;
   /** The least that were ready since the last look. */
   #unused = 0;
   #sweeping: Promise<void> | undefined;
@@ -60,6 +61,7 @@ export class SpareFiles implements AsyncDisposable {
   /** There are none yet. */
   constructor(options: SpareFilesOptions) {
     this.#options = options;
+    this.#name = options.clock.now();
   }
 
   /** True where a file with so much content is worth keeping. */
