@@ -1,6 +1,6 @@
 /**
  * Parts that many sites do without. Their code is loaded at the start, and only where the configuration asks for it: what is
- * loaded stays in memory, and takes its time before the first connection. None is loaded later, when the files of a running
+ * loaded stays in memory, and takes its time before the first connection. None of these is loaded later, when the files of a running
  * program may have been replaced by those of another version.
  */
 

@@ -10,7 +10,7 @@ import type { Logger } from "../log/logger.ts";
 import { startLog } from "../log/setup.ts";
 import { systemClock } from "../system/clock.ts";
 import { type Files, systemFiles } from "../system/files.ts";
-import { Mounts } from "../system/mounts.ts";
+import { LocalFolders, systemFileSystemType } from "../system/local_folders.ts";
 import { blockingCalls, quickFiles } from "../system/quick_files.ts";
 import type { Certificates } from "../tls/certificates.ts";
 import { canUpgradeServer } from "../tls/server_tls.ts";
@@ -33,16 +33,12 @@ const logger = (part: string): Logger => getLogger(["posthorn", part]);
 
 /** Quick on the disks of this machine. */
 function filesOfMachine(): Files {
-  const mounts = new Mounts({
-    readMounts: () => Deno.readTextFileSync("/proc/self/mountinfo"),
-    realPath: (folder) => Deno.realPath(folder),
-    clock: systemClock,
-  });
+  const folders = new LocalFolders({ readType: systemFileSystemType, clock: systemClock });
   return quickFiles({
     files: systemFiles,
     calls: blockingCalls,
     clock: systemClock,
-    isLocal: (folder) => mounts.isLocal(folder),
+    isLocal: (folder) => folders.isLocal(folder),
   });
 }
 

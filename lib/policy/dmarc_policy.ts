@@ -63,7 +63,7 @@ export function makeDmarcPolicy(settings: DmarcPolicySettings): DmarcPolicy {
   return (findings, client) => {
     const { dmarc } = findings;
     if (dmarc === undefined) return ACCEPTED;
-    const isUndecided = dmarc.result === "temperror" && isDeferred(dmarc, settings);
+    const isUndecided = dmarc.result === "temperror" && isDeferred(dmarc, settings, client);
     if (dmarc.request === "none" && !isUndecided) return { ...ACCEPTED, ...ownReason(dmarc) };
     const override = client.isOurs
       ? { type: "local_policy" as const, comment: "mail of our own users" }
@@ -82,9 +82,14 @@ export function describeDecision({ action, disposition, override }: DmarcDecisio
  * A forger may name a part of a domain whose servers do not answer, in a signature that nobody can check then. So where failing
  * means a refusal, doubt means "later" (RFC 9989 §5.3.6 leaves it to us). Where our own DNS is gone, no record is known either.
  */
-function isDeferred({ requestIfFailed }: DmarcFinding, { action, onTemporaryError }: DmarcPolicySettings): boolean {
+function isDeferred(
+  { requestIfFailed }: DmarcFinding,
+  { action, onTemporaryError }: DmarcPolicySettings,
+  { address }: DmarcClient,
+): boolean {
   if (action === "none" || onTemporaryError === "accept") return false;
-  return onTemporaryError === "defer" || (action === "enforce" && requestIfFailed === "reject");
+  return onTemporaryError === "defer" ||
+    (action === "enforce" && requestIfFailed === "reject" && address !== undefined);
 }
 
 function deferred({ fromDomain = "the sender" }: DmarcFinding): DmarcDecision {

@@ -9,7 +9,7 @@ import { errorAt, type Files, type OpenFile, writeAll } from "../system/files.ts
 import { FileAppender } from "./file_appender.ts";
 import { initialStates } from "./journal.ts";
 import type { QueuedMessage, Reception } from "./spool.ts";
-import { encodeEnvelope, encodeHead, HEAD_OCTETS } from "./spool_file.ts";
+import { encodeEnvelope, encodeHead, HEAD_OCTETS, padEnvelope } from "./spool_file.ts";
 import { FileContent } from "./spool_read.ts";
 
 /** What a reception needs of its spool. */
@@ -24,12 +24,14 @@ export interface ReceptionHost {
   readonly onDisk: Set<Reception>;
   /** Asks for (or, negative, gives back) room for messages in memory; false: there is none, go to disk. */
   reserve(octets: number): boolean;
+  /** A file of a message that is done, to be written over; undefined where there is none. */
+  takeSpare(): string | undefined;
   /** The file of a message being received. */
   incomingPath(queueId: string): string;
   /** The file of an accepted message. */
   queuePath(queueId: string): string;
-  /** Moves a synced file from `incoming/` into the queue, and makes that durable. */
-  publish(queueId: string): Promise<void>;
+  /** Moves a synced file into the queue, and makes that durable. */
+  publish(queueId: string, path: string): Promise<void>;
   /** Removes a file that may not exist; logs what goes wrong otherwise. */
   discard(path: string): Promise<void>;
   /** Makes the folders of the spool where they are missing. */
@@ -38,6 +40,8 @@ export interface ReceptionHost {
 
 /** First size of the buffer beyond what the first octets need: room for the envelope of most messages. */
 const SPARE_OCTETS = 2_048;
+/** What a file is longer than its message is filled with spaces, if it is no more than this. */
+const MAX_PADDING_OCTETS = 4_096;
 /** A piece for the disk; the network delivers smaller ones. Buffers of this size and more are used again. */
 const PIECE_OCTETS = 64 * 1024;
 /** Content in memory that is too long for a piece gets so much room, and after that all that it may have. */
@@ -53,8 +57,8 @@ export class FileReception implements Reception {
   #octets = 0;
   #reserved = 0;
   #appender: FileAppender | undefined;
-  /** There is a file of a message that was in memory. */
-  #isMade = false;
+  /** The file of a message that was in memory. */
+  #path: string | undefined;
   #isEnded = false;
 
   /** Takes the id of the message and the spool it is for. */
@@ -94,10 +98,11 @@ export class FileReception implements Reception {
     this.#isEnded = true;
     this.#host.onDisk.delete(this);
     try {
-      const line = encodeEnvelope(envelope);
-      if (this.#appender === undefined) await this.#commitFromMemory(line);
-      else await this.#commitOnDisk(this.#appender, line);
-      await this.#host.publish(this.queueId);
+      const line = encodeEnvelope(this.queueId, envelope);
+      const path = this.#appender === undefined
+        ? await this.#commitFromMemory(line)
+        : await this.#commitOnDisk(this.#appender, line);
+      await this.#host.publish(this.queueId, path);
     } catch (error) {
       await this.#cleanUp();
       // Somebody removed a folder while we ran: the next message shall find it.
@@ -169,27 +174,53 @@ export class FileReception implements Reception {
   }
 
   /** One file, one write, one sync. */
-  async #commitFromMemory(envelopeLine: Uint8Array): Promise<void> {
+  async #commitFromMemory(envelopeLine: Uint8Array): Promise<string> {
     this.#used = HEAD_OCTETS + this.#octets;
-    const total = this.#used + envelopeLine.length;
+    const spare = await this.#openSpare();
+    const path = spare?.path ?? this.#host.incomingPath(this.queueId);
+    const file = spare?.file ?? await this.#host.files.open(path, { write: true, createNew: true, mode: 0o600 });
+    this.#path = path;
+    await syncAndClose(file, path, this.#writeWhole(file, spare !== undefined, envelopeLine));
+    return path;
+  }
+
+  async #openSpare(): Promise<{ readonly file: OpenFile; readonly path: string } | undefined> {
+    const path = this.#host.takeSpare();
+    if (path === undefined) return undefined;
+    try {
+      // `read` makes it quick: a pipe opened in this way waits for nobody (`quick_files.ts`).
+      return { file: await this.#host.files.open(path, { read: true, write: true }), path };
+    } catch {
+      // Somebody removed it, or the disk has its troubles: a new file will tell.
+      await this.#host.discard(path);
+      return undefined;
+    }
+  }
+
+  /** Writes the whole message, and sees that the file ends with it: nothing is left of what was in it. */
+  async #writeWhole(file: OpenFile, isUsed: boolean, envelopeLine: Uint8Array): Promise<void> {
+    const size = isUsed ? (await file.stat()).size : 0;
+    const excess = size - this.#used - envelopeLine.length;
+    const line = excess > 0 && excess <= MAX_PADDING_OCTETS ? padEnvelope(envelopeLine, excess) : envelopeLine;
+    const total = this.#used + line.length;
     if (total > this.#buffer.length) {
       const larger = new Uint8Array(total);
       larger.set(this.#buffer.subarray(0, this.#used));
       this.#buffer = larger;
     }
     this.#buffer.set(encodeHead(this.#octets), 0);
-    this.#buffer.set(envelopeLine, this.#used);
-    const path = this.#host.incomingPath(this.queueId);
-    const file = await this.#host.files.open(path, { write: true, createNew: true, mode: 0o600 });
-    this.#isMade = true;
-    await syncAndClose(file, path, writeAll(file, this.#buffer.subarray(0, total)));
+    this.#buffer.set(line, this.#used);
+    await writeAll(file, this.#buffer.subarray(0, total));
+    if (size > total) await file.truncate(total);
   }
 
-  async #commitOnDisk(appender: FileAppender, envelopeLine: Uint8Array): Promise<void> {
+  async #commitOnDisk(appender: FileAppender, envelopeLine: Uint8Array): Promise<string> {
     this.#flush(appender)?.catch(() => {});
     appender.append(envelopeLine)?.catch(() => {});
     const file = await appender.finish();
-    await syncAndClose(file, this.#host.incomingPath(this.queueId), this.#writeHead(file));
+    const path = this.#host.incomingPath(this.queueId);
+    await syncAndClose(file, path, this.#writeHead(file));
+    return path;
   }
 
   async #writeHead(file: OpenFile): Promise<void> {
@@ -202,7 +233,8 @@ export class FileReception implements Reception {
     this.#buffer = new Uint8Array(0);
     this.#release();
     await this.#appender?.close();
-    if (this.#appender?.isMade ?? this.#isMade) await this.#host.discard(this.#host.incomingPath(this.queueId));
+    const path = this.#appender === undefined ? this.#path : this.#host.incomingPath(this.queueId);
+    if (path !== undefined && this.#appender?.isMade !== false) await this.#host.discard(path);
   }
 
   #release(): void {

@@ -5,6 +5,7 @@
  * lock            held while a server runs
  * incoming/ID     being received; cleared at start
  * queue/xx/ID     accepted; xx = last two characters of the queue id
+ * spare/N         of a message that is done, to be written over; cleared at start
  * broken/ID       could not be read; set aside, never deleted
  * ```
  *
@@ -25,6 +26,7 @@ import { JournalWriter } from "./journal_writer.ts";
 import { bucketOf, isQueueId, QueueIds } from "./queue_id.ts";
 import type { QueuedMessage, Reception, Spool, SpoolEvent } from "./spool.ts";
 import { SpoolFileError } from "./spool_json.ts";
+import { SpareFiles } from "./spare_files.ts";
 import { lockSpool } from "./spool_lock.ts";
 import { READ_OCTETS, readSpoolFile, readSpoolOctets } from "./spool_read.ts";
 
@@ -54,7 +56,7 @@ export interface FileSpoolOptions {
 
 /**
  * Opens the spool: takes its lock, makes its folders and clears `incoming/` of what a crash left there, none of which was
- * acknowledged.
+ * acknowledged, and `spare/`, because the folders where these files were may not be synced.
  *
  * @throws {Error} Another process has it open, or the folder cannot be used.
  */
@@ -65,12 +67,14 @@ export async function openFileSpool(options: FileSpoolOptions): Promise<Spool> {
   try {
     await makeDurableFolder(files, sync, folder);
     lock = await lockSpool({ files, folder, path: `${folder}/lock`, processId });
-    for (const name of ["incoming", "queue", "broken"]) await files.makeFolder(`${folder}/${name}`, 0o700);
+    for (const name of FOLDERS) await files.makeFolder(`${folder}/${name}`, 0o700);
     await sync.sync(folder);
     // It may have been made just before a crash: visible since, but not durable.
     await sync.sync(parentOf(folder));
     const spool = new FileSpool(options, lock, sync);
-    for await (const entry of files.list(`${folder}/incoming`)) await spool.discard(`${folder}/incoming/${entry.name}`);
+    for (const left of ["incoming", "spare"].map((name) => `${folder}/${name}`)) {
+      for await (const entry of files.list(left)) await spool.discard(`${left}/${entry.name}`);
+    }
     await spool.findBuckets();
     return spool;
   } catch (error) {
@@ -99,6 +103,8 @@ async function exists(files: Files, path: string): Promise<boolean> {
   }
 }
 
+const FOLDERS = ["incoming", "queue", "spare", "broken"];
+
 /** Messages from which on a thread reads them. */
 const MANY = 2_000;
 /** Files that it is asked for at a time, and batches that are on their way. */
@@ -125,6 +131,7 @@ class FileSpool implements Spool, ReceptionHost {
   /** In their folder, but not yet acknowledged: whoever commits them hands them over, so `recover` must not. */
   readonly #publishing: Set<string> = new Set();
   readonly #leftovers: Leftovers;
+  readonly #spares: SpareFiles;
 
   constructor(options: FileSpoolOptions, lock: OpenFile, sync: FolderSync) {
     this.files = options.files;
@@ -138,6 +145,13 @@ class FileSpool implements Spool, ReceptionHost {
     this.#ids = new QueueIds(options);
     this.#journals = new JournalWriter(options.files);
     this.#readers = options.readers ?? 64;
+    this.#spares = new SpareFiles({
+      folder: `${options.folder}/spare`,
+      files: options.files,
+      sync,
+      clock: options.clock,
+      discard: (path) => this.discard(path),
+    });
     this.#freeMemoryOctets = options.totalMemoryOctets ?? 32 * 1024 * 1024;
   }
 
@@ -158,12 +172,24 @@ class FileSpool implements Spool, ReceptionHost {
    * Removes the file. No sync: should the machine lose power before the disk knows, the message comes back and is
    * delivered once more. That is "at least once", and the alternative is another sync for each message.
    */
-  async remove(queueId: string): Promise<void> {
+  async remove(queueId: string, contentOctets = Infinity): Promise<void> {
     if (!isQueueId(queueId)) return;
+    const path = this.queuePath(queueId);
     try {
-      await this.files.remove(this.queuePath(queueId));
+      if (this.#spares.wants(contentOctets) && await this.#putAway(queueId, path)) return;
+      await this.files.remove(path);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
+  /** False where the file has to be removed. */
+  async #putAway(queueId: string, path: string): Promise<boolean> {
+    try {
+      await this.#spares.keep(path, `${this.#folder}/queue/${bucketOf(queueId)}`);
+      return true;
+    } catch {
+      return false;
     }
   }
 
@@ -245,6 +271,7 @@ class FileSpool implements Spool, ReceptionHost {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.onDisk].map((reception) => reception.abort()));
+    await this.#spares[Symbol.asyncDispose]();
     await this.#sync[Symbol.asyncDispose]();
     this.#lock.close();
   }
@@ -267,6 +294,10 @@ class FileSpool implements Spool, ReceptionHost {
     return true;
   }
 
+  takeSpare(): string | undefined {
+    return this.#spares.take();
+  }
+
   incomingPath(queueId: string): string {
     return `${this.#folder}/incoming/${queueId}`;
   }
@@ -275,22 +306,22 @@ class FileSpool implements Spool, ReceptionHost {
     return `${this.#folder}/queue/${bucketOf(queueId)}/${queueId}`;
   }
 
-  async publish(queueId: string): Promise<void> {
+  async publish(queueId: string, from: string): Promise<void> {
     this.#publishing.add(queueId);
     try {
-      await this.#publish(queueId);
+      await this.#publish(queueId, from);
     } finally {
       this.#publishing.delete(queueId);
     }
   }
 
-  async #publish(queueId: string): Promise<void> {
+  async #publish(queueId: string, from: string): Promise<void> {
     const bucket = bucketOf(queueId);
     const path = this.queuePath(queueId);
     const isMade = this.#buckets.has(bucket) ? this.#buckets.get(bucket) : this.#makeBucket(bucket);
     if (isMade !== undefined) await isMade;
     try {
-      await this.files.rename(this.incomingPath(queueId), path);
+      await this.files.rename(from, path);
     } catch (error) {
       // Somebody removed the folder: the next message makes it again, and another handle has to sync it.
       this.#buckets.delete(bucket);
@@ -307,7 +338,7 @@ class FileSpool implements Spool, ReceptionHost {
   }
 
   async makeFolders(): Promise<void> {
-    for (const name of ["incoming", "queue", "broken"]) await this.files.makeFolder(`${this.#folder}/${name}`, 0o700);
+    for (const name of FOLDERS) await this.files.makeFolder(`${this.#folder}/${name}`, 0o700);
     for (const folder of [this.#folder, `${this.#folder}/queue`]) this.#sync.forget(folder);
     await this.#sync.sync(this.#folder);
   }
@@ -414,6 +445,8 @@ class FileSpool implements Spool, ReceptionHost {
         reason,
       });
     } catch (error) {
+      // It was done, and written over, while it was read.
+      if (error instanceof Deno.errors.NotFound) return;
       this.#logger.error("Spool file {path} cannot be understood ({reason}), nor moved to {aside}: {error}", {
         path,
         aside,

@@ -134,7 +134,7 @@ export class Settler {
   /** The journal of a message whose work is done is of no use: its end is recorded by removing it, if it can be. */
   async #remove(active: ActiveMessage): Promise<void> {
     try {
-      await this.#options.spool.remove(active.queueId);
+      await this.#options.spool.remove(active.queueId, active.message?.content.octets);
     } catch (error) {
       if (active.unrecorded.length > 0) await this.#record(active);
       throw error;

@@ -116,8 +116,12 @@ export interface Spool extends AsyncDisposable {
   load(queueId: string): Promise<QueuedMessage | undefined>;
   /** Appends events to a message's journal; durable (fdatasync) when it resolves. */
   append(queueId: string, events: readonly SpoolEvent[]): Promise<void>;
-  /** Removes a message whose work is done. */
-  remove(queueId: string): Promise<void>;
+  /**
+   * Removes a message whose work is done.
+   *
+   * @param contentOctets Where nobody reads it any more: how long it is. Then its place may be used again.
+   */
+  remove(queueId: string, contentOctets?: number): Promise<void>;
   /**
    * All messages whose `commit` has resolved, for start-up and listing; content is not read. What cannot be understood is
    * set aside, with a log line.

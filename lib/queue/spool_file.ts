@@ -4,9 +4,11 @@
  * ```
  * posthorn-spool 1 000000001234\n   format version, octets of content; always 30 octets long
  * <content>
- * {"envelope": …}\n
+ * {"id": …, "envelope": …}\n       spaces may stand before the line feed
  * {"event": …}\n …
  * ```
+ *
+ * The id is the queue id, which is the name of the file, too: files are written over for other messages (`spare_files.ts`).
  *
  * Opening, syncing and renaming files is `file_spool.ts`.
  */
@@ -31,6 +33,7 @@ export interface SpoolTail {
 const MAX_CONTENT_OCTETS = 999_999_999_999;
 const HEAD = /^posthorn-spool (\d+) (\d{12})\n$/;
 const LINE_FEED = 0x0a;
+const SPACE = 0x20;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 /** Any octets are text to it. */
@@ -49,8 +52,16 @@ export function encodeHead(contentOctets: number): Uint8Array {
 }
 
 /** Makes the line that follows the content. */
-export function encodeEnvelope(envelope: Envelope): Uint8Array {
-  return encoder.encode(`${JSON.stringify({ envelope })}\n`);
+export function encodeEnvelope(id: string, envelope: Envelope): Uint8Array {
+  return encoder.encode(`${JSON.stringify({ id, envelope })}\n`);
+}
+
+/** Makes the line so many octets longer, so that it reaches to the end of the file that it is written over. */
+export function padEnvelope(line: Uint8Array, octets: number): Uint8Array {
+  const padded = new Uint8Array(line.length + octets).fill(SPACE, line.length - 1);
+  padded.set(line.subarray(0, -1));
+  padded[padded.length - 1] = LINE_FEED;
+  return padded;
 }
 
 /** Makes the lines to append for these events. */
@@ -80,16 +91,19 @@ export function decodeHead(head: Uint8Array): number {
  * over. An event line that is no JSON is passed over too: a forgotten attempt at worst repeats a delivery, where setting
  * the file aside would stop it.
  *
- * @throws {SpoolFileError} No whole envelope (it is synced before the file becomes visible, so no crash can tear it),
+ * @param id Of the message that it should be.
+ * @throws {SpoolFileError} Another message; or no whole envelope (it is synced before the file becomes visible, so no crash can tear it),
  * or a whole line with a meaning that is not understood.
  */
-export function decodeTail(tail: Uint8Array): SpoolTail {
+export function decodeTail(tail: Uint8Array, id: string): SpoolTail {
   const end = tail.indexOf(LINE_FEED);
   if (end === -1) throw new SpoolFileError("The envelope is missing or cut short");
   const first = parseLine(tail.subarray(0, end));
   if (typeof first !== "object" || first === null || !("envelope" in first)) {
     throw new SpoolFileError("There is no envelope where the content ends");
   }
+  // Absent in files of older versions, which were made for one message.
+  if ("id" in first && first.id !== id) throw new SpoolFileError(`It is the file of another message, ${first.id}`);
   const envelope = envelopeFrom(first.envelope);
   const events: SpoolEvent[] = [];
   let unreadableLines = 0;

@@ -63,7 +63,7 @@ export function readSpoolOctets(files: Files, path: string, queueId: string, fil
 }
 
 function messageFrom(queueId: string, content: FileContent, tail: Uint8Array): ReadSpoolFile {
-  const { envelope, events, unreadableLines } = decodeTail(tail);
+  const { envelope, events, unreadableLines } = decodeTail(tail, queueId);
   const message = { queueId, envelope, content, recipients: initialStates(envelope), isHeld: false };
   for (const event of events) applyEvent(message, event);
   return { message, events, unreadableLines };

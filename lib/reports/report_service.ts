@@ -7,6 +7,7 @@ import type { Clock } from "../system/clock.ts";
 import { DmarcCollector } from "./dmarc/collector.ts";
 import { addDmarcCounts, pruneDmarcCounts } from "./dmarc/store.ts";
 import { pruneReceived } from "./received/store.ts";
+import { StateUnusableError } from "./send_once.ts";
 import { addTlsCounts, pruneTlsCounts } from "./tls/store.ts";
 import type { ReportOutcome, SendReports } from "./outcome.ts";
 import { daysBefore, untilNextDay, utcDay } from "./utc_day.ts";
@@ -70,11 +71,12 @@ export class ReportService implements AsyncDisposable {
   /** Ends, and writes what was counted. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort(new Error("The server stops"));
-    await this.#running;
+    // A run that an operator asked for may be under way, which uses database and spool.
+    await Promise.all([this.#running, this.#lastRun]);
     this.#writeCounts();
   }
 
-  /** Sends all that is due of the days before at once, and says what became of it. Rejects where the server stops. */
+  /** Sends all that is due of the days before at once, and says what became of it. Rejects where the server stops, or the database cannot be used. */
   sendNow(): Promise<readonly ReportOutcome[]> {
     return this.#send(utcDay(this.#options.clock.now()));
   }
@@ -139,12 +141,12 @@ export class ReportService implements AsyncDisposable {
   }
 
   #send(today: string): Promise<readonly ReportOutcome[]> {
-    const { sendDmarc, tls } = this.#options;
+    const { state, sendDmarc, tls } = this.#options;
     const { signal } = this.#end;
     const run = this.#lastRun.then(async () => {
       signal.throwIfAborted();
       // A report without the last counts of its day would be sent for good.
-      if (!this.#writeCounts()) return [];
+      if (!this.#writeCounts() || state.read(() => true) === undefined) throw new StateUnusableError();
       const dmarc = await sendDmarc?.(today, signal) ?? [];
       const outcomes = [...dmarc, ...await tls?.send(today, signal) ?? []];
       await this.#prune(today);

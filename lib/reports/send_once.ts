@@ -42,7 +42,7 @@ export function noteSent(state: StateDatabase, key: ReportKey, destination: stri
 /**
  * Sends a report, unless its address has it.
  *
- * @throws {StateUnusableError} And whatever keeps the queue from taking it. It was not sent then.
+ * @throws {StateUnusableError} And whatever keeps the queue from taking it.
  */
 export async function sendOnce(
   { state, submit }: SendOnceOptions,
@@ -51,18 +51,29 @@ export async function sendOnce(
 ): Promise<void> {
   const { to } = message;
   if (hasReport(state, key, to)) return;
+  let isKept = false;
   try {
     await submit(message, {
       begins: (queueId) => void orFail(state.transact((sql) => note(sql, key, to, queueId))),
-      isKept: () => void state.transact((sql) => note(sql, key, to, "")),
+      isKept: () => {
+        isKept = true;
+        state.transact((sql) => note(sql, key, to, ""));
+      },
     });
   } catch (error) {
-    state.transact((sql) => sql.prepare(`DELETE FROM report_sent WHERE ${WHERE}`).run(...valuesOf(key, to)));
+    // What is durable and nobody took on goes out after a restart.
+    if (!isKept) {
+      state.transact((sql) => sql.prepare(`DELETE FROM report_sent WHERE ${WHERE}`).run(...valuesOf(key, to)));
+    }
     throw error;
   }
 }
 
-/** After a crash, before the queue starts: a report that was noted and is not in the queue was not sent. */
+/**
+ * After a crash, before the queue starts: a report that was noted and is not in the queue was not sent.
+ *
+ * @param isInQueue Where it rejects, as for a file that the disk does not give up, the report counts as sent: mail must not wait.
+ */
 export async function settleDoubts(
   state: StateDatabase,
   isInQueue: (queueId: string) => Promise<boolean>,
@@ -70,7 +81,7 @@ export async function settleDoubts(
   const doubtful = state.read((sql) => sql.prepare("SELECT queue_id FROM report_sent WHERE queue_id <> ''").all());
   for (const { queue_id: id } of doubtful ?? []) {
     const queueId = String(id);
-    const change = await isInQueue(queueId)
+    const change = await isInQueue(queueId).catch(() => true)
       ? "UPDATE report_sent SET queue_id = '' WHERE queue_id = ?"
       : "DELETE FROM report_sent WHERE queue_id = ?";
     state.transact((sql) => sql.prepare(change).run(queueId));

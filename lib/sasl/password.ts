@@ -98,8 +98,8 @@ export class PasswordHasher {
       const next = this.#line.shift();
       if (next !== undefined) next();
       else {
-        this.#running--;
-        this.#threads.endIdle();
+        // One that was just handed a place is about to take an idle thread.
+        if (--this.#running === 0) this.#threads.endIdle();
       }
     }
   }

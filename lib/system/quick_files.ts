@@ -1,7 +1,8 @@
 /**
  * The file system of the machine, without a thread for what takes some microseconds. Handing a call to a thread and back costs
  * more than opening, writing or renaming a small file in the memory of the kernel; what waits for the disk (fsync, long writes)
- * goes to a thread always, and everything does where calls are slow, or a server far away answers them.
+ * or may wait for another program (a pipe) goes to a thread always, and everything does where calls are slow, or a server far
+ * away answers them.
  */
 
 import type { Clock } from "./clock.ts";
@@ -21,6 +22,8 @@ export interface BlockingCalls {
 export interface BlockingFile extends OpenFile {
   /** Returns how many octets were taken. */
   writeSync(octets: Uint8Array): number;
+  /** As `stat`. */
+  statSync(): Awaited<ReturnType<OpenFile["stat"]>>;
 }
 
 /** The calls of the runtime. */
@@ -57,7 +60,7 @@ export function quickFiles({ files, calls, clock, isLocal }: QuickFilesOptions):
   return {
     ...files,
     open(path, options): Promise<OpenFile> {
-      if (!pace.isQuick() || !isLocal(parentOf(path))) return files.open(path, options);
+      if (!endsAtOnce(options) || !pace.isQuick() || !isLocal(parentOf(path))) return files.open(path, options);
       return pace.run(() => new QuickFile(calls.open(path, options), pace));
     },
     rename(from, to): Promise<void> {
@@ -69,6 +72,14 @@ export function quickFiles({ files, calls, clock, isLocal }: QuickFilesOptions):
       return pace.run(() => calls.remove(path));
     },
   };
+}
+
+/**
+ * Whether opening waits for nobody even where there is a pipe: it must be new, or is opened at both ends (fifo(7)). Users can
+ * put pipes into their mailboxes, in the moment between a look and the opening as well.
+ */
+function endsAtOnce({ createNew = false, read = false, write = false, append = false }: Deno.OpenOptions): boolean {
+  return createNew || (read && (write || append));
 }
 
 /** How long calls without a thread take: they hold up everybody. */
@@ -142,7 +153,7 @@ class QuickFile implements OpenFile {
   }
 
   stat(): ReturnType<OpenFile["stat"]> {
-    return this.#file.stat();
+    return this.#pace.isQuick() ? this.#pace.run(() => this.#file.statSync()) : this.#file.stat();
   }
 
   truncate(octets: number): Promise<void> {

@@ -46,7 +46,7 @@ function makeSpool(folder: string, messages: number): void {
     Deno.mkdirSync(bucket, { recursive: true, mode: 0o700 });
     const addresses = [`user${made}@domain${made % 2000}.example`];
     if (made % 20 === 0) addresses.push(`other@domain${(made + 7) % 2000}.example`);
-    const envelope = encodeEnvelope(sampleEnvelope(addresses, { arrived: timeText(clock.now()) }));
+    const envelope = encodeEnvelope(queueId, sampleEnvelope(addresses, { arrived: timeText(clock.now()) }));
     const events = encodeEvents([
       delayed(clock.now(), nowMs + MINUTE_MS * (60 + made % 60), addresses.map((_, i) => i)),
     ]);

@@ -136,13 +136,13 @@ async function fillQueue(folder: string): Promise<void> {
   const ids = new QueueIds({ clock: systemClock, randomOctets: (into) => void crypto.getRandomValues(into) });
   const content = sampleContent(100);
   const at = new Date().toISOString();
-  const envelope = encodeEnvelope(sampleEnvelope(["bob@x.example"], { arrived: at }));
+  const envelope = sampleEnvelope(["bob@x.example"], { arrived: at });
   const nextAttempt = new Date(Date.now() + 3_600_000).toISOString();
   const tried = { event: "attempt", at, recipients: [0], outcome: outcome("delayed", "4.2.0"), nextAttempt } as const;
-  const parts = [encodeHead(content.length), content, envelope, encodeEvents([tried])];
-  const message = await new Blob(parts as Uint8Array<ArrayBuffer>[]).bytes();
   for (let i = 0; i < MANY_MESSAGES; i++) {
     const queueId = ids.next();
+    const parts = [encodeHead(content.length), content, encodeEnvelope(queueId, envelope), encodeEvents([tried])];
+    const message = await new Blob(parts as Uint8Array<ArrayBuffer>[]).bytes();
     await Deno.mkdir(`${folder}/${bucketOf(queueId)}`, { recursive: true, mode: 0o700 });
     await Deno.writeFile(`${folder}/${bucketOf(queueId)}/${queueId}`, message, { mode: 0o600 });
   }

@@ -52,7 +52,8 @@ Deno.test("no record, name or DNS answer makes an SPF check throw, ask too much,
         assert(/^[\x20-\x7e]{0,500}$/.test(shown ?? ""), shown);
       }
       const isBroken = finding.result === "temperror" || finding.result === "permerror";
-      assertEquals(finding.problem !== undefined, isBroken);
+      // A client without an address is no fault of anybody, but somebody may want to know.
+      if (ip !== "x") assertEquals(finding.problem !== undefined, isBroken);
       assert(!(finding.problem ?? "").includes("broke off"), finding.problem);
     }),
     { numRuns: 500 },

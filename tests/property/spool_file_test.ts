@@ -12,6 +12,8 @@ import {
 } from "../../lib/queue/spool_file.ts";
 import { SpoolFileError } from "../../lib/queue/spool_json.ts";
 
+const ID = "2qfskmrv1krqpte2";
+
 const anyText = fc.string({ unit: "binary" });
 const maybe = <T>(key: string, value: fc.Arbitrary<T>): fc.Arbitrary<Record<string, T>> =>
   fc.oneof(fc.constant({}), value.map((made) => ({ [key]: made })));
@@ -92,8 +94,8 @@ function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
 
 Deno.test("what is written to a spool file is what is read", () => {
   fc.assert(fc.property(envelope, fc.array(event, { maxLength: 5 }), (envelope, events) => {
-    const tail = concat(encodeEnvelope(envelope), encodeEvents(events));
-    assertEquals(decodeTail(tail), { envelope, events, unreadableLines: 0 });
+    const tail = concat(encodeEnvelope(ID, envelope), encodeEvents(events));
+    assertEquals(decodeTail(tail, ID), { envelope, events, unreadableLines: 0 });
   }));
 });
 
@@ -108,7 +110,7 @@ Deno.test("the first line is 30 octets long for every length that it can say", (
 Deno.test("a tail cut at any octet is refused inside the envelope, and loses only the torn event after it", () => {
   fc.assert(
     fc.property(envelope, fc.array(event, { maxLength: 3 }), (envelope, events) => {
-      const first = encodeEnvelope(envelope);
+      const first = encodeEnvelope(ID, envelope);
       const tail = concat(first, encodeEvents(events));
       for (let cut = 0; cut <= tail.length; cut++) {
         const part = tail.subarray(0, cut);
@@ -117,7 +119,7 @@ Deno.test("a tail cut at any octet is refused inside the envelope, and loses onl
           continue;
         }
         const whole = part.reduce((lines, octet) => lines + (octet === 0x0a ? 1 : 0), 0) - 1;
-        assertEquals(decodeTail(part).events, events.slice(0, whole), `cut at ${cut}`);
+        assertEquals(decodeTail(part, ID).events, events.slice(0, whole), `cut at ${cut}`);
       }
     }),
     { numRuns: 15 },
@@ -139,7 +141,7 @@ Deno.test("no octets make the reading throw anything but its own error", () => {
 
 function isRefused(tail: Uint8Array): boolean {
   try {
-    decodeTail(tail);
+    decodeTail(tail, ID);
     return false;
   } catch (error) {
     assert(error instanceof SpoolFileError, String(error));

@@ -112,18 +112,19 @@ async function sendOne(
     await sendOnce(options, key, { from: sender.from, to: uri.address, content });
     sent.push(uri.address);
   }
-  const recipients = sent.length > 0 ? sent.join(", ") : nobody(refused);
+  const had = uris.filter((uri) => !left.includes(uri)).map(({ address }) => address);
+  const result = resultOf(had, sent, refused);
   if (packed === undefined && unknown.length === 0) {
-    logger.info("DMARC report on {domain} of {day}: sent to {recipients}", { ...due, recipients });
+    logger.info("DMARC report on {domain} of {day}: {result}", { ...due, result });
   } else if (packed !== undefined) {
-    logger.info("DMARC report on {domain} of {day}: {messages} messages in {rows} rows, sent to {recipients}", {
+    logger.info("DMARC report on {domain} of {day}: {messages} messages in {rows} rows, {result}", {
       ...due,
       messages: packed.messages,
       rows: packed.rows,
-      recipients,
+      result,
     });
   }
-  if (unknown.length === 0) return { isDone: true, text: `sent to ${recipients}` };
+  if (unknown.length === 0) return { isDone: true, text: result };
   logger.info("The DMARC report on {domain} of {day} waits: DNS does not say now whether {unknown} wants it", {
     ...due,
     unknown: unknown.join(", "),
@@ -159,8 +160,12 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function nobody(refused: readonly string[]): string {
-  return refused.length > 0 ? `nobody (${refused.join(", ")} did not agree to it)` : "nobody";
+/** @param had Addresses that an earlier attempt reached. */
+function resultOf(had: readonly string[], sent: readonly string[], refused: readonly string[]): string {
+  const parts = had.map((address) => `${address} has it`);
+  if (sent.length > 0) parts.push(`sent to ${sent.join(", ")}`);
+  if (parts.length > 0) return parts.join(", ");
+  return `sent to nobody${refused.length > 0 ? ` (${refused.join(", ")} did not agree to it)` : ""}`;
 }
 
 function mailOf(

@@ -120,6 +120,9 @@ Deno.test("Who forges a domain that wants forged mail refused gains nothing by a
     told(decide({ ...lost, ...dmarc }, { onTemporaryError: "defer_reject", ...more }));
   assertEquals(usual({ requestIfFailed: "reject" }), "defer none");
   assertEquals(usual({ requestIfFailed: "quarantine" }), "accept none");
+  // Nothing of a client without an address is refused, so that there is nothing to wait for.
+  const doubtful = { ...lost, requestIfFailed: "reject" } as const;
+  assertEquals(told(decide(doubtful, { onTemporaryError: "defer_reject" }, {}, { isOurs: false })), "accept none");
   assertEquals(usual({}), "accept none");
   assertEquals(usual({ requestIfFailed: "reject" }, { action: "quarantine" }), "accept none");
   assertEquals(usual({ requestIfFailed: "reject" }, { action: "none" }), "accept none");

@@ -1,5 +1,6 @@
 import type { BulkReader } from "../../../lib/system/bulk_reader.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import type { Spool } from "../../../lib/queue/spool.ts";
 import { encodeHead } from "../../../lib/queue/spool_file.ts";
 import { type OpenFile, systemFiles } from "../../../lib/system/files.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
@@ -52,7 +53,7 @@ Deno.test("a spool file can be read by a person: head line, content, envelope, e
   const lines = new TextDecoder().decode(files.tree("/data/spool").get(path)).split("\n");
   assertEquals(lines[0], "posthorn-spool 1 000000000025");
   assertEquals(lines.slice(1, 4), ["Subject: hello\r", "\r", "world\r"]);
-  assertMatch(lines[4] ?? "", /^\{"envelope":\{"reversePath":"alice@example.net",/);
+  assertMatch(lines[4] ?? "", /^\{"id":"[0-9a-z]{16}","envelope":\{"reversePath":"alice@example.net",/);
   assertMatch(lines[5] ?? "", /^\{"event":"attempt",/);
   assertEquals(lines[6], "");
 });
@@ -325,4 +326,105 @@ Deno.test("where no thread can be had, all messages are found all the same, and 
   for (let i = 0; i < 2_100; i++) await put(spool, sampleEnvelope(), sampleContent(10));
   assertEquals((await recoverAll(spool)).size, 2_100);
   assertEquals(log.lines, ["No thread reads the queue, so that the start takes longer: Error: no threads"]);
+});
+
+/** Sends so many messages through the spool, one after the other, each of so many octets. Their files may be used again. */
+async function passThrough(spool: Spool, messages: number, octets: number): Promise<void> {
+  for (let sent = 0; sent < messages; sent++) {
+    const { queueId } = await put(spool, sampleEnvelope(), sampleContent(octets, sent));
+    await spool.remove(queueId, octets);
+  }
+}
+
+async function inodesOf(folder: string): Promise<Set<number | null>> {
+  const inodes = new Set<number | null>();
+  for await (const entry of Deno.readDir(folder)) inodes.add((await Deno.lstat(`${folder}/${entry.name}`)).ino);
+  return inodes;
+}
+
+Deno.test("the files of messages that are done are written over: the next ones make none, and hold nothing of the old ones", async () => {
+  const data = await Deno.makeTempDir();
+  try {
+    const folder = `${data}/spool`;
+    await using spool = await openSpool(systemFiles, { folder });
+    await passThrough(spool, 40, 3_000);
+    const spare = await inodesOf(`${folder}/spare`);
+    assert(spare.size >= 16, `${spare.size} files are spare`);
+    for (const octets of [2_990, 100, 3_000, 9_000]) {
+      const content = sampleContent(octets, 77);
+      const { queueId } = await put(spool, sampleEnvelope(), content);
+      const path = `${folder}/queue/${queueId.slice(-2)}/${queueId}`;
+      const { ino, size } = await Deno.lstat(path);
+      assert(spare.has(ino), `${octets} octets: a new file was made`);
+      const message = await spool.load(queueId);
+      assert(message !== undefined);
+      assertEquals(await readContent(message), content);
+      assertEquals(message.envelope, sampleEnvelope());
+      const tail = (await Deno.readTextFile(path)).slice(encodeHead(0).length + octets);
+      assertMatch(tail, /^\{"id":.*\} *\n$/, `${octets} octets: ${size} in the file`);
+      await spool.append(queueId, [delayedEvent()]);
+      assertEquals((await spool.load(queueId))?.recipients[0]?.attempts, 1);
+    }
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
+Deno.test("no file is used again before the folder is synced in which it had its old name", async () => {
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  let isSynced = true;
+  files.fault = ({ name, path }) => {
+    if (name === "sync" && path.startsWith("/data/spool/queue/") && !isSynced) throw new Error("not now");
+  };
+  const messages = await Promise.all(Array.from({ length: 20 }, () => put(spool)));
+  isSynced = false;
+  for (const { queueId } of messages) await spool.remove(queueId, 100);
+  isSynced = true;
+  const before = new Set(files.tree("/data/spool/spare").keys());
+  await put(spool);
+  assertEquals(files.tree("/data/spool/incoming").size, 0);
+  for (const path of files.tree("/data/spool/spare").keys()) assert(before.has(path));
+  for (let turns = 0; turns < 100; turns++) await Promise.resolve();
+  assertEquals(files.tree("/data/spool/spare").size, 4, "those whose sync failed are gone, the others wait for more");
+});
+
+Deno.test("spare files are removed when nobody needed them for a minute or two, and when the spool is opened or closed", async () => {
+  const files = new MemoryFiles();
+  const clock = new FakeClock();
+  {
+    await using spool = await openSpool(files, { clock });
+    await passThrough(spool, 40, 300);
+    assert(files.tree("/data/spool/spare").size > 0);
+    await clock.advance(120_000);
+    assertEquals(files.tree("/data/spool/spare").size, 0);
+    assertEquals(clock.sleeping, 0);
+    await passThrough(spool, 40, 300);
+    assert(files.tree("/data/spool/spare").size > 0);
+    const crashed = files.afterCrash(() => true);
+    assert(crashed.tree("/data/spool/spare").size > 0);
+    await using next = await openSpool(crashed);
+    assertEquals(crashed.tree("/data/spool/spare").size, 0);
+    assertEquals((await recoverAll(next)).size, 0);
+  }
+  assertEquals(files.tree("/data/spool/spare").size, 0);
+});
+
+Deno.test("long messages and those that an operator removes leave no spare file", async () => {
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  await passThrough(spool, 20, 32 * 1024 + 1);
+  for (let sent = 0; sent < 20; sent++) await spool.remove((await put(spool)).queueId);
+  assertEquals(files.tree("/data/spool/spare").size, 0);
+});
+
+Deno.test("a file that says it is another message is set aside", async () => {
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  const { queueId } = await put(spool);
+  const path = pathOf(files);
+  const other = `${queueId.slice(0, -3)}${queueId.at(-3) === "0" ? "1" : "0"}${queueId.slice(-2)}`;
+  await files.rename(path, path.replace(queueId, other));
+  assertEquals(await spool.load(other), undefined);
+  assertEquals(files.tree("/data/spool/broken").size, 1);
 });

@@ -1,8 +1,9 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { TlsTally } from "../../../lib/delivery/remote/tls_tally.ts";
 import { dueDmarcReports } from "../../../lib/reports/dmarc/store.ts";
 import type { ReportOutcome } from "../../../lib/reports/outcome.ts";
 import { ReportService } from "../../../lib/reports/report_service.ts";
+import { StateUnusableError } from "../../../lib/reports/send_once.ts";
 import { dueTlsReports } from "../../../lib/reports/tls/store.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { breathe, OBSERVATION, rowsOf, stateLab } from "./samples.ts";
@@ -103,4 +104,46 @@ Deno.test("While the database cannot be used, counts stay in memory", async () =
   await clock.advance(10_000);
   assertEquals(service.dmarc?.counts().length, 1);
   await service[Symbol.asyncDispose]();
+});
+
+Deno.test("Who asks for reports while the database cannot be used is told so, and not that none are due", async () => {
+  const clock = new FakeClock("2026-03-01T12:00:00Z", true);
+  await using at = await stateLab(clock);
+  const service = new ReportService({
+    state: at.state,
+    clock,
+    logger: at.log,
+    random: () => 0,
+    sendDmarc: () => Promise.resolve([]),
+    keepMs: () => HOUR,
+    breathe,
+  });
+  at.state[Symbol.dispose]();
+  await assertRejects(() => service.sendNow(), StateUnusableError);
+  service.dmarc?.note(OBSERVATION);
+  await assertRejects(() => service.sendNow(), StateUnusableError);
+});
+
+Deno.test("A run that an operator asked for is over before the database and the spool are closed", async () => {
+  const clock = new FakeClock("2026-03-01T12:00:00Z", true);
+  await using at = await stateLab(clock);
+  const submitting = Promise.withResolvers<readonly ReportOutcome[]>();
+  const service = new ReportService({
+    state: at.state,
+    clock,
+    logger: at.log,
+    random: () => 0,
+    sendDmarc: () => submitting.promise,
+    keepMs: () => HOUR,
+    breathe,
+  });
+  service.start();
+  const ends: string[] = [];
+  const run = service.sendNow().then(() => ends.push("run"));
+  await clock.advance(1);
+  const end = service[Symbol.asyncDispose]().then(() => ends.push("service"));
+  await clock.advance(1_000);
+  submitting.resolve([]);
+  await Promise.all([run, end]);
+  assertEquals(ends, ["run", "service"]);
 });

@@ -76,10 +76,10 @@ Deno.test("A report is sent once where the server dies when it is in the queue, 
     throw new Error("killed");
   };
   await using after = await lab(dies);
-  // What is noted of a failed attempt is taken back, but not by a process that is gone.
   await assertRejects(() => after.send("a@example.com"), Error, "killed");
+  // Killed a moment earlier: it is not known yet that the queue has it.
   after.state.transact((sql) =>
-    sql.prepare("INSERT INTO report_sent VALUES ('dmarc', ?, ?, 'a@example.com', ?)").run(
+    sql.prepare("INSERT OR REPLACE INTO report_sent VALUES ('dmarc', ?, ?, 'a@example.com', ?)").run(
       KEY.day,
       KEY.domain,
       after.spool.messages[0]?.queueId ?? "",
@@ -95,6 +95,24 @@ Deno.test("A report is sent once where the server dies when it is in the queue, 
   await before.crash();
   await before.send("a@example.com");
   assertEquals(before.spool.messages.length, 1);
+});
+
+Deno.test("A report that is durable is not sent again where the queue did not take it on: it waits for a restart", async () => {
+  await using at = await lab(() => {
+    throw new Error("the queue is broken");
+  });
+  await assertRejects(() => at.send("a@example.com"), Error, "the queue is broken");
+  await at.send("a@example.com");
+  assertEquals(at.spool.messages.length, 1);
+});
+
+Deno.test("A spool file that the disk does not give up stops no start, and its report counts as sent", async () => {
+  await using at = await lab();
+  at.state.transact((sql) =>
+    sql.prepare("INSERT INTO report_sent VALUES ('dmarc', ?, ?, 'a@example.com', 'q77')").run(KEY.day, KEY.domain)
+  );
+  await settleDoubts(at.state, () => Promise.reject(new Error("I/O error")));
+  assertEquals(hasReport(at.state, KEY, "a@example.com"), true);
 });
 
 Deno.test("While it cannot be written who has a report, none is sent", async () => {

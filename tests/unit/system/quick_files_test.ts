@@ -35,6 +35,7 @@ class Lab implements Disposable {
       read: (into) => file.read(into),
       seek: (offset, whence) => file.seek(offset, whence),
       stat: () => file.stat(),
+      statSync: () => file.statSync(),
       sync: () => file.sync(),
       truncate: (octets) => file.truncate(octets),
       close: () => file.close(),
@@ -104,6 +105,20 @@ Deno.test("where calls become slow, threads do them for five seconds", async () 
   lab.ways.length = 0;
   await lab.deliver(new Uint8Array(3), "third");
   assertEquals(lab.ways, ["open", "write", "syncData in a thread", "rename"]);
+});
+
+Deno.test("what may turn out to be a pipe, which waits for its other end, is opened in a thread", async () => {
+  using lab = new Lab();
+  const path = `${lab.folder}/message`;
+  await lab.deliver(new Uint8Array(3));
+  lab.ways.length = 0;
+  for (const options of [{ read: true }, { append: true }, { write: true, create: true }]) {
+    (await lab.files.open(path, options)).close();
+  }
+  assertEquals(lab.ways, ["open in a thread", "open in a thread", "open in a thread"]);
+  // Both ends at once: nobody is waited for (fifo(7)).
+  (await lab.files.open(path, { read: true, append: true })).close();
+  assertEquals(lab.ways.at(-1), "open");
 });
 
 Deno.test("one late call, because the machine had other things to do, changes nothing", async () => {

@@ -5,7 +5,7 @@ import { addDmarcCounts } from "../../../../lib/reports/dmarc/store.ts";
 import { attachmentsOf } from "../../../../lib/reports/received/attachments.ts";
 import { parseAggregate } from "../../../../lib/reports/received/parse_dmarc.ts";
 import { unpack } from "../../../../lib/reports/received/unpack.ts";
-import type { ReportMessage } from "../../../../lib/reports/submit.ts";
+import type { ReportMessage, SubmitSteps } from "../../../../lib/reports/submit.ts";
 import { FakeClock } from "../../../support/fake_clock.ts";
 import { type FakeRecords, FakeResolver } from "../../../support/fake_resolver.ts";
 import { LogLines } from "../../../support/log_lines.ts";
@@ -38,7 +38,12 @@ async function send(
     resolver,
     clock: { ...clock, now: () => clock.now(), monotonic: () => clock.monotonic(), sleep: () => Promise.resolve() },
     logger: log,
-    submit: (message: ReportMessage) => Promise.resolve(void messages.push(message)),
+    submit: (message: ReportMessage, steps?: SubmitSteps) => {
+      steps?.begins(`q${messages.length}`);
+      messages.push(message);
+      steps?.isKept();
+      return Promise.resolve();
+    },
     sender: { from: "postmaster@example.org", organization: 'Example "Inc"', hostname: "mail.example.org" },
     breathe,
     randomOctets: (into: Uint8Array<ArrayBuffer>) => void into.fill(7),
@@ -111,6 +116,17 @@ Deno.test("While DNS does not say whether an address wants it, the report waits"
   const { messages, log } = await send("mailto:rua@vendor.example", failing, AGREED);
   assertEquals(messages.map(({ to }) => to), ["rua@vendor.example"]);
   assertMatch(log[0] ?? "", /waits: DNS does not say now whether vendor\.example wants it$/);
+});
+
+Deno.test("An address that has the report already is named where another one kept it waiting", async () => {
+  const name = "example.com._report._dmarc.vendor.example";
+  const { messages, log } = await send(
+    "mailto:rua@example.com,mailto:rua@vendor.example",
+    { [name]: { failing: ["TXT" as const] } },
+    { [name]: { TXT: ["v=spf1 -all"] } },
+  );
+  assertEquals(messages.map(({ to }) => to), ["rua@example.com"]);
+  assertMatch(log.at(-1) ?? "", /: rua@example\.com has it$/);
 });
 
 Deno.test("An address that takes only smaller reports gets none, others do", async () => {
