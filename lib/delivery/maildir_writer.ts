@@ -140,9 +140,10 @@ export class MaildirWriter implements AsyncDisposable {
       await this.#finish();
       const name = sizedName(this.#name, this.#octets, this.#crlfOctets);
       const target = `${maildir}/${folder}/${name}${folder === "new" ? "" : `:2,${sorted(flags)}`}`;
+      const mark = folderSync.mark(`${maildir}/${folder}`);
       await renameOnce(files, written, target);
       path = target;
-      await folderSync.sync(`${maildir}/${folder}`);
+      await folderSync.sync(`${maildir}/${folder}`, mark);
       return { path, octets: this.#octets, crlfOctets: this.#crlfOctets };
     } catch (error) {
       this.#close();

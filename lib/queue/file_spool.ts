@@ -320,6 +320,7 @@ class FileSpool implements Spool, ReceptionHost {
     const path = this.queuePath(queueId);
     const isMade = this.#buckets.has(bucket) ? this.#buckets.get(bucket) : this.#makeBucket(bucket);
     if (isMade !== undefined) await isMade;
+    const mark = this.#sync.mark(`${this.#folder}/queue/${bucket}`);
     try {
       await this.files.rename(from, path);
     } catch (error) {
@@ -329,7 +330,7 @@ class FileSpool implements Spool, ReceptionHost {
       throw error;
     }
     try {
-      await this.#sync.sync(`${this.#folder}/queue/${bucket}`);
+      await this.#sync.sync(`${this.#folder}/queue/${bucket}`, mark);
     } catch (error) {
       await this.discard(path);
       throw error;

@@ -9,7 +9,7 @@
 
 import type { Clock } from "../system/clock.ts";
 import type { Files } from "../system/files.ts";
-import type { FolderSync } from "../system/folder_sync.ts";
+import type { FolderSync, SyncMark } from "../system/folder_sync.ts";
 
 /** What spare files are kept with. */
 export interface SpareFilesOptions {
@@ -41,6 +41,8 @@ interface PutAway {
   readonly path: string;
   /** It had its name there. */
   readonly from: string;
+  /** Of that folder, before. */
+  readonly mark: SyncMark;
 }
 
 /** Keeps them. */
@@ -76,7 +78,8 @@ export class SpareFiles implements AsyncDisposable {
    * @throws {Deno.errors} What the disk said; the file is where it was.
    */
   async keep(path: string, from: string): Promise<void> {
-    const { files, folder } = this.#options;
+    const { files, folder, sync } = this.#options;
+    const mark = sync.mark(from);
     const spare = `${folder}/${this.#name++}`;
     this.#count++;
     try {
@@ -85,7 +88,7 @@ export class SpareFiles implements AsyncDisposable {
       this.#count--;
       throw error;
     }
-    this.#waiting.push({ path: spare, from });
+    this.#waiting.push({ path: spare, from, mark });
     if (this.#waiting.length >= BATCH && this.#ready.length < AT_HAND) this.#preparing ??= this.#prepare();
     this.#sweeping ??= this.#sweep();
   }
@@ -112,15 +115,15 @@ export class SpareFiles implements AsyncDisposable {
     const { sync } = this.#options;
     const batch = this.#waiting;
     this.#waiting = [];
-    const folders = new Set(batch.map(({ from }) => from));
-    const paths = batch.map(({ path }) => path);
-    try {
-      await Promise.all(Array.from(folders, (folder) => sync.sync(folder)));
-      this.#ready.push(...paths);
-    } catch {
-      // What the disk lost then, it tells once: they can never be trusted again.
-      await this.#discard(paths);
-    }
+    const synced = batch.map(async ({ path, from, mark }) => {
+      await sync.sync(from, mark);
+      this.#ready.push(path);
+    });
+    const lost = (await Promise.allSettled(synced)).flatMap(({ status }, at) =>
+      status === "rejected" ? batch[at]?.path ?? [] : []
+    );
+    // What the disk lost, it tells once: they can never be trusted again.
+    await this.#discard(lost);
     this.#preparing = undefined;
   }
 

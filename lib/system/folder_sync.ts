@@ -31,6 +31,12 @@ interface Folder {
   isStale: boolean;
 }
 
+/** What is known of the fsyncs of a folder at some time. */
+export type SyncMark = number;
+
+/** Folders whose last failure is remembered, each by itself. */
+const MAX_FAILURES = 1_000;
+
 /** Syncs folders: for each, at most one fsync runs and one waits. */
 export class FolderSync implements AsyncDisposable {
   readonly #files: Files;
@@ -39,6 +45,11 @@ export class FolderSync implements AsyncDisposable {
   readonly #clock: Clock;
   /** In the order of last use. */
   readonly #folders = new Map<string, Folder>();
+  /** When an fsync of a folder failed last: the how-manieth failure it was. */
+  readonly #failures = new Map<string, number>();
+  #failureCount = 0;
+  /** The last failure that is not remembered by its folder. */
+  #forgotten = 0;
   #isClosed = false;
 
   /** Opens nothing yet. */
@@ -49,15 +60,27 @@ export class FolderSync implements AsyncDisposable {
     this.#clock = options.clock ?? systemClock;
   }
 
+  /** To be taken before something is changed in the folder, for `sync`. */
+  mark(folder: string): SyncMark {
+    return this.#failures.get(folder) ?? this.#forgotten;
+  }
+
   /**
    * Makes durable what was renamed, created or removed in the folder before the call: when it resolves, an fsync that
    * began after the call has succeeded.
    *
+   * @param mark From before the change. An fsync that was under way then, and failed before this call, may have lost the change,
+   * and the kernel tells that once: then this fails, too. Absent: the caller has seen no change that it could have lost.
    * @throws {Deno.errors} What the disk said, to everybody who waited for that fsync or for the one behind it. The next
    * call opens the folder anew.
    */
-  sync(folder: string): Promise<void> {
+  sync(folder: string, mark?: SyncMark): Promise<void> {
     if (this.#isClosed) return Promise.reject(new TypeError(`Cannot sync folder "${folder}": closed`));
+    if (mark !== undefined && mark !== this.mark(folder)) {
+      return Promise.reject(
+        new Error(`Cannot sync folder "${folder}": an fsync failed meanwhile, and may have lost the change`),
+      );
+    }
     const entry = this.#use(folder);
     if (entry.waiting !== undefined) return entry.waiting;
     if (entry.running === undefined) return this.#start(entry);
@@ -114,12 +137,22 @@ export class FolderSync implements AsyncDisposable {
     } catch (error) {
       // After a failed fsync the kernel may call the pages clean: only a new handle, asked again, can be believed.
       entry.isStale = true;
+      this.#noteFailure(entry.path);
       throw errorAt(entry.path, "sync folder", error);
     } finally {
       entry.running = undefined;
       if (entry.isStale) this.#close(entry);
       this.#trim();
     }
+  }
+
+  #noteFailure(folder: string): void {
+    this.#failureCount++;
+    if (this.#failures.size >= MAX_FAILURES) {
+      this.#failures.clear();
+      this.#forgotten = this.#failureCount;
+    }
+    this.#failures.set(folder, this.#failureCount);
   }
 
   #close(entry: Folder): void {

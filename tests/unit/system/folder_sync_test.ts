@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { type Files, type OpenFile, systemFiles } from "../../../lib/system/files.ts";
 import { FolderSync } from "../../../lib/system/folder_sync.ts";
+import { MemoryFiles } from "../../support/memory_files.ts";
 
 /** Files whose folder fsyncs end when the test says so. */
 class SlowFolders {
@@ -134,4 +135,20 @@ Deno.test("A folder is opened anew after it was forgotten, and after a while", a
   assertEquals(await round(), 2);
   nowMs += 1000;
   assertEquals(await round(), 3);
+});
+
+Deno.test("what was changed while an fsync ran that failed is not called durable by the next one", async () => {
+  const files = new MemoryFiles();
+  await files.makeFolder("/data/new");
+  await using folders = new FolderSync(files);
+  const before = folders.mark("/data/new");
+  const other = folders.mark("/data");
+  files.fault = ({ name }) => {
+    if (name === "sync") throw new Error("Input/output error (os error 5)");
+  };
+  await assertRejects(() => folders.sync("/data/new"), Error, "os error 5");
+  files.fault = undefined;
+  await assertRejects(() => folders.sync("/data/new", before), Error, "an fsync failed meanwhile");
+  await folders.sync("/data/new", folders.mark("/data/new"));
+  await folders.sync("/data", other);
 });
