@@ -4,8 +4,8 @@ import { programPath } from "./peers.ts";
 import { pause } from "./wait.ts";
 
 const DAY_MS = 86_400_000;
-/** So long the programs may go on by what they have read. */
-const CACHE_MS = 1_200;
+/** So long the programs may go on by what they have read: libfaketime counts its one second in whole ones. */
+const CACHE_MS = 2_300;
 
 /** A clock that is right but for a number of seconds, which a file holds for each program. */
 export class ShiftedClock {
