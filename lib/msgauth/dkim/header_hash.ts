@@ -1,5 +1,6 @@
 /** What a signature is made over: the header fields that it names, and itself (RFC 6376 §3.7, §5.4.2). */
 
+import { joinOctets } from "../../mail/octets.ts";
 import { type HeaderField, headerFields } from "../../mail/header.ts";
 import { type Canonicalization, canonicalizeField } from "./canonicalize.ts";
 import { parseTagList, type Tag } from "./tag_list.ts";
@@ -82,13 +83,7 @@ export interface HeaderHashParts {
 export function headerHashInput({ header, fields, canonicalization, signatureField }: HeaderHashParts): Uint8Array {
   const parts = fields.map((field) => canonicalizeField(fieldOctets(header, field), canonicalization));
   parts.push(withoutFinalLineEnd(canonicalizeField(signatureField, canonicalization)));
-  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
+  return joinOctets(parts);
 }
 
 /**

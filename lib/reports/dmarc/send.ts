@@ -6,7 +6,7 @@ import type { StateDatabase } from "../../state/state_database.ts";
 import type { Clock } from "../../system/clock.ts";
 import { deleteSomeOf } from "../delete_rows.ts";
 import { gzipPieces } from "../gzip.ts";
-import type { ReportKey, ReportOutcome } from "../outcome.ts";
+import { reasonOf, type ReportKey, type ReportOutcome } from "../outcome.ts";
 import { composeReportMail } from "../report_mail.ts";
 import { hasReport, sendOnce, StateUnusableError } from "../send_once.ts";
 import type { Submit } from "../submit.ts";
@@ -154,10 +154,6 @@ async function pack(options: SendOptions, due: DomainDay, { policy }: DomainPoli
     yield AGGREGATE_END;
   };
   return { head, octets: await gzipPieces(pieces()), ...sum };
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** @param had Addresses that an earlier attempt reached. */

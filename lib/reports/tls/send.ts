@@ -9,7 +9,7 @@ import type { StateDatabase } from "../../state/state_database.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { ReportSender } from "../dmarc/send.ts";
 import { gzip } from "../gzip.ts";
-import type { ReportKey, ReportOutcome } from "../outcome.ts";
+import { reasonOf, type ReportKey, type ReportOutcome } from "../outcome.ts";
 import { composeReportMail } from "../report_mail.ts";
 import type { ReportUri } from "../report_uri.ts";
 import { hasReport, noteSent, sendOnce, StateUnusableError } from "../send_once.ts";
@@ -64,8 +64,7 @@ export async function sendTlsReports(
     } catch (error) {
       signal.throwIfAborted();
       logger.warning("The TLS report on {domain} of {day} cannot be sent now: {error}", { ...due, error });
-      const reason = error instanceof Error ? error.message : String(error);
-      outcomes.push({ kind: "tls", ...due, isDone: false, text: `cannot be sent now: ${reason}` });
+      outcomes.push({ kind: "tls", ...due, isDone: false, text: `cannot be sent now: ${reasonOf(error)}` });
     }
     await clock.sleep(pauseMs, signal);
   }
