@@ -3,16 +3,19 @@
  * and their readers are woken once instead of once for each answer.
  */
 
-import { setImmediate } from "node:timers";
+import process from "node:process";
 
 /** Waits for the end of the turn; who waits in the same one shares it. */
 export class EndOfTurn {
   #end: Promise<void> | undefined;
 
-  /** Settles behind everything that follows from what has arrived already; some microseconds later where nothing has. */
+  /**
+   * Settles behind everything that follows from what has arrived already; some microseconds later where nothing has. Made of
+   * `nextTick`, because `setImmediate` takes a millisecond on a runtime before Deno 2.9 when there is nothing else to do.
+   */
   next(): Promise<void> {
     return this.#end ??= new Promise((resolve) => {
-      setImmediate(() => {
+      process.nextTick(() => {
         this.#end = undefined;
         resolve();
       });

@@ -14,7 +14,7 @@ interface Recorded {
 }
 
 const FILE = new URL("recorded.json", import.meta.url);
-const NAMES = ["deliver-2k-20-keep", "deliver-2k-20-new", "relay-2k-20-keep"];
+const NAMES = ["deliver-2k-1-keep", "deliver-2k-20-keep", "deliver-2k-20-new", "relay-2k-20-keep"];
 const ROWS = throughputRows().filter(({ name }) => NAMES.includes(name));
 /** Machines are noisy: only less than this part of what was recorded is a loss. */
 const LEAST_PART = 0.5;
