@@ -163,6 +163,17 @@ export function parentOf(path: string): string {
   return slash > 0 ? path.slice(0, slash) : slash === 0 ? "/" : ".";
 }
 
+/** Whether something has that path. Throws what the disk says where it cannot tell. */
+export async function isThere(files: Pick<Files, "stat">, path: string): Promise<boolean> {
+  try {
+    await files.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 /** How a whole file is written. */
 export interface DurableWrite {
   /** Permissions, e.g. 0o600. */

@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from "../../system/clock.ts";
-import { type Files, type OpenFile, plainly, readFully, writeAll } from "../../system/files.ts";
+import { type Files, isThere, type OpenFile, plainly, readFully, writeAll } from "../../system/files.ts";
 
 /** Nobody subscribes to more: such a file is not a list of folders. */
 const MAX_FILE_OCTETS = 4 * 1024 * 1024;
@@ -43,7 +43,7 @@ export async function subscribe(options: SubscriptionOptions, mailbox: string, f
     return text.startsWith(VERSION_2) ? name.replaceAll(".", "\t") : name;
   });
   const courierFile = `${mailbox}/courierimapsubscribed`;
-  if (await exists(options.files, courierFile)) await addLine(options, courierFile, () => `INBOX${folder}`);
+  if (await isThere(options.files, courierFile)) await addLine(options, courierFile, () => `INBOX${folder}`);
 }
 
 /**
@@ -119,15 +119,5 @@ async function readIfThere(files: Files, path: string): Promise<Uint8Array> {
     return octets.subarray(0, await readFully(file, octets));
   } finally {
     file.close();
-  }
-}
-
-async function exists(files: Files, path: string): Promise<boolean> {
-  try {
-    await files.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }
