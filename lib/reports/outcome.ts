@@ -20,8 +20,3 @@ export interface ReportOutcome extends ReportKey {
 
 /** Sends the reports on days before `today`; rejects only with the reason of `signal`. */
 export type SendReports = (today: string, signal: AbortSignal) => Promise<readonly ReportOutcome[]>;
-
-/** What kept a report, for its outcome. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

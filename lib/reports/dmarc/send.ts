@@ -6,8 +6,9 @@ import type { StateDatabase } from "../../state/state_database.ts";
 import type { Clock } from "../../system/clock.ts";
 import { deleteSomeOf } from "../delete_rows.ts";
 import { gzipPieces } from "../gzip.ts";
-import { reasonOf, type ReportKey, type ReportOutcome } from "../outcome.ts";
+import type { ReportKey, ReportOutcome } from "../outcome.ts";
 import { composeReportMail } from "../report_mail.ts";
+import { sendEach, type SendResult } from "../send_each.ts";
 import { hasReport, sendOnce, StateUnusableError } from "../send_once.ts";
 import type { Submit } from "../submit.ts";
 import { daySeconds } from "../utc_day.ts";
@@ -66,30 +67,21 @@ export async function sendDmarcReports(
   signal: AbortSignal,
 ): Promise<readonly ReportOutcome[]> {
   const { state, clock, logger, breathe, pauseMs = 200 } = options;
-  const outcomes: ReportOutcome[] = [];
-  for (const due of state.read((sql) => dueDmarcReports(sql, today)) ?? []) {
-    signal.throwIfAborted();
-    try {
-      const { isDone, text } = await sendOne(options, due, signal);
-      outcomes.push({ kind: "dmarc", ...due, isDone, text });
-      if (isDone && state.transact((sql) => (finishDmarcReport(sql, due), true))) {
-        while (state.transact((sql) => deleteSomeOf(sql, due.day, due.domain))) await breathe();
-      }
-    } catch (error) {
-      signal.throwIfAborted();
-      logger.warning("The DMARC report on {domain} of {day} cannot be sent now: {error}", { ...due, error });
-      outcomes.push({ kind: "dmarc", ...due, isDone: false, text: `cannot be sent now: ${reasonOf(error)}` });
-    }
-    await clock.sleep(pauseMs, signal);
-  }
-  return outcomes;
+  return await sendEach({
+    kind: "dmarc",
+    due: state.read((sql) => dueDmarcReports(sql, today)) ?? [],
+    send: (due) => sendOne(options, due, signal),
+    finish: async (due) => {
+      if (!state.transact((sql) => (finishDmarcReport(sql, due), true))) return;
+      while (state.transact((sql) => deleteSomeOf(sql, due.day, due.domain))) await breathe();
+    },
+    clock,
+    logger,
+    pauseMs,
+  }, signal);
 }
 
-async function sendOne(
-  options: SendOptions,
-  due: DomainDay,
-  signal: AbortSignal,
-): Promise<Pick<ReportOutcome, "isDone" | "text">> {
+async function sendOne(options: SendOptions, due: DomainDay, signal: AbortSignal): Promise<SendResult> {
   const { state, sender, clock, logger } = options;
   const key: ReportKey = { kind: "dmarc", ...due };
   const published = state.read((sql) => readDmarcPolicy(sql, due) ?? "none");

@@ -9,9 +9,10 @@ import type { StateDatabase } from "../../state/state_database.ts";
 import type { Clock } from "../../system/clock.ts";
 import type { ReportSender } from "../dmarc/send.ts";
 import { gzip } from "../gzip.ts";
-import { reasonOf, type ReportKey, type ReportOutcome } from "../outcome.ts";
+import type { ReportKey, ReportOutcome } from "../outcome.ts";
 import { composeReportMail } from "../report_mail.ts";
 import type { ReportUri } from "../report_uri.ts";
+import { sendEach, type SendResult } from "../send_each.ts";
 import { hasReport, noteSent, sendOnce, StateUnusableError } from "../send_once.ts";
 import type { Submit } from "../submit.ts";
 import { daySeconds } from "../utc_day.ts";
@@ -54,28 +55,18 @@ export async function sendTlsReports(
   signal: AbortSignal,
 ): Promise<readonly ReportOutcome[]> {
   const { state, clock, logger, pauseMs = 200 } = options;
-  const outcomes: ReportOutcome[] = [];
-  for (const due of state.read((sql) => dueTlsReports(sql, today)) ?? []) {
-    signal.throwIfAborted();
-    try {
-      const { isDone, text } = await sendOne(options, due, signal);
-      outcomes.push({ kind: "tls", ...due, isDone, text });
-      if (isDone) state.transact((sql) => finishTlsReport(sql, due));
-    } catch (error) {
-      signal.throwIfAborted();
-      logger.warning("The TLS report on {domain} of {day} cannot be sent now: {error}", { ...due, error });
-      outcomes.push({ kind: "tls", ...due, isDone: false, text: `cannot be sent now: ${reasonOf(error)}` });
-    }
-    await clock.sleep(pauseMs, signal);
-  }
-  return outcomes;
+  return await sendEach({
+    kind: "tls",
+    due: state.read((sql) => dueTlsReports(sql, today)) ?? [],
+    send: (due) => sendOne(options, due, signal),
+    finish: (due) => void state.transact((sql) => finishTlsReport(sql, due)),
+    clock,
+    logger,
+    pauseMs,
+  }, signal);
 }
 
-async function sendOne(
-  options: TlsSendOptions,
-  due: RecipientDay,
-  signal: AbortSignal,
-): Promise<Pick<ReportOutcome, "isDone" | "text">> {
+async function sendOne(options: TlsSendOptions, due: RecipientDay, signal: AbortSignal): Promise<SendResult> {
   const { state, resolver, sender, logger } = options;
   const wish = await lookUpTlsReportWish(resolver, due.domain, signal);
   signal.throwIfAborted();
@@ -110,7 +101,7 @@ async function sendOne(
   return { isDone: results.some(({ isSent }) => isSent), text };
 }
 
-interface SendResult {
+interface Reach {
   readonly isSent: boolean;
   /** For the log. */
   readonly text: string;
@@ -123,7 +114,7 @@ async function sendTo(
   octets: Uint8Array<ArrayBuffer>,
   options: TlsSendOptions,
   signal: AbortSignal,
-): Promise<SendResult> {
+): Promise<Reach> {
   const { sender, clock, randomOctets, state } = options;
   const key: ReportKey = { kind: "tls", ...due };
   const destination = uri.kind === "https" ? uri.url : uri.address;
@@ -147,7 +138,7 @@ async function post(
   body: Uint8Array<ArrayBuffer>,
   { fetch, clock }: TlsSendOptions,
   signal: AbortSignal,
-): Promise<SendResult> {
+): Promise<Reach> {
   try {
     return await withTimeLimit(clock, POST_LIMIT_MS, signal, async (signal) => {
       const headers = { "Content-Type": "application/tlsrpt+gzip", "User-Agent": "posthorn" };
