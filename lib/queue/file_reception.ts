@@ -24,8 +24,8 @@ export interface ReceptionHost {
   readonly onDisk: Set<Reception>;
   /** Asks for (or, negative, gives back) room for messages in memory; false: there is none, go to disk. */
   reserve(octets: number): boolean;
-  /** A file of a message that is done, to be written over; undefined where there is none. */
-  takeSpare(): string | undefined;
+  /** A file of a message that is done, to be written over with so much content; undefined where there is none. */
+  takeSpare(contentOctets: number): string | undefined;
   /** The file of a message being received. */
   incomingPath(queueId: string): string;
   /** The file of an accepted message. */
@@ -185,7 +185,7 @@ export class FileReception implements Reception {
   }
 
   async #openSpare(): Promise<{ readonly file: OpenFile; readonly path: string } | undefined> {
-    const path = this.#host.takeSpare();
+    const path = this.#host.takeSpare(this.#octets);
     if (path === undefined) return undefined;
     try {
       // `read` makes it quick: a pipe opened in this way waits for nobody (`quick_files.ts`).

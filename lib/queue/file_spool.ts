@@ -161,7 +161,7 @@ class FileSpool implements Spool, ReceptionHost {
     if (!isQueueId(queueId)) return;
     const path = this.queuePath(queueId);
     try {
-      if (this.#spares.wants(contentOctets) && await this.#putAway(queueId, path)) return;
+      if (this.#spares.wants(contentOctets) && await this.#putAway(queueId, path, contentOctets)) return;
       await this.files.remove(path);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -169,9 +169,9 @@ class FileSpool implements Spool, ReceptionHost {
   }
 
   /** False where the file has to be removed. */
-  async #putAway(queueId: string, path: string): Promise<boolean> {
+  async #putAway(queueId: string, path: string, contentOctets: number): Promise<boolean> {
     try {
-      await this.#spares.keep(path, `${this.#folder}/queue/${bucketOf(queueId)}`);
+      await this.#spares.keep(path, `${this.#folder}/queue/${bucketOf(queueId)}`, contentOctets);
       return true;
     } catch {
       return false;
@@ -207,8 +207,8 @@ class FileSpool implements Spool, ReceptionHost {
     return true;
   }
 
-  takeSpare(): string | undefined {
-    return this.#spares.take();
+  takeSpare(contentOctets: number): string | undefined {
+    return this.#spares.take(contentOctets);
   }
 
   incomingPath(queueId: string): string {

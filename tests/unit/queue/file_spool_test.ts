@@ -410,10 +410,52 @@ Deno.test("spare files are removed when nobody needed them for a minute or two, 
   assertEquals(files.tree("/data/spool/spare").size, 0);
 });
 
+Deno.test("spare files take no more than 32 MiB, and are 4,096 at most", async () => {
+  for (const [count, octets, kept] of [[4_200, 100, 4_096], [800, 50_000, 585]] as const) {
+    const files = new MemoryFiles();
+    await using spool = await openSpool(files);
+    const queueIds: string[] = [];
+    for (let i = 0; i < count; i++) {
+      queueIds.push((await put(spool, sampleEnvelope(), sampleContent(octets, i))).queueId);
+    }
+    for (const queueId of queueIds) await spool.remove(queueId, octets);
+    assertEquals(files.tree("/data/spool/spare").size, kept);
+  }
+});
+
+Deno.test("a short message is written over a short one, a long one over a long one, and either where there is no other", async () => {
+  const data = await Deno.makeTempDir();
+  try {
+    const folder = `${data}/spool`;
+    await using spool = await openSpool(systemFiles, { folder });
+    const putMany = async (octets: number): Promise<[string, number | null][]> => {
+      const put32 = Array.from({ length: 32 }, (_, at) => put(spool, sampleEnvelope(), sampleContent(octets, at)));
+      const queueIds = (await Promise.all(put32)).map(({ queueId }) => queueId);
+      return await Promise.all(queueIds.map(async (queueId) => [queueId, await inodeOf(queueId)]));
+    };
+    const inodeOf = async (queueId: string): Promise<number | null> =>
+      (await Deno.lstat(`${folder}/queue/${queueId.slice(-2)}/${queueId}`)).ino;
+    const [short, long] = [await putMany(2_000), await putMany(50_000)];
+    for (const [queueId] of short) await spool.remove(queueId, 2_000);
+    for (const [queueId] of long) await spool.remove(queueId, 50_000);
+    const [shortInodes, longInodes] = [short, long].map((files) => files.map(([, ino]) => ino));
+    const inodeFor = async (octets: number): Promise<number | null> =>
+      await inodeOf((await put(spool, sampleEnvelope(), sampleContent(octets, 1))).queueId);
+    for (let i = 0; i < 16; i++) {
+      assert(shortInodes?.includes(await inodeFor(3_000)));
+      assert(longInodes?.includes(await inodeFor(60_000)));
+    }
+    const left = [...shortInodes ?? [], ...longInodes ?? []];
+    for (let i = 0; i < 32; i++) assert(left.includes(await inodeFor(3_000)));
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
 Deno.test("long messages and those that an operator removes leave no spare file", async () => {
   const files = new MemoryFiles();
   await using spool = await openSpool(files);
-  await passThrough(spool, 20, 32 * 1024 + 1);
+  await passThrough(spool, 20, 128 * 1024 + 1);
   for (let sent = 0; sent < 20; sent++) await spool.remove((await put(spool)).queueId);
   assertEquals(files.tree("/data/spool/spare").size, 0);
 });
