@@ -424,32 +424,39 @@ Deno.test("spare files take no more than 32 MiB, and are 4,096 at most", async (
 });
 
 Deno.test("a short message is written over a short one, a long one over a long one, and either where there is no other", async () => {
-  const data = await Deno.makeTempDir();
-  try {
-    const folder = `${data}/spool`;
-    await using spool = await openSpool(systemFiles, { folder });
-    const putMany = async (octets: number): Promise<[string, number | null][]> => {
-      const put32 = Array.from({ length: 32 }, (_, at) => put(spool, sampleEnvelope(), sampleContent(octets, at)));
-      const queueIds = (await Promise.all(put32)).map(({ queueId }) => queueId);
-      return await Promise.all(queueIds.map(async (queueId) => [queueId, await inodeOf(queueId)]));
-    };
-    const inodeOf = async (queueId: string): Promise<number | null> =>
-      (await Deno.lstat(`${folder}/queue/${queueId.slice(-2)}/${queueId}`)).ino;
-    const [short, long] = [await putMany(2_000), await putMany(50_000)];
-    for (const [queueId] of short) await spool.remove(queueId, 2_000);
-    for (const [queueId] of long) await spool.remove(queueId, 50_000);
-    const [shortInodes, longInodes] = [short, long].map((files) => files.map(([, ino]) => ino));
-    const inodeFor = async (octets: number): Promise<number | null> =>
-      await inodeOf((await put(spool, sampleEnvelope(), sampleContent(octets, 1))).queueId);
-    for (let i = 0; i < 16; i++) {
-      assert(shortInodes?.includes(await inodeFor(3_000)));
-      assert(longInodes?.includes(await inodeFor(60_000)));
-    }
-    const left = [...shortInodes ?? [], ...longInodes ?? []];
-    for (let i = 0; i < 32; i++) assert(left.includes(await inodeFor(3_000)));
-  } finally {
-    await Deno.remove(data, { recursive: true });
+  const files = new MemoryFiles();
+  await using spool = await openSpool(files);
+  const spares = (): string[] => [...files.tree("/data/spool/spare").keys()];
+  const done: (() => Promise<void>)[] = [];
+  const receive = async (octets: number): Promise<void> => {
+    const coming = Array.from({ length: 32 }, (_, at) => put(spool, sampleEnvelope(), sampleContent(octets, at)));
+    // Both lengths come before any is done, or the second would be written over the first.
+    const queueIds = (await Promise.all(coming)).map(({ queueId }) => queueId);
+    done.push(async () => {
+      for (const queueId of queueIds) await spool.remove(queueId, octets);
+    });
+  };
+  await receive(2_000);
+  await receive(50_000);
+  const kept: string[][] = [];
+  for (const remove of done) {
+    const before = spares();
+    await remove();
+    for (let turns = 0; turns < 100; turns++) await Promise.resolve();
+    kept.push(spares().filter((path) => !before.includes(path)));
   }
+  const [short = [], long = []] = kept;
+  const takenFor = async (octets: number): Promise<string | undefined> => {
+    const before = spares();
+    await put(spool, sampleEnvelope(), sampleContent(octets, 1));
+    return before.find((path) => !spares().includes(path));
+  };
+  for (let i = 0; i < 16; i++) {
+    assert(short.includes(await takenFor(3_000) ?? ""));
+    assert(long.includes(await takenFor(60_000) ?? ""));
+  }
+  for (let i = 0; i < 32; i++) assert(await takenFor(3_000) !== undefined, `${i}: a new file was made`);
+  assertEquals(spares(), []);
 });
 
 Deno.test("long messages and those that an operator removes leave no spare file", async () => {
