@@ -127,6 +127,7 @@ class FileSpool implements Spool, ReceptionHost {
       logger: options.logger,
       readers: options.readers ?? 64,
       openBulkReader: options.openBulkReader,
+      pathOf: (queueId) => this.queuePath(queueId),
       isPassedOver: (queueId, path) => this.#publishing.has(queueId) || this.#leftovers.has(path),
       nextId: () => this.#ids.next(),
     });

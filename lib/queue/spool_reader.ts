@@ -21,6 +21,8 @@ export interface SpoolReaderOptions {
   readonly readers: number;
   /** Reads very many files, where that is faster than one after the other. */
   readonly openBulkReader: (() => BulkReader) | undefined;
+  /** Where the file of a message is. */
+  readonly pathOf: (queueId: string) => string;
   /** Whether a file in its place is not, or no longer, a message that waits. */
   readonly isPassedOver: (queueId: string, path: string) => boolean;
   /** For a second file of the same name that is set aside. */
@@ -87,7 +89,7 @@ export class SpoolReader {
     for (let next = 0; next < queueIds.length || reading.size > 0;) {
       for (; reading.size < BATCHES_AHEAD && next < queueIds.length; next += BATCH) {
         const batch = queueIds.slice(next, next + BATCH);
-        const paths = batch.map((queueId) => this.#pathOf(queueId));
+        const paths = batch.map((queueId) => this.#options.pathOf(queueId));
         reading.push({ batch, read: this.#readBatch(reader, paths) });
       }
       const { batch = [], read } = reading.shift() ?? {};
@@ -159,7 +161,7 @@ export class SpoolReader {
   /** The message of a whole file; undefined where something is wrong with it, which is for `#read` to tell. */
   #understand(queueId: string, file: Uint8Array): QueuedMessage | undefined {
     try {
-      const read = readSpoolOctets(this.#files, this.#pathOf(queueId), queueId, file);
+      const read = readSpoolOctets(this.#files, this.#options.pathOf(queueId), queueId, file);
       return read.unreadableLines === 0 ? read.message : undefined;
     } catch {
       return undefined;
@@ -167,7 +169,7 @@ export class SpoolReader {
   }
 
   async #read(queueId: string, buffer: Uint8Array, keepContent: boolean): Promise<QueuedMessage | undefined> {
-    const path = this.#pathOf(queueId);
+    const path = this.#options.pathOf(queueId);
     try {
       const { message, unreadableLines } = await readSpoolFile(this.#files, path, queueId, buffer, keepContent);
       if (unreadableLines > 0) {
@@ -194,7 +196,7 @@ export class SpoolReader {
     try {
       return await this.#read(queueId, buffer, false);
     } catch (error) {
-      const path = this.#pathOf(queueId);
+      const path = this.#options.pathOf(queueId);
       this.#logger.error("Cannot read spool file {path}, which is left where it is: {error}", { path, error });
       unreadable(queueId);
       return undefined;
@@ -222,9 +224,5 @@ export class SpoolReader {
         error,
       });
     }
-  }
-
-  #pathOf(queueId: string): string {
-    return `${this.#folder}/queue/${bucketOf(queueId)}/${queueId}`;
   }
 }
